@@ -1,0 +1,64 @@
+// Package envelope seals the secret of one credential version under its own
+// data key, and opens it again.
+package envelope
+
+import (
+	"context"
+	"errors"
+)
+
+// Binding says what a record belongs to. Org and Credential come from the
+// authorised request, Version and Type from the credential's row; nothing of
+// it is taken from the stored record, so a record moved elsewhere does not
+// open.
+type Binding struct {
+	Org        int64
+	Credential int64
+	Version    int64 // of the secret, from 1
+	Type       string
+}
+
+// Record is what the vault keeps of one secret version. The package comment of
+// record.go draws Ciphertext.
+type Record struct {
+	DataKey       []byte // the wrapped data key, opaque
+	KeyID         string // the key that wraps it
+	KeyMaterialID string // which backing key, if the KMS says; else ""
+	Ciphertext    []byte
+}
+
+// EncryptionContext is what the KMS binds a wrapped data key to. It holds ids
+// only: it stands in clear in the KMS's own audit log.
+type EncryptionContext map[string]string
+
+// DataKey is a fresh 256-bit key, plain and wrapped. Plaintext is cleared by
+// whoever asked for it.
+type DataKey struct {
+	Plaintext     []byte
+	Wrapped       []byte
+	KeyID         string
+	KeyMaterialID string
+}
+
+// Generator makes data keys. Functions that only write hold this and cannot
+// decrypt.
+type Generator interface {
+	GenerateDataKey(ctx context.Context, ec EncryptionContext) (DataKey, error)
+}
+
+// Decrypter unwraps data keys. It refuses a keyID that is not on its list
+// (current, previous): else whoever writes the table could plant a data key
+// wrapped under a key of his own.
+type Decrypter interface {
+	DecryptDataKey(ctx context.Context, wrapped []byte, keyID string, ec EncryptionContext) ([]byte, error)
+}
+
+// Errors, to be told apart with errors.Is.
+var (
+	// ErrOpen: the record does not belong to this binding, was changed, or is
+	// of a format not known. Deliberately one error: which, is for the log.
+	ErrOpen = errors.New("the record does not open")
+	// ErrKMSUnavailable: the KMS is away, throttles, or its key is disabled;
+	// nothing was sealed or opened.
+	ErrKMSUnavailable = errors.New("the key service is not available")
+)

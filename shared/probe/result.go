@@ -1,0 +1,54 @@
+package probe
+
+import "time"
+
+// Verdict is what a probe found out about a credential.
+type Verdict string
+
+// The verdicts. Unknown changes nothing that was known before.
+const (
+	Valid   Verdict = "valid"   // the system accepted the secret
+	Invalid Verdict = "invalid" // the system refused it after it was presented
+	Unknown Verdict = "unknown" // everything else
+)
+
+// Outcome is how one stage ended.
+type Outcome string
+
+// The outcomes.
+const (
+	StageOK      Outcome = "ok"
+	StageFailed  Outcome = "failed"
+	StageSkipped Outcome = "skipped"
+)
+
+// Stage is one step on the way to the verdict.
+type Stage struct {
+	Name    string // policy, dns, tcp, tls, protocol, auth, access
+	Outcome Outcome
+	Millis  int64
+	Message string // one sentence, ours; never a server's or driver's words
+}
+
+// Warning is something to know about a credential that works.
+type Warning struct {
+	Code    Code
+	Message string
+	Pointer string
+}
+
+// Result is what a probe says. Every text in it is ours.
+type Result struct {
+	Verdict        Verdict
+	Code           Code
+	Message        string // what to do, in the user's words
+	Pointer        string // the field to change, "/credentials/…"; "" for none
+	Status         int    // on the wire: 200 valid; 403 or the target's own 4xx for invalid; 400 for unknown
+	Retryable      bool   // the same probe may come out otherwise without a change
+	Stop           bool   // the schedule pauses until the secret changes or a person's probe is valid
+	Warnings       []Warning
+	Stages         []Stage
+	CheckedAt      time.Time
+	ConnectionType string
+	Facts          map[string]string // server_version, expires_at (RFC 3339), tls_not_after (RFC 3339) …
+}

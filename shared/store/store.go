@@ -1,0 +1,208 @@
+// Package store is the contract between the domain and whatever keeps its
+// items. It is made for the semantics of DynamoDB: items under a partition and
+// a sort key, strongly consistent reads, and conditional writes that commit
+// together. shared/store/storetest holds every implementation to it.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Table is one of the three tables. They are apart so that IAM, and not a
+// projection, keeps ciphertext from functions that need none.
+type Table string
+
+// The tables.
+const (
+	Meta  Table = "meta"
+	Vault Table = "vault"
+	Audit Table = "audit"
+)
+
+// Limits of the contract; every implementation refuses what exceeds them, with
+// an error for which errors.Is(err, ErrTooLarge) or ErrInvalid holds.
+const (
+	MaxKeysPerGet      = 100
+	MaxWritesPerCommit = 100
+	MaxPartitionBytes  = 2048
+	MaxSortBytes       = 1024
+	MaxItemBytes       = 400 << 10 // keys, attribute names and values
+	MaxCommitBytes     = 4 << 20
+)
+
+// Key names one item. Partition and Sort are non-empty valid UTF-8 and compare
+// as bytes.
+type Key struct {
+	Table     Table
+	Partition string
+	Sort      string
+}
+
+// Attributes are the named values of an item. A value is a string, an int64
+// (below 2^53 in magnitude), a bool or a []byte; nothing else is accepted. The
+// names "pk", "sk" and "ttl" are the store's own.
+type Attributes map[string]any
+
+// Item is what lies under a key. An item read is the caller's: changing it
+// changes nothing in the store.
+type Item struct {
+	Key        Key
+	Attributes Attributes
+	// Expires is when the item ceases to exist, to the second; zero = never.
+	// From that second on it is gone for reads and for preconditions alike,
+	// whether or not the engine has removed it yet.
+	Expires time.Time
+}
+
+// Found tells an item that is there from the zero Item that Get returns for
+// one that is not.
+func (i Item) Found() bool { return i.Key.Partition != "" }
+
+// Range asks for consecutive items of one partition, in the order of their
+// sort keys. From and To are inclusive; "" leaves that end open.
+type Range struct {
+	Table      Table
+	Partition  string
+	From, To   string
+	After      string // continue behind this sort key, exclusive, in the direction asked; it need not exist
+	Limit      int    // at most so many items; 0 = all
+	Descending bool
+}
+
+// Page is the answer to a Range. More is false only if nothing follows; it may
+// be true when what follows has expired.
+type Page struct {
+	Items []Item
+	More  bool
+}
+
+// Condition is what must hold of the item under a write's key at the moment of
+// the commit. An expired item counts as absent. The zero Condition is refused:
+// every write states one. Make it with Absent, Present, Is or Always.
+type Condition struct {
+	kind  conditionKind
+	name  string
+	value any
+}
+
+type conditionKind uint8
+
+const (
+	conditionNone conditionKind = iota
+	conditionAbsent
+	conditionPresent
+	conditionEqual
+	conditionAlways
+)
+
+// Absent holds if no item is there.
+func Absent() Condition { return Condition{kind: conditionAbsent} }
+
+// Present holds if an item is there, whatever it says.
+func Present() Condition { return Condition{kind: conditionPresent} }
+
+// Equal holds if an item is there and its attribute has exactly this value and
+// type.
+func Equal(name string, value any) Condition {
+	return Condition{kind: conditionEqual, name: name, value: value}
+}
+
+// Always holds. It is for items whose last writer is right whoever it is.
+func Always() Condition { return Condition{kind: conditionAlways} }
+
+// Match calls the function that belongs to the condition; an implementation
+// translates conditions with it and cannot forget a kind.
+func (c Condition) Match(absent, present, always func(), equal func(name string, value any)) error {
+	switch c.kind {
+	case conditionAbsent:
+		absent()
+	case conditionPresent:
+		present()
+	case conditionAlways:
+		always()
+	case conditionEqual:
+		equal(c.name, c.value)
+	default:
+		return fmt.Errorf("reading a write's condition: none stated: %w", ErrInvalid)
+	}
+	return nil
+}
+
+// Verb is what a write does.
+type Verb uint8
+
+// The verbs. Check writes nothing: it only adds its condition to the commit.
+const (
+	Put Verb = iota + 1
+	Delete
+	Check
+)
+
+// Write is one part of a commit. Delete and Check use only the item's key.
+type Write struct {
+	Verb Verb
+	Item Item
+	If   Condition
+}
+
+// Store keeps items. Its methods may be called from many goroutines at once.
+// Each honours its context and returns within the implementation's own bounds
+// even if the context has none.
+type Store interface {
+	// Get reads up to MaxKeysPerGet items, each strongly consistent, in one
+	// round trip. It answers one Item per key, in the order asked, the zero
+	// Item where nothing is there; equal keys are read once. The items are not
+	// a snapshot: one may be older than a commit that another shows.
+	// May be called again at will.
+	Get(ctx context.Context, keys ...Key) ([]Item, error)
+
+	// Range reads items of one partition, strongly consistent each page; what
+	// is committed while it reads may or may not be seen.
+	// May be called again at will.
+	Range(ctx context.Context, r Range) (Page, error)
+
+	// Commit makes all writes or none of them. No key may be named twice. It
+	// returns nil only when the writes are durable. On a *ConditionError or
+	// ErrConflict nothing was written; on ErrUnavailable nothing was written;
+	// on ErrOutcomeUnknown the caller must read to learn. Other errors
+	// (ErrInvalid, ErrTooLarge) are faults of the caller. A lost reply is the
+	// implementation's to resolve: it reads back before it gives up. Callers
+	// retry only ErrConflict, and a *ConditionError after reading again.
+	Commit(ctx context.Context, writes ...Write) error
+}
+
+// Errors of the contract, to be told apart with errors.Is.
+var (
+	ErrConflict       = errors.New("another commit is under way on the same items")
+	ErrUnavailable    = errors.New("the store cannot be reached, or refuses work for now")
+	ErrOutcomeUnknown = errors.New("the answer to a commit was lost")
+	ErrTooLarge       = errors.New("larger than the store's limits")
+	ErrInvalid        = errors.New("not a valid request to the store")
+)
+
+// ConditionError says which writes' conditions did not hold, by index into the
+// writes given to Commit, ascending. Nothing was written. It names at least
+// one; an engine that stops at the first may leave out others.
+type ConditionError struct{ Failed []int }
+
+func (e *ConditionError) Error() string {
+	return fmt.Sprintf("conditions of writes %v do not hold", e.Failed)
+}
+
+// ConditionFailed reports whether err says that the condition of write i did
+// not hold.
+func ConditionFailed(err error, i int) bool {
+	var c *ConditionError
+	if !errors.As(err, &c) {
+		return false
+	}
+	for _, f := range c.Failed {
+		if f == i {
+			return true
+		}
+	}
+	return false
+}
