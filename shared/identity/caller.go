@@ -1,0 +1,57 @@
+// Package identity knows organisations, users, their service keys and their
+// sessions, and tells who a request comes from.
+package identity
+
+import (
+	"slices"
+	"time"
+
+	"credence/shared/access"
+)
+
+// Org is an organisation: the boundary that nothing crosses.
+type Org struct {
+	ID          int64
+	Name        string
+	EmailDomain string
+	CreatedAt   time.Time
+}
+
+// User is a person, or a program that acts as one, within one organisation.
+type User struct {
+	ID        int64
+	OrgID     int64
+	Email     string
+	FullName  string
+	Admin     bool // of the organisation
+	Active    bool
+	KeyCount  int // service keys that exist; at most MaxKeysPerUser
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	Rev       int64 // of the stored row: the precondition of its next write
+}
+
+// Origin is where a request came from, for the audit. The texts are capped and
+// free of control characters.
+type Origin struct {
+	IP        string
+	UserAgent string
+	URL       string // path and the names of query parameters, never their values
+	RequestID string
+}
+
+// Caller is who a request comes from, as read from the store for this request.
+// It is a parameter of every operation: one without a caller does not compile.
+type Caller struct {
+	Org    Org
+	User   User
+	KeyID  int64 // the service key that the session came from
+	Scopes []access.Scope
+	Origin Origin
+}
+
+// Holds reports whether the caller's key has the scope that p needs.
+func (c Caller) Holds(p access.Permission) bool {
+	s := p.Scope()
+	return s == "" || slices.Contains(c.Scopes, s)
+}
