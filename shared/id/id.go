@@ -1,0 +1,42 @@
+// Package id makes the integers that name things. They fit a JavaScript number
+// exactly, sort by the time they were made, and need no counter: two makers
+// can only collide within the same millisecond, and the precondition of the
+// write that creates the thing catches that.
+package id
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"time"
+)
+
+// Max is the largest integer that every client can hold exactly (RFC 7493,
+// section 2.2).
+const Max = 1<<53 - 1
+
+// randomBits of an id are random; the 41 above count the milliseconds since
+// the epoch below, which lasts until the year 2093.
+const randomBits = 12
+
+var epoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// New makes an id for something made now. crypto/rand does not fail: it ends
+// the program instead.
+func New(now time.Time) int64 {
+	var b [2]byte
+	_, _ = rand.Read(b[:])
+	return First(now) | int64(binary.BigEndian.Uint16(b[:])&(1<<randomBits-1))
+}
+
+// First is the least id that New can make at t, for ranges over time. Times
+// before the epoch give 0, which names nothing.
+func First(t time.Time) int64 {
+	ms := t.UnixMilli() - epoch.UnixMilli()
+	if ms < 0 {
+		return 0
+	}
+	if ms >= 1<<41 {
+		ms = 1<<41 - 1
+	}
+	return ms << randomBits
+}
