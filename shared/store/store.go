@@ -62,7 +62,8 @@ type Item struct {
 func (i Item) Found() bool { return i.Key.Partition != "" }
 
 // Range asks for consecutive items of one partition, in the order of their
-// sort keys. From and To are inclusive; "" leaves that end open.
+// sort keys. From and To are inclusive in both directions, From the lesser one;
+// "" leaves that end open. From behind To is an empty range, no fault.
 type Range struct {
 	Table      Table
 	Partition  string
@@ -152,7 +153,7 @@ type Write struct {
 // Each honours its context and returns within the implementation's own bounds
 // even if the context has none.
 type Store interface {
-	// Get reads up to MaxKeysPerGet items, each strongly consistent, in one
+	// Get reads up to MaxKeysPerGet keys, each strongly consistent, in one
 	// round trip. It answers one Item per key, in the order asked, the zero
 	// Item where nothing is there; equal keys are read once. The items are not
 	// a snapshot: one may be older than a commit that another shows.
@@ -164,7 +165,8 @@ type Store interface {
 	// May be called again at will.
 	Range(ctx context.Context, r Range) (Page, error)
 
-	// Commit makes all writes or none of them. No key may be named twice. It
+	// Commit makes all writes or none of them. There is at least one, and no key
+	// is named twice; the writes are read before it returns, never after. It
 	// returns nil only when the writes are durable. On a *ConditionError or
 	// ErrConflict nothing was written; on ErrUnavailable nothing was written;
 	// on ErrOutcomeUnknown the caller must read to learn. Other errors
