@@ -29,8 +29,9 @@ func New(b []byte) Value {
 // the bytes are at hand.
 func NewText(s string) Value { return New([]byte(s)) }
 
-// Expose returns a copy of the secret. It is the one way in and the word to
-// search for in a review; the caller clears the copy when it is done.
+// Expose returns a copy of the secret, nil for an empty one that was never set.
+// Expose and ExposeText are the only ways in and the words to search for in a
+// review; the caller clears the copy when it is done.
 func (v Value) Expose() []byte {
 	if v.f == nil {
 		return nil
@@ -54,7 +55,8 @@ func (v Value) Len() int {
 	return len(v.f())
 }
 
-// Equal compares in constant time for equal lengths.
+// Equal compares in constant time for equal lengths; the lengths themselves may
+// show in the time it takes.
 func (v Value) Equal(w Value) bool {
 	a, b := v.Expose(), w.Expose()
 	defer clear(a)
@@ -71,10 +73,12 @@ func (v Value) GoString() string { return Redacted }
 // String answers callers of fmt.Stringer.
 func (v Value) String() string { return Redacted }
 
-// MarshalJSON answers both generations of encoding/json.
+// MarshalJSON answers both generations of JSON packages. There is no
+// UnmarshalJSON on purpose: what was redacted must not be read back as a secret.
 func (v Value) MarshalJSON() ([]byte, error) { return []byte(`"` + Redacted + `"`), nil }
 
-// MarshalText answers XML, YAML, gob's text fallback and url builders.
+// MarshalText answers XML, YAML and whatever else asks for text. gob asks for
+// neither this nor a field it can see, and refuses a Value.
 func (v Value) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 
 // LogValue answers slog for a top-level attribute; nested ones meet the
