@@ -31,6 +31,31 @@ type User struct {
 	Rev       int64 // of the stored row: the precondition of its next write
 }
 
+// Key is a service key, without its secret: of that only a hash is kept.
+type Key struct {
+	ID          int64
+	OrgID       int64
+	OwnerID     int64 // the user it signs in
+	Name        string
+	Description string
+	Paused      bool
+	Scopes      []access.Scope
+	ExpiresAt   time.Time
+	RotatedAt   time.Time // zero = never
+	UsedAt      time.Time // of the last sign-in, to the hour; zero = never
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	Rev         int64 // of the stored row: the precondition of its next write
+}
+
+// Session is what a sign-in opens. Token is shown once; of it only a hash is
+// kept.
+type Session struct {
+	Caller    Caller
+	Token     string // shown to whoever signed in, never stored or logged
+	ExpiresIn time.Duration
+}
+
 // Origin is where a request came from, for the audit. The texts are capped and
 // free of control characters.
 type Origin struct {

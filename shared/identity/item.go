@@ -1,0 +1,178 @@
+package identity
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"credence/shared/access"
+	"credence/shared/store"
+)
+
+// The items, all in the meta table. Numbers in sort keys are padded to 16
+// digits, so that they sort as numbers; those in partitions are not.
+//
+//	ORG#<o>       ORG                 the organisation
+//	ORG#<o>       USER#<u>            a user; rev counts its writes
+//	ORG#<o>       MAIL#<address>      the user of an address
+//	ORG#<o>#U#<u> KEY#<k>             a service key; rev counts its writes
+//	ORG#<o>#U#<u> SES#<sha256, hex>   a session, which expires
+//	SYS           ORG#<o>             that the organisation exists
+
+func orgPartition(org int64) string { return "ORG#" + strconv.FormatInt(org, 10) }
+
+func userPartition(org, user int64) string {
+	return orgPartition(org) + "#U#" + strconv.FormatInt(user, 10)
+}
+
+// OrgKey is where an organisation lies.
+func OrgKey(org int64) store.Key {
+	return store.Key{Table: store.Meta, Partition: orgPartition(org), Sort: "ORG"}
+}
+
+// UserKey is where a user lies.
+func UserKey(org, user int64) store.Key {
+	return store.Key{Table: store.Meta, Partition: orgPartition(org), Sort: fmt.Sprintf("USER#%016d", user)}
+}
+
+// MailKey is where the user of an address is named. Addresses that differ in
+// case alone are one.
+func MailKey(org int64, address string) store.Key {
+	return store.Key{Table: store.Meta, Partition: orgPartition(org), Sort: "MAIL#" + strings.ToLower(address)}
+}
+
+// ServiceKeyKey is where a user's service key lies.
+func ServiceKeyKey(org, user, key int64) store.Key {
+	return store.Key{Table: store.Meta, Partition: userPartition(org, user), Sort: fmt.Sprintf("%s%016d", keyPrefix, key)}
+}
+
+// SystemKey is the row by which an organisation is found without its id.
+func SystemKey(org int64) store.Key {
+	return store.Key{Table: store.Meta, Partition: "SYS", Sort: fmt.Sprintf("ORG#%016d", org)}
+}
+
+const keyPrefix = "KEY#"
+
+func sessionKey(org, user int64, h hash) store.Key {
+	return store.Key{Table: store.Meta, Partition: userPartition(org, user), Sort: "SES#" + hex.EncodeToString(h[:])}
+}
+
+// DecodeOrg reads what lies under OrgKey. An item that is not there, or is not
+// an organisation, is an error.
+func DecodeOrg(i store.Item) (Org, error) {
+	id, err := trailing(i.Key.Partition, "ORG#")
+	if err != nil || i.Key.Sort != "ORG" {
+		return Org{}, fmt.Errorf("reading an organisation's row: %w", errRow)
+	}
+	a := i.Attributes
+	return Org{ID: id, Name: a.Text("name"), EmailDomain: a.Text("domain"), CreatedAt: a.Time("created")}, nil
+}
+
+func encodeOrg(o Org) store.Item {
+	a := store.Attributes{"name": o.Name}
+	a.SetText("domain", o.EmailDomain)
+	a.SetTime("created", o.CreatedAt)
+	return store.Item{Key: OrgKey(o.ID), Attributes: a}
+}
+
+// DecodeUser reads what lies under UserKey. An item that is not there, or is
+// not a user, is an error.
+func DecodeUser(i store.Item) (User, error) {
+	org, err := trailing(i.Key.Partition, "ORG#")
+	if err != nil {
+		return User{}, fmt.Errorf("reading a user's row: %w", err)
+	}
+	id, err := trailing(i.Key.Sort, "USER#")
+	if err != nil {
+		return User{}, fmt.Errorf("reading a user's row: %w", err)
+	}
+	a := i.Attributes
+	return User{
+		ID: id, OrgID: org, Email: a.Text("email"), FullName: a.Text("full_name"),
+		Admin: a.Bool("admin"), Active: a.Bool("active"), KeyCount: int(a.Int("keys")),
+		CreatedAt: a.Time("created"), UpdatedAt: a.Time("updated"), Rev: a.Int("rev"),
+	}, nil
+}
+
+func encodeUser(u User) store.Item {
+	a := store.Attributes{
+		"email": u.Email, "full_name": u.FullName, "admin": u.Admin, "active": u.Active,
+		"keys": int64(u.KeyCount), "rev": u.Rev,
+	}
+	a.SetTime("created", u.CreatedAt)
+	a.SetTime("updated", u.UpdatedAt)
+	return store.Item{Key: UserKey(u.OrgID, u.ID), Attributes: a}
+}
+
+// keyRow is a service key as it is stored: with the hash of its secret and the
+// revision at which that secret was made. A session remembers that revision,
+// so that a new secret ends every session of the old one without a search.
+type keyRow struct {
+	Key
+	hash   hash
+	madeAt int64
+}
+
+func decodeKey(i store.Item) (keyRow, error) {
+	var org, user int64
+	head, tail, ok := strings.Cut(i.Key.Partition, "#U#")
+	org, err := trailing(head, "ORG#")
+	if err == nil && ok {
+		user, err = trailing(tail, "")
+	}
+	id, err2 := trailing(i.Key.Sort, keyPrefix)
+	a := i.Attributes
+	if err != nil || err2 != nil || !ok || len(a.Bytes("hash")) != len(hash{}) {
+		return keyRow{}, fmt.Errorf("reading a service key's row: %w", errRow)
+	}
+	k := keyRow{
+		Key: Key{
+			ID: id, OrgID: org, OwnerID: user, Name: a.Text("name"), Description: a.Text("description"),
+			Paused: a.Bool("paused"), ExpiresAt: a.Time("expires"), RotatedAt: a.Time("rotated"),
+			UsedAt: a.Time("used"), CreatedAt: a.Time("created"), UpdatedAt: a.Time("updated"), Rev: a.Int("rev"),
+		},
+		hash:   hash(a.Bytes("hash")),
+		madeAt: a.Int("made"),
+	}
+	for s := range strings.FieldsSeq(a.Text("scopes")) {
+		k.Scopes = append(k.Scopes, access.Scope(s))
+	}
+	return k, nil
+}
+
+func encodeKey(k keyRow) store.Item {
+	names := make([]string, len(k.Scopes))
+	for n, s := range k.Scopes {
+		names[n] = string(s)
+	}
+	a := store.Attributes{
+		"name": k.Name, "paused": k.Paused, "scopes": strings.Join(names, " "),
+		"hash": k.hash[:], "made": k.madeAt, "rev": k.Rev,
+	}
+	a.SetText("description", k.Description)
+	a.SetTime("expires", k.ExpiresAt)
+	a.SetTime("rotated", k.RotatedAt)
+	a.SetTime("used", k.UsedAt)
+	a.SetTime("created", k.CreatedAt)
+	a.SetTime("updated", k.UpdatedAt)
+	return store.Item{Key: ServiceKeyKey(k.OrgID, k.OwnerID, k.ID), Attributes: a}
+}
+
+func encodeSession(k keyRow, h hash, expires time.Time) store.Item {
+	a := store.Attributes{"key": k.ID, "made": k.madeAt}
+	a.SetTime("expires", expires)
+	return store.Item{Key: sessionKey(k.OrgID, k.OwnerID, h), Attributes: a, Expires: expires}
+}
+
+var errRow = fmt.Errorf("not there, or of another kind")
+
+func trailing(text, prefix string) (int64, error) {
+	digits, ok := strings.CutPrefix(text, prefix)
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || n <= 0 {
+		return 0, errRow
+	}
+	return n, nil
+}
