@@ -41,16 +41,27 @@ type DataKey struct {
 }
 
 // Generator makes data keys. Functions that only write hold this and cannot
-// decrypt.
+// decrypt. An error is ErrKMSUnavailable.
 type Generator interface {
 	GenerateDataKey(ctx context.Context, ec EncryptionContext) (DataKey, error)
 }
 
 // Decrypter unwraps data keys. It refuses a keyID that is not on its list
 // (current, previous): else whoever writes the table could plant a data key
-// wrapped under a key of his own.
+// wrapped under a key of his own. The key returned is 32 bytes long and the
+// caller's to clear. What the wrapped key, the keyID or the context is to blame
+// for is an *OpenError; that the KMS gave no answer is ErrKMSUnavailable.
+// May be called again at will.
 type Decrypter interface {
 	DecryptDataKey(ctx context.Context, wrapped []byte, keyID string, ec EncryptionContext) ([]byte, error)
+}
+
+// Rewrapper moves a wrapped data key under the current key without showing it.
+// It answers a DataKey whose Plaintext is nil; what the record's Ciphertext says
+// stays as it is. Errors are those of a Decrypter. May be called again at will:
+// the key wrapped before still opens the record.
+type Rewrapper interface {
+	RewrapDataKey(ctx context.Context, wrapped []byte, keyID string, ec EncryptionContext) (DataKey, error)
 }
 
 // Errors, to be told apart with errors.Is.
