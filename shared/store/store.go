@@ -74,7 +74,9 @@ type Range struct {
 }
 
 // Page is the answer to a Range. More is false only if nothing follows; it may
-// be true when what follows has expired.
+// be true when what follows has expired. A page with More is full: it holds
+// Limit items, so that its last one is where to go on; without a Limit there is
+// no More.
 type Page struct {
 	Items []Item
 	More  bool

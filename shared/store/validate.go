@@ -70,7 +70,7 @@ func (r Range) Narrow() (Range, bool) {
 	if last != "" && beyond(r.After, last) {
 		return r, false
 	}
-	if first != "" && r.After != first && !beyond(r.After, first) {
+	if first != "" && !beyond(r.After, first) {
 		r.After = ""
 	}
 	return r, true
