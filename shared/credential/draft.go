@@ -1,0 +1,179 @@
+package credential
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/text/unicode/norm"
+
+	"credence/shared/connector"
+	"credence/shared/fault"
+	"credence/shared/identity"
+)
+
+// Limits of what a client may send, besides those of the credentials object.
+const (
+	MaxNameRunes = 255
+	MaxTags      = 50
+	MaxTagRunes  = 64
+)
+
+// Draft is what a client asks for. A nil field was not sent.
+type Draft struct {
+	Name        *string
+	Description *Description
+	Type        *string
+	Credentials jsontext.Value // as sent; the secret
+	Tags        *[]string
+	Format      *string
+	Owner       *int64
+	Org         *int64
+	Interval    *string
+	IfVersion   *int64         // the version that must still be the current one; nil = any
+	Faults      []fault.Detail // what reading the body found wrong already
+}
+
+// Description is a text or null.
+type Description struct{ Text *string }
+
+// prepared is a draft that passed every rule.
+type prepared struct {
+	Draft
+	typ       *connector.Type
+	settings  connector.Settings
+	canonical jsontext.Value // of the credentials; nil where none were sent
+}
+
+// prepare applies every rule to a draft and returns all that is wrong at once.
+// current is the type that the credential has, "" for a new one.
+func (s Service) prepare(who identity.Caller, d Draft, current string) (prepared, error) {
+	f := faults{list: d.Faults}
+	p := prepared{Draft: d}
+	creating := current == ""
+	if d.Name == nil && creating {
+		f.add("/name", fault.DetailRequired, "Give the credential a name.")
+	}
+	if d.Name != nil {
+		name := norm.NFC.String(*d.Name)
+		p.Name = &name
+		f.text("/name", name, MaxNameRunes, true)
+	}
+	if d.Description != nil && d.Description.Text != nil {
+		lines := strings.NewReplacer("\n", " ", "\t", " ", "\r", " ").Replace(*d.Description.Text)
+		f.text("/description", lines, MaxNameRunes, false)
+	}
+	if d.Format != nil {
+		f.text("/credentials_version", *d.Format, 32, true)
+	}
+	if d.Tags != nil {
+		tags := f.tags(*d.Tags)
+		p.Tags = &tags
+	}
+	if d.Org != nil && *d.Org != who.Org.ID {
+		f.add("/org_id", fault.DetailForbidden, "A credential stays in the organisation of the key that makes it. Leave org_id out.")
+	}
+	if d.Interval != nil && !slices.Contains([]string{string(Off), string(Hourly), string(Daily)}, *d.Interval) {
+		f.add("/probe_interval", fault.DetailUnknown, "Use off, hourly or daily.")
+	}
+	unknownType := s.prepareSecret(&p, &f, current)
+	if len(f.list) == 0 {
+		return p, nil
+	}
+	err := fault.Invalid(f.list)
+	if unknownType {
+		e := fault.New(fault.CodeInvalidConnectorType, "Invalid connector type")
+		e.Details = f.list
+		err = e
+	}
+	return prepared{}, err
+}
+
+// prepareSecret checks the type and the credentials of the draft. It reports
+// whether the type is unknown.
+func (s Service) prepareSecret(p *prepared, f *faults, current string) bool {
+	name := current
+	if p.Type != nil {
+		name = *p.Type
+	} else if current == "" {
+		f.add("/credentials_type", fault.DetailRequired, "Say which type of system the credential is for: GET /credential_types lists them.")
+	}
+	if p.Credentials == nil {
+		switch {
+		case current == "":
+			f.add("/credentials", fault.DetailRequired, "Send the secrets and settings of the type: GET /credential_types/{type} says which.")
+		case name != current:
+			f.add("/credentials", fault.DetailRequired, "A new type needs new credentials: send them in the same request.")
+		}
+	}
+	typ, ok := s.Types.Lookup(name)
+	if !ok {
+		if name != "" {
+			f.add("/credentials_type", fault.DetailUnknown, "There is no such type: GET /credential_types lists those there are.")
+		}
+		return name != ""
+	}
+	p.typ = typ
+	if p.Credentials == nil || f.has("/credentials") {
+		return false
+	}
+	settings, details := typ.Check(p.Credentials)
+	f.list = append(f.list, details...)
+	if len(details) > 0 {
+		return false
+	}
+	canonical, err := connector.Canonical(p.Credentials)
+	if err != nil {
+		f.add("/credentials", fault.DetailMalformed, "Send credentials as a JSON object.")
+		return false
+	}
+	p.settings, p.canonical = settings, canonical
+	return false
+}
+
+// faults gathers all that is wrong, at most once for each pointer.
+type faults struct{ list []fault.Detail }
+
+func (f *faults) has(pointer string) bool {
+	return slices.ContainsFunc(f.list, func(d fault.Detail) bool { return d.Pointer == pointer })
+}
+
+func (f *faults) add(pointer, code, message string) {
+	if !f.has(pointer) {
+		f.list = append(f.list, fault.Detail{Pointer: pointer, Code: code, Message: message})
+	}
+}
+
+// text holds a text of a person to the limits. Control characters would break
+// log lines and tables, bidirectional ones make a name read as another.
+func (f *faults) text(pointer, s string, limit int, required bool) {
+	switch {
+	case required && strings.TrimSpace(s) == "":
+		f.add(pointer, fault.DetailRequired, "It must not be empty.")
+	case utf8.RuneCountInString(s) > limit:
+		f.add(pointer, fault.DetailTooLong, fmt.Sprintf("At most %d characters.", limit))
+	case strings.ContainsFunc(s, hidden):
+		f.add(pointer, fault.DetailMalformed, "Leave out control characters and marks of text direction.")
+	}
+}
+
+func hidden(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+
+// tags returns the tags in the order sent, each once.
+func (f *faults) tags(sent []string) []string {
+	kept := []string{}
+	for i, tag := range sent {
+		tag = norm.NFC.String(tag)
+		f.text(fmt.Sprintf("/tags/%d", i), tag, MaxTagRunes, true)
+		if !slices.Contains(kept, tag) {
+			kept = append(kept, tag)
+		}
+	}
+	if len(kept) > MaxTags {
+		f.add("/tags", fault.DetailTooLong, fmt.Sprintf("At most %d tags.", MaxTags))
+	}
+	return kept
+}

@@ -1,0 +1,159 @@
+package credential
+
+import (
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"credence/shared/envelope"
+	"credence/shared/store"
+)
+
+// maxRowBytes keeps a credential's row to four write units of DynamoDB.
+const maxRowBytes = 4 << 10
+
+// encode makes the row's next form; its condition is the row as it was read.
+func encode(c Credential) (store.Write, error) {
+	a := store.Attributes{
+		"rev": c.rev + 1, "ver": c.Version, "sv": c.SecretVersion, "hsv": c.LastSecret,
+		"owner": c.Owner, "name": c.Name, "type": c.Type, "format": c.Format,
+		"refs": c.References, "validity": string(c.Validity), "probes": c.Probes,
+		"interval": string(c.Interval), "public": string(c.Public),
+	}
+	if c.Description != nil {
+		a["desc"] = *c.Description
+	}
+	if c.CopiedFrom != 0 {
+		a["copied"] = c.CopiedFrom
+	}
+	a.SetText("status", c.Status)
+	a.SetTime("verified", c.VerifiedAt)
+	a.SetTime("created", c.CreatedAt)
+	a.SetTime("updated", c.UpdatedAt)
+	if err := setJSON(a, "tags", c.Tags, len(c.Tags) > 0); err != nil {
+		return store.Write{}, err
+	}
+	if err := setJSON(a, "probe", c.LastProbe, c.LastProbe != nil); err != nil {
+		return store.Write{}, err
+	}
+	condition := store.Absent()
+	if c.rev > 0 {
+		condition = store.Equal("rev", c.rev)
+	}
+	return store.Write{Verb: store.Put, Item: store.Item{Key: rowKey(c.Org, c.ID), Attributes: a}, If: condition}, nil
+}
+
+// decode reads a row; false where there is none. A row without an owner is
+// nobody's, so damage denies and never grants.
+func decode(org, id int64, i store.Item) (Credential, bool, error) {
+	if !i.Found() {
+		return Credential{}, false, nil
+	}
+	a := i.Attributes
+	c := Credential{
+		ID: id, Org: org, Owner: a.Int("owner"), Name: a.Text("name"), Type: a.Text("type"),
+		Format: a.Text("format"), Interval: Interval(a.Text("interval")), CopiedFrom: a.Int("copied"),
+		Public: jsontext.Value(a.Text("public")), Version: a.Int("ver"), SecretVersion: a.Int("sv"),
+		LastSecret: a.Int("hsv"), References: a.Int("refs"), Status: a.Text("status"),
+		VerifiedAt: a.Time("verified"), Validity: Validity(a.Text("validity")), Probes: a.Int("probes"),
+		CreatedAt: a.Time("created"), UpdatedAt: a.Time("updated"), rev: a.Int("rev"),
+	}
+	if d, ok := a["desc"].(string); ok {
+		c.Description = &d
+	}
+	if err := getJSON(a, "tags", &c.Tags); err != nil {
+		return Credential{}, false, err
+	}
+	if err := getJSON(a, "probe", &c.LastProbe); err != nil {
+		return Credential{}, false, err
+	}
+	return c, true, nil
+}
+
+func setJSON(a store.Attributes, name string, v any, there bool) error {
+	if !there {
+		return nil
+	}
+	text, err := json.Marshal(v, json.Deterministic(true))
+	if err != nil {
+		return fmt.Errorf("encoding a row's %s: %w", name, err)
+	}
+	a[name] = string(text)
+	return nil
+}
+
+func getJSON(a store.Attributes, name string, v any) error {
+	text := a.Text(name)
+	if text == "" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(text), v); err != nil {
+		return fmt.Errorf("reading a row's %s: %w", name, err)
+	}
+	return nil
+}
+
+func encodeVersion(c Credential, v Version) (store.Write, error) {
+	a := store.Attributes{
+		"type": v.Type, "public": string(v.Public), "by": v.MadeBy, "by_email": v.MadeEmail,
+	}
+	a.SetTime("at", v.MadeAt)
+	a.SetText("status", v.Status)
+	a.SetTime("verified", v.Verified)
+	if err := setJSON(a, "known", v.Known, len(v.Known) > 0); err != nil {
+		return store.Write{}, err
+	}
+	return store.Write{
+		Verb: store.Put,
+		Item: store.Item{Key: versionKey(c.Org, c.ID, v.Number), Attributes: a},
+		If:   store.Absent(),
+	}, nil
+}
+
+func decodeVersion(i store.Item) (Version, error) {
+	a := i.Attributes
+	v := Version{
+		Type: a.Text("type"), Public: jsontext.Value(a.Text("public")),
+		MadeAt: a.Time("at"), MadeBy: a.Int("by"), MadeEmail: a.Text("by_email"),
+		Status: a.Text("status"), Verified: a.Time("verified"),
+	}
+	if _, err := fmt.Sscanf(i.Key.Sort, "VER#%d", &v.Number); err != nil {
+		return Version{}, fmt.Errorf("reading a version's number: %w", err)
+	}
+	return v, getJSON(a, "known", &v.Known)
+}
+
+func encodeSecret(org, id, sv int64, r envelope.Record) store.Write {
+	a := store.Attributes{"dk": r.DataKey, "kid": r.KeyID, "ct": r.Ciphertext}
+	a.SetText("kmid", r.KeyMaterialID)
+	return store.Write{Verb: store.Put, Item: store.Item{Key: secretKey(org, id, sv), Attributes: a}, If: store.Absent()}
+}
+
+func decodeSecret(i store.Item) envelope.Record {
+	a := i.Attributes
+	return envelope.Record{
+		DataKey: a.Bytes("dk"), KeyID: a.Text("kid"), KeyMaterialID: a.Text("kmid"), Ciphertext: a.Bytes("ct"),
+	}
+}
+
+// rowBytes is the row's size as DynamoDB counts it: names and values.
+func rowBytes(w store.Write) int {
+	n := len(w.Item.Key.Partition) + len(w.Item.Key.Sort) + len("pksk")
+	for name, v := range w.Item.Attributes {
+		n += len(name)
+		switch v := v.(type) {
+		case string:
+			n += len(v)
+		case []byte:
+			n += len(v)
+		default:
+			n += 11
+		}
+	}
+	return n
+}
+
+func remove(k store.Key, condition store.Condition) store.Write {
+	return store.Write{Verb: store.Delete, Item: store.Item{Key: k}, If: condition}
+}

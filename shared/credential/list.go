@@ -1,0 +1,213 @@
+package credential
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"credence/shared/access"
+	"credence/shared/identity"
+	"credence/shared/store"
+)
+
+// Order is what a list is sorted by.
+type Order string
+
+// The orders. Ids grow with time, so creation and id are one order.
+const (
+	ByCreation Order = "created_at"
+	ByID       Order = "id"
+	ByUpdate   Order = "updated_at"
+	ByName     Order = "name"
+)
+
+// Filter narrows a list; zero fields do not.
+type Filter struct {
+	Least    access.Role // the lowest role the caller must hold; None = Owner
+	Type     string
+	Name     string // whole, in any case
+	Validity Validity
+	Tags     []string // all of them
+}
+
+// Query asks for a list.
+type Query struct {
+	Filter    Filter
+	Order     Order
+	Ascending bool
+	Skip      int
+	Take      int // 0 = all
+}
+
+// List returns a page of what the caller holds a role on, and how many there
+// are without paging. A page sorted by creation costs two rounds, whatever the
+// number of credentials; other orders and filters read every row.
+func (s Service) List(ctx context.Context, who identity.Caller, q Query) ([]View, int, error) {
+	rows, err := s.index(ctx, who, q.Filter.Least)
+	if err != nil {
+		return nil, 0, err
+	}
+	byIndex := q.Filter.none() && (q.Order == ByCreation || q.Order == ByID)
+	if byIndex {
+		if !q.Ascending {
+			slices.Reverse(rows)
+		}
+		total := len(rows)
+		views, err := s.load(ctx, who, cut(rows, q))
+		return views, total, err
+	}
+	views, err := s.load(ctx, who, rows)
+	if err != nil {
+		return nil, 0, err
+	}
+	views = slices.DeleteFunc(views, func(v View) bool { return !q.Filter.matches(v) })
+	slices.SortStableFunc(views, q.compare)
+	return cut(views, q), len(views), nil
+}
+
+func (f Filter) none() bool {
+	return f.Type == "" && f.Name == "" && f.Validity == "" && len(f.Tags) == 0
+}
+
+func (f Filter) matches(v View) bool {
+	for _, tag := range f.Tags {
+		if !slices.Contains(v.Tags, tag) {
+			return false
+		}
+	}
+	return (f.Type == "" || f.Type == v.Type) &&
+		(f.Name == "" || strings.EqualFold(f.Name, v.Name)) &&
+		(f.Validity == "" || f.Validity == v.Validity)
+}
+
+func (q Query) compare(a, b View) int {
+	var n int
+	switch q.Order {
+	case ByUpdate:
+		n = a.UpdatedAt.Compare(b.UpdatedAt)
+	case ByName:
+		n = strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+	}
+	n = cmp.Or(n, cmp.Compare(a.ID, b.ID))
+	if !q.Ascending {
+		n = -n
+	}
+	return n
+}
+
+func cut[T any](all []T, q Query) []T {
+	if q.Skip >= len(all) {
+		return nil
+	}
+	all = all[q.Skip:]
+	if q.Take > 0 && q.Take < len(all) {
+		all = all[:q.Take]
+	}
+	return all
+}
+
+// entry is one line of an index, in the order of creation.
+type indexed struct{ id, owner int64 }
+
+// index reads which credentials the caller holds a role on: all of the
+// organisation for its admins, else those he owns.
+func (s Service) index(ctx context.Context, who identity.Caller, least access.Role) ([]indexed, error) {
+	r := store.Range{Table: store.Meta, Partition: userPartition(who.Org.ID, who.User.ID), From: "CRED#", To: "CRED#~"}
+	if who.User.Admin && least != access.None && least < access.Owner {
+		r.Partition = orgIndexKey(who.Org.ID, 0).Partition
+	}
+	page, err := s.Store.Range(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]indexed, 0, len(page.Items))
+	for _, item := range page.Items {
+		row := indexed{owner: item.Attributes.Int("owner")}
+		if row.owner == 0 {
+			row.owner = who.User.ID
+		}
+		if _, err := fmt.Sscanf(item.Key.Sort, "CRED#%d", &row.id); err != nil {
+			return nil, fmt.Errorf("reading an index row: %w", err)
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// load reads rows and their owners in one round of parallel reads. A row that
+// is gone by now is left out.
+func (s Service) load(ctx context.Context, who identity.Caller, rows []indexed) ([]View, error) {
+	keys := make([]store.Key, 0, len(rows))
+	owners := map[int64]store.Item{}
+	for _, r := range rows {
+		keys = append(keys, rowKey(who.Org.ID, r.id))
+	}
+	for _, r := range rows {
+		if _, seen := owners[r.owner]; !seen && r.owner != who.User.ID {
+			owners[r.owner] = store.Item{}
+			keys = append(keys, identity.UserKey(who.Org.ID, r.owner))
+		}
+	}
+	items, err := s.getAll(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range items[len(rows):] {
+		if item.Found() {
+			u, err := identity.DecodeUser(item)
+			if err != nil {
+				return nil, err
+			}
+			owners[u.ID] = item
+		}
+	}
+	views := make([]View, 0, len(rows))
+	for i, r := range rows {
+		c, found, err := decode(who.Org.ID, r.id, items[i])
+		if err != nil {
+			return nil, err
+		}
+		held := role(who, c)
+		if !found || held == access.None {
+			continue
+		}
+		v := View{Credential: c, Role: held, Owner: who.User, Org: who.Org}
+		if c.Owner != who.User.ID {
+			if v.Owner, err = s.ownerFrom(c, owners[c.Owner]); err != nil {
+				return nil, err
+			}
+		}
+		views = append(views, v)
+	}
+	return views, nil
+}
+
+// readers bounds how many reads of a list are under way at once.
+const readers = 8
+
+// getAll is Get for any number of keys.
+func (s Service) getAll(ctx context.Context, keys []store.Key) ([]store.Item, error) {
+	items := make([]store.Item, len(keys))
+	errs := make([]error, (len(keys)+store.MaxKeysPerGet-1)/store.MaxKeysPerGet)
+	slots := make(chan struct{}, readers)
+	var wg sync.WaitGroup
+	for n, chunk := range slices.Collect(slices.Chunk(keys, store.MaxKeysPerGet)) {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			got, err := s.Store.Get(ctx, chunk...)
+			copy(items[n*store.MaxKeysPerGet:], got)
+			errs[n] = err
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return items, nil
+}

@@ -1,0 +1,220 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"credence/shared/access"
+	"credence/shared/audit"
+	"credence/shared/identity"
+	"credence/shared/probe"
+	"credence/shared/store"
+)
+
+// resultsKept is how many results of probes the history holds.
+const resultsKept = 20
+
+// maxStatus is how long verified_status may be on the wire, in bytes.
+const maxStatus = 1024
+
+// outcome is what a probe found out, on its way into the store.
+type outcome struct {
+	result  probe.Result
+	claim   claim
+	version store.Item // what is known of the version that was probed
+}
+
+// ours is the result of a probe that failed before it began, by our fault.
+func (t Tester) ours(c Credential, code probe.Code, cause error) *probe.Result {
+	r := probe.Ours(code)
+	r.CheckedAt = t.now()
+	t.Failed(c, code, cause)
+	return &r
+}
+
+// record writes the outcome in one commit: the verdict, the result, both
+// leases given back, the audit entry. If the secret was changed meanwhile the
+// verdict is not about the secret that is there now, and only the leases and
+// the entry are written.
+func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o outcome) error {
+	entry := t.entry(who, c, audit.Probed)
+	entry.Summary = []string{fmt.Sprintf("%s: %s", o.result.Verdict, o.result.Code)}
+	observed, err := audit.Observe(entry)
+	if err != nil {
+		return err
+	}
+	leases := o.claim.releases()
+	for attempt := 0; ; attempt++ {
+		writes := append([]store.Write{observed}, leases...)
+		verdict, err := t.verdict(c, o)
+		if err != nil {
+			return err
+		}
+		err = t.Store.Commit(ctx, append(writes, verdict...)...)
+		if err == nil {
+			return nil
+		}
+		leases = slices.DeleteFunc(leases, func(w store.Write) bool {
+			i := slices.IndexFunc(writes, func(x store.Write) bool { return x.Item.Key == w.Item.Key })
+			return store.ConditionFailed(err, i)
+		})
+		retry, err := again(err, attempt)
+		if !retry {
+			return err
+		}
+		if c, o, err = t.reread(ctx, c, o); err != nil {
+			return err
+		}
+	}
+}
+
+// reread reads the credential after somebody else's change. A credential that
+// is gone, or holds another secret by now, gets no verdict.
+func (t Tester) reread(ctx context.Context, c Credential, o outcome) (Credential, outcome, error) {
+	items, err := t.Store.Get(ctx, rowKey(c.Org, c.ID), versionKey(c.Org, c.ID, c.SecretVersion))
+	if err != nil {
+		return c, o, err
+	}
+	now, found, err := decode(c.Org, c.ID, items[0])
+	if err != nil {
+		return c, o, err
+	}
+	if !found || now.SecretVersion != c.SecretVersion {
+		c.rev = 0
+		return c, o, nil
+	}
+	o.version = items[1]
+	return now, o, nil
+}
+
+// verdict makes the writes that say what was found out; none for a credential
+// whose secret has changed since (rev 0).
+func (t Tester) verdict(c Credential, o outcome) ([]store.Write, error) {
+	if c.rev == 0 {
+		return nil, nil
+	}
+	n := c.Probes
+	learn(&c, o.result)
+	row, err := encode(c)
+	if err != nil {
+		return nil, err
+	}
+	full, err := json.Marshal(o.result, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("encoding a probe's result: %w", err)
+	}
+	a := store.Attributes{"result": string(full)}
+	a.SetTime("at", o.result.CheckedAt)
+	writes := []store.Write{row, {Verb: store.Put, Item: store.Item{Key: resultKey(c.Org, c.ID, n), Attributes: a}, If: store.Always()}}
+	if v := o.version; v.Found() && o.result.Verdict != probe.Unknown {
+		delete(v.Attributes, "verified")
+		v.Attributes.SetText("status", c.Status)
+		v.Attributes.SetTime("verified", c.VerifiedAt)
+		writes = append(writes, store.Write{Verb: store.Put, Item: v, If: store.Present()})
+	}
+	return writes, nil
+}
+
+// learn moves a result into the credential. An unknown verdict leaves what was
+// known before.
+func learn(c *Credential, r probe.Result) {
+	c.Probes++
+	c.LastProbe = &LastProbe{Verdict: r.Verdict, Code: r.Code, Message: r.Message, Pointer: r.Pointer, CheckedAt: r.CheckedAt}
+	switch r.Verdict {
+	case probe.Valid:
+		c.Status, c.VerifiedAt, c.Validity = "200 Ok", r.CheckedAt, ValidityValid
+	case probe.Invalid:
+		c.Status = fmt.Sprintf("%d %s", r.Status, r.Message)
+		c.Status = strings.ToValidUTF8(c.Status[:min(len(c.Status), maxStatus)], "")
+		c.VerifiedAt, c.Validity = time.Time{}, ValidityInvalid
+	default:
+		if c.Validity == Untested {
+			c.Validity = ValidityUnknown
+		}
+	}
+}
+
+// History returns the last results, newest first. read is what Reads named.
+func (s Service) History(ctx context.Context, who identity.Caller, id int64, read []store.Item) ([]probe.Result, error) {
+	c, _, err := s.open(ctx, who, id, read[0], access.Read)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.Store.Range(ctx, store.Range{Table: store.Meta, Partition: ownPartition(c.Org, id), From: "RES#", To: "RES#~"})
+	if err != nil {
+		return nil, err
+	}
+	results := make([]probe.Result, len(page.Items))
+	for i, item := range page.Items {
+		if err := json.Unmarshal([]byte(item.Attributes.Text("result")), &results[i]); err != nil {
+			return nil, fmt.Errorf("reading a probe's result: %w", err)
+		}
+	}
+	slices.SortStableFunc(results, func(a, b probe.Result) int { return b.CheckedAt.Compare(a.CheckedAt) })
+	return results, nil
+}
+
+// Log returns entries of the audit log, newest first, to whoever may see the
+// credential, or, once it is deleted, to its last owner and the organisation's
+// admins. read is what LogReads named.
+func (s Service) Log(ctx context.Context, who identity.Caller, id int64, read []store.Item, q audit.Query) ([]audit.Entry, error) {
+	if head := audit.DecodeHead(read[1]); head.Gone {
+		if head.OwnerID != who.User.ID && !who.User.Admin {
+			return nil, notFound(id)
+		}
+	} else if _, _, err := s.open(ctx, who, id, read[0], access.Read); err != nil {
+		return nil, err
+	}
+	q.Org, q.Credential = who.Org.ID, id
+	entries, err := audit.Read(ctx, s.Store, q)
+	if err != nil {
+		return nil, err
+	}
+	return entries, s.nameOwners(ctx, who.Org.ID, entries)
+}
+
+// nameOwners fills in the addresses of owners whom the entry's writer had no
+// need to read.
+func (s Service) nameOwners(ctx context.Context, org int64, entries []audit.Entry) error {
+	mails := map[int64]string{}
+	var keys []store.Key
+	for _, e := range entries {
+		if _, seen := mails[e.OwnerID]; !seen && e.OwnerEmail == "" {
+			mails[e.OwnerID] = ""
+			keys = append(keys, identity.UserKey(org, e.OwnerID))
+		}
+	}
+	items, err := s.getAll(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		if item.Found() {
+			u, err := identity.DecodeUser(item)
+			if err != nil {
+				return err
+			}
+			mails[u.ID] = u.Email
+		}
+	}
+	for i, e := range entries {
+		if e.OwnerEmail == "" {
+			entries[i].OwnerEmail = mails[e.OwnerID]
+		}
+	}
+	return nil
+}
+
+// Filterable are the events a client may ask the log for.
+func Filterable() []audit.Event {
+	return []audit.Event{
+		audit.Created, audit.Updated, audit.Destroyed, audit.RolledBack, audit.Copied,
+		audit.Revealed, audit.Probed, audit.Denied,
+	}
+}

@@ -1,0 +1,218 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"credence/shared/access"
+	"credence/shared/connector"
+	"credence/shared/envelope"
+	"credence/shared/fault"
+	"credence/shared/id"
+	"credence/shared/identity"
+	"credence/shared/probe"
+	"credence/shared/store"
+)
+
+// Tester proves credentials against the systems they are for.
+type Tester struct {
+	Service
+	Keys   envelope.Decrypter
+	Prober Prober
+	// Failed is told of a probe that could not begin by our fault: for the log
+	// and the alarm. err may be nil.
+	Failed func(c Credential, code probe.Code, err error)
+}
+
+// Prober runs one probe. It answers within its own bounds whatever the target
+// does, never panics, and says nothing in words that are not ours.
+type Prober interface {
+	Run(ctx context.Context, typeName string, s connector.Settings) probe.Result
+}
+
+const (
+	leaseTime = 8 * time.Second // longer than any probe
+	distance  = 5 * time.Second // between two probes of one credential
+)
+
+// Probe opens the stored secret, tries it against the real system and records
+// what came out, unless the secret was changed meanwhile. One probe of a
+// credential runs at a time, and two are at least five seconds apart; so is
+// one sign-in at a target across the organisation's credentials one at a time:
+// otherwise it answers CodeTooManyRequests. read is what ProbeReads named.
+func (t Tester) Probe(ctx context.Context, who identity.Caller, id int64, read []store.Item) (probe.Result, error) {
+	c, _, err := t.open(ctx, who, id, read[0], access.Probe)
+	if err != nil {
+		return probe.Result{}, err
+	}
+	lease := read[1]
+	if wait := lease.Attributes.Time("until").Sub(t.now()); wait > 0 {
+		return probe.Result{}, tooSoon(c.ID, wait)
+	}
+	items, err := t.Store.Get(ctx, secretKey(c.Org, id, c.SecretVersion), versionKey(c.Org, id, c.SecretVersion))
+	if err != nil {
+		return probe.Result{}, err
+	}
+	settings, failed := t.settings(ctx, c, items[0])
+	cl := t.newClaim(c, settings)
+	if err := t.claim(ctx, cl, lease); err != nil {
+		return probe.Result{}, err
+	}
+	result := probe.Result{}
+	if failed != nil {
+		result = *failed
+	} else {
+		result = t.Prober.Run(ctx, c.Type, settings)
+	}
+	// The caller may have gone; what was found out is kept all the same.
+	keep, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer stop()
+	return result, t.record(keep, who, c, outcome{result: result, claim: cl, version: items[1]})
+}
+
+// recordTime is for the commit of an outcome: a probe takes 7 s at most, its
+// answer is due after 8.
+const recordTime = time.Second
+
+func tooSoon(id int64, wait time.Duration) error {
+	return fault.New(fault.CodeTooManyRequests,
+		"This credential was probed a moment ago, or is being probed now. Wait, then try again.").
+		On(ResourceType, id).After(wait)
+}
+
+// settings opens the record. Whatever goes wrong here is our fault and makes a
+// result, not a refusal: the person asked what is wrong with the credential.
+func (t Tester) settings(ctx context.Context, c Credential, item store.Item) (connector.Settings, *probe.Result) {
+	object, err := openSecret(ctx, t.Keys, c, item)
+	if errors.Is(err, envelope.ErrOpen) {
+		return connector.Settings{}, t.ours(c, probe.Integrity, err)
+	}
+	if err != nil {
+		return connector.Settings{}, t.ours(c, probe.Internal, err)
+	}
+	typ, ok := t.Types.Lookup(c.Type)
+	if !ok {
+		return connector.Settings{}, t.ours(c, probe.NoProbeForType, nil)
+	}
+	plain := object.Expose()
+	defer clear(plain)
+	settings, faults := typ.Check(jsontext.Value(plain))
+	if len(faults) > 0 {
+		return connector.Settings{}, t.ours(c, probe.Internal, fault.Invalid(faults))
+	}
+	return settings, nil
+}
+
+// Try probes a full draft and stores nothing of it.
+func (t Tester) Try(ctx context.Context, who identity.Caller, d Draft) (probe.Result, error) {
+	if d.Name == nil {
+		unnamed := "unnamed"
+		d.Name = &unnamed
+	}
+	p, err := t.prepare(who, d, "")
+	if err != nil {
+		return probe.Result{}, err
+	}
+	cl := t.newClaim(Credential{Org: who.Org.ID, Type: p.typ.Name}, p.settings)
+	if err := t.claim(ctx, cl, store.Item{}); err != nil {
+		return probe.Result{}, err
+	}
+	result := t.Prober.Run(ctx, p.typ.Name, p.settings)
+	keep, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer stop()
+	return result, t.release(keep, cl)
+}
+
+// claim is the right to probe: of one credential, and of one sign-in at one
+// target.
+type claim struct {
+	number    int64
+	began     time.Time
+	lease     store.Key // zero where no credential is concerned
+	principal store.Key // zero where nobody signs in
+}
+
+func (t Tester) newClaim(c Credential, s connector.Settings) claim {
+	cl := claim{number: id.New(t.now()), began: t.now()}
+	if c.ID != 0 {
+		cl.lease = leaseKey(c.Org, c.ID)
+	}
+	if p := s.Principal(); p != "" {
+		cl.principal = principalKey(c.Org, p)
+	}
+	return cl
+}
+
+// claim takes both leases in one commit, before anything is dialled. A lease
+// left by a probe that died runs out by itself.
+func (t Tester) claim(ctx context.Context, cl claim, lease store.Item) error {
+	var writes []store.Write
+	if cl.lease.Sort != "" {
+		condition := store.Absent()
+		if lease.Found() {
+			condition = store.Equal("claim", lease.Attributes.Int("claim"))
+		}
+		writes = append(writes, cl.hold(cl.began.Add(leaseTime), condition))
+	}
+	if cl.principal.Sort != "" {
+		writes = append(writes, store.Write{
+			Verb: store.Put,
+			Item: store.Item{
+				Key: cl.principal, Attributes: store.Attributes{"claim": cl.number},
+				Expires: cl.began.Add(leaseTime),
+			},
+			If: store.Absent(),
+		})
+	}
+	if len(writes) == 0 {
+		return nil
+	}
+	err := t.Store.Commit(ctx, writes...)
+	var taken *store.ConditionError
+	if errors.As(err, &taken) || errors.Is(err, store.ErrConflict) {
+		return fault.New(fault.CodeTooManyRequests,
+			"Another probe is signing in at the same target right now. Wait, then try again.").After(leaseTime).Because(err)
+	}
+	return err
+}
+
+// hold writes the credential's lease, which runs until then. The row itself
+// outlives the lease a little: clocks of two machines may differ.
+func (cl claim) hold(until time.Time, condition store.Condition) store.Write {
+	a := store.Attributes{"claim": cl.number}
+	a.SetTime("began", cl.began)
+	a.SetTime("until", until)
+	return store.Write{
+		Verb: store.Put,
+		Item: store.Item{Key: cl.lease, Attributes: a, Expires: until.Add(time.Minute)},
+		If:   condition,
+	}
+}
+
+// releases gives both leases back; the credential's keeps its distance to the
+// next. Each names the claim, so a lease that ran out and was taken by another
+// probe stays his.
+func (cl claim) releases() []store.Write {
+	var writes []store.Write
+	if cl.lease.Sort != "" {
+		writes = append(writes, cl.hold(cl.began.Add(distance), store.Equal("claim", cl.number)))
+	}
+	if cl.principal.Sort != "" {
+		writes = append(writes, remove(cl.principal, store.Equal("claim", cl.number)))
+	}
+	return writes
+}
+
+func (t Tester) release(ctx context.Context, cl claim) error {
+	for _, w := range cl.releases() {
+		err := t.Store.Commit(ctx, w)
+		var lost *store.ConditionError
+		if err != nil && !errors.As(err, &lost) {
+			return err
+		}
+	}
+	return nil
+}

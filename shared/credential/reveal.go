@@ -1,0 +1,93 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"credence/shared/access"
+	"credence/shared/audit"
+	"credence/shared/envelope"
+	"credence/shared/fault"
+	"credence/shared/identity"
+	"credence/shared/secret"
+	"credence/shared/store"
+)
+
+// Revealer reads secrets back.
+type Revealer struct {
+	Service
+	Keys envelope.Decrypter
+}
+
+// Revealed is an opened secret.
+type Revealed struct {
+	Object  secret.Value // the credentials object as it was sealed, canonical JSON
+	Version int64        // of the secret
+}
+
+// Reveal returns the active version of the secret to whoever may have it. The
+// audit entry is durable before the secret is returned; without an entry there
+// is no secret. If the caller already holds version known, nothing is opened
+// and Object is empty. read is what Reads named.
+func (r Revealer) Reveal(ctx context.Context, who identity.Caller, id int64, read []store.Item, known int64) (Revealed, error) {
+	c, _, err := r.open(ctx, who, id, read[0], access.Reveal)
+	if err != nil {
+		return Revealed{}, err
+	}
+	if known == c.SecretVersion {
+		return Revealed{Version: known}, nil
+	}
+	principal := fmt.Sprintf("U%d-K%d", who.User.ID, who.KeyID)
+	items, err := r.Store.Get(ctx, secretKey(c.Org, id, c.SecretVersion), lastReadKey(c.Org, id, principal))
+	if err != nil {
+		return Revealed{}, err
+	}
+	object, err := openSecret(ctx, r.Keys, c, items[0])
+	if err != nil {
+		return Revealed{}, integrity(err, id)
+	}
+	entry := r.entry(who, c, audit.Revealed)
+	entry.Summary = []string{fmt.Sprintf("version %d of the secret", c.SecretVersion)}
+	observed, err := audit.Observe(entry)
+	if err != nil {
+		return Revealed{}, err
+	}
+	writes := []store.Write{observed}
+	if w, changed := lastRead(items[1], lastReadKey(c.Org, id, principal), c.SecretVersion, entry); changed {
+		writes = append(writes, w)
+	}
+	if err := r.Store.Commit(ctx, writes...); err != nil {
+		return Revealed{}, err
+	}
+	return Revealed{Object: object, Version: c.SecretVersion}, nil
+}
+
+// lastRead notes who last read which version, once a day for each.
+func lastRead(old store.Item, key store.Key, sv int64, e audit.Entry) (store.Write, bool) {
+	day := e.At.Format("2006-01-02")
+	if old.Attributes.Int("sv") == sv && old.Attributes.Text("day") == day {
+		return store.Write{}, false
+	}
+	a := store.Attributes{"sv": sv, "day": day, "email": e.UserEmail}
+	return store.Write{Verb: store.Put, Item: store.Item{Key: key, Attributes: a}, If: store.Always()}, true
+}
+
+// openSecret opens a vault item for the credential that the caller was
+// authorised for; nothing that the item says of itself is believed.
+func openSecret(ctx context.Context, keys envelope.Decrypter, c Credential, item store.Item) (secret.Value, error) {
+	if !item.Found() {
+		return secret.Value{}, fmt.Errorf("reading the secret's item: nothing there: %w", envelope.ErrOpen)
+	}
+	return envelope.Open(ctx, keys, binding(c, c.SecretVersion), decodeSecret(item))
+}
+
+// integrity names the resource in the answer to a record that does not open.
+func integrity(err error, id int64) error {
+	if !errors.Is(err, envelope.ErrOpen) {
+		return err
+	}
+	return fault.New(fault.CodeIntegrity,
+		"The stored secret failed its integrity check and was not returned. Set the credentials again, and tell your operator.").
+		On(ResourceType, id).Because(err)
+}

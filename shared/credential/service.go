@@ -1,0 +1,172 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"credence/shared/access"
+	"credence/shared/audit"
+	"credence/shared/connector"
+	"credence/shared/fault"
+	"credence/shared/id"
+	"credence/shared/identity"
+	"credence/shared/store"
+)
+
+// Service is what every operation on credentials needs, and all that reading
+// their metadata needs. Editor, Revealer and Tester add a key service each, of
+// exactly the rights their operations use.
+type Service struct {
+	Store store.Store
+	Types *connector.Registry
+	Now   func() time.Time
+}
+
+// attempts bounds how often a change starts over because somebody else's
+// change came between its read and its commit.
+const attempts = 5
+
+// Reads names the items that Get, List's siblings and every other operation on
+// one credential start from; they join the read that signs the caller in.
+func Reads(org, id int64) []store.Key { return []store.Key{rowKey(org, id)} }
+
+// ChangeReads is Reads for operations that change the credential: they append
+// to its chain of changes.
+func ChangeReads(org, id int64) []store.Key {
+	return []store.Key{rowKey(org, id), audit.HeadKey(org, id)}
+}
+
+// LogReads is Reads for the audit log, which outlives the credential.
+func LogReads(org, id int64) []store.Key { return ChangeReads(org, id) }
+
+// ProbeReads is Reads for a probe, which takes the credential's lease.
+func ProbeReads(org, id int64) []store.Key {
+	return []store.Key{rowKey(org, id), leaseKey(org, id)}
+}
+
+func notFound(id int64) error {
+	return fault.New(fault.CodeNotFound, "There is no such credential, or you hold no role on it.").On(ResourceType, id)
+}
+
+// role is the highest role that the caller holds.
+func role(who identity.Caller, c Credential) access.Role {
+	switch {
+	case c.Owner == who.User.ID:
+		return access.Owner
+	case who.User.Admin:
+		return access.Admin
+	default:
+		return access.None
+	}
+}
+
+// open decodes a row and checks the caller's right to it. A caller without any
+// role learns nothing, not even that the credential exists. A caller with a
+// role but not this right is refused, and the refusal is written down first.
+func (s Service) open(ctx context.Context, who identity.Caller, id int64, row store.Item, p access.Permission) (Credential, access.Role, error) {
+	c, found, err := decode(who.Org.ID, id, row)
+	if err != nil {
+		return Credential{}, access.None, err
+	}
+	held := role(who, c)
+	if !found || held == access.None {
+		return Credential{}, access.None, notFound(id)
+	}
+	return c, held, s.permit(ctx, who, c, p)
+}
+
+// permit checks one right of a caller who holds some role.
+func (s Service) permit(ctx context.Context, who identity.Caller, c Credential, p access.Permission) error {
+	held := role(who, c)
+	if held.Allows(p) || (p == access.Transfer && who.User.Admin) {
+		return nil
+	}
+	if err := s.deny(ctx, who, c, p); err != nil {
+		return err
+	}
+	message := fmt.Sprintf("Your role on this credential (%s) does not include this. Ask its owner.", held)
+	return fault.New(fault.CodeForbidden, message).On(ResourceType, c.ID)
+}
+
+func (s Service) deny(ctx context.Context, who identity.Caller, c Credential, p access.Permission) error {
+	e := s.entry(who, c, audit.Denied)
+	e.Summary = []string{"refused: " + string(p)}
+	w, err := audit.Observe(e)
+	if err != nil {
+		return err
+	}
+	return s.Store.Commit(ctx, w)
+}
+
+// entry starts an audit entry about a credential. Its owner's address is known
+// here only when the caller is the owner; others' is filled in by who read it.
+func (s Service) entry(who identity.Caller, c Credential, event audit.Event) audit.Entry {
+	now := s.now()
+	e := audit.Entry{
+		ID: id.New(now), Org: c.Org, Credential: c.ID, Event: event, At: now, Origin: who.Origin,
+		UserID: who.User.ID, UserEmail: who.User.Email, OwnerID: c.Owner,
+	}
+	if c.Owner == who.User.ID {
+		e.OwnerEmail = who.User.Email
+	}
+	return e
+}
+
+// Get returns what the caller may see of one credential. read is what Reads
+// named; the owner costs one read more unless it is the caller.
+func (s Service) Get(ctx context.Context, who identity.Caller, id int64, read []store.Item) (View, error) {
+	c, held, err := s.open(ctx, who, id, read[0], access.Read)
+	if err != nil {
+		return View{}, err
+	}
+	return s.view(ctx, who, c, held)
+}
+
+func (s Service) view(ctx context.Context, who identity.Caller, c Credential, held access.Role) (View, error) {
+	owner, err := s.owner(ctx, who, c)
+	if err != nil {
+		return View{}, err
+	}
+	return View{Credential: c, Role: held, Owner: owner, Org: who.Org}, nil
+}
+
+func (s Service) owner(ctx context.Context, who identity.Caller, c Credential) (identity.User, error) {
+	if c.Owner == who.User.ID {
+		return who.User, nil
+	}
+	items, err := s.Store.Get(ctx, identity.UserKey(c.Org, c.Owner))
+	if err != nil {
+		return identity.User{}, err
+	}
+	return s.ownerFrom(c, items[0])
+}
+
+// ownerFrom reads an owner's row. A credential may outlive its owner's row only
+// through damage; it is shown with the bare id then, so that an admin can see
+// and transfer it.
+func (s Service) ownerFrom(c Credential, row store.Item) (identity.User, error) {
+	if !row.Found() {
+		return identity.User{ID: c.Owner, OrgID: c.Org}, nil
+	}
+	return identity.DecodeUser(row)
+}
+
+// again reports whether a change that failed with err should start over from a
+// fresh read, and gives the error to answer once attempts are used up.
+func again(err error, attempt int) (bool, error) {
+	var condition *store.ConditionError
+	if !errors.As(err, &condition) && !errors.Is(err, store.ErrConflict) {
+		return false, err
+	}
+	if attempt+1 < attempts {
+		return true, nil
+	}
+	busy := "Others kept changing this credential at the same moment. Nothing was changed; try again."
+	return false, fault.New(fault.CodeConflict, busy).Because(err)
+}
+
+// now is the clock to the millisecond, which is what the wire and the store
+// keep.
+func (s Service) now() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }

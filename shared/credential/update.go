@@ -1,0 +1,325 @@
+package credential
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"credence/shared/access"
+	"credence/shared/audit"
+	"credence/shared/fault"
+	"credence/shared/identity"
+	"credence/shared/store"
+)
+
+// Update changes what the draft sends and leaves the rest. A new secret
+// replaces the old one whole and makes its verdict unknown again. A draft that
+// changes nothing writes nothing. read is what ChangeReads named. Without
+// IfVersion, a change that others' changes overtook starts over from theirs,
+// so neither loses a field.
+func (e Editor) Update(ctx context.Context, who identity.Caller, id int64, read []store.Item, d Draft) (View, error) {
+	return e.change(ctx, who, id, read, func(Credential) Draft { return d })
+}
+
+// EditTags changes the tags: edit gets the current ones and returns the new.
+// It may be called more than once. Otherwise it is as Update.
+func (e Editor) EditTags(ctx context.Context, who identity.Caller, id int64, read []store.Item, edit func(current []string) []string) (View, error) {
+	return e.change(ctx, who, id, read, func(c Credential) Draft {
+		next := edit(slices.Clone(c.Tags))
+		return Draft{Tags: &next}
+	})
+}
+
+func (e Editor) change(ctx context.Context, who identity.Caller, id int64, read []store.Item, draft func(Credential) Draft) (View, error) {
+	for attempt := 0; ; attempt++ {
+		view, err := e.update(ctx, who, id, read, draft)
+		if err == nil {
+			return view, nil
+		}
+		retry, err := again(err, attempt)
+		if !retry {
+			return View{}, err
+		}
+		if read, err = e.Store.Get(ctx, ChangeReads(who.Org.ID, id)...); err != nil {
+			return View{}, err
+		}
+	}
+}
+
+func (e Editor) update(ctx context.Context, who identity.Caller, id int64, read []store.Item, draft func(Credential) Draft) (View, error) {
+	before, held, err := e.open(ctx, who, id, read[0], access.Update)
+	if err != nil {
+		return View{}, err
+	}
+	d := draft(before)
+	if d.IfVersion != nil && *d.IfVersion != before.Version {
+		return View{}, stale(id)
+	}
+	p, err := e.prepare(who, d, before.Type)
+	if err != nil {
+		return View{}, err
+	}
+	after := before
+	p.apply(&after)
+	ch := change{who: who, before: before, after: &after, head: audit.DecodeHead(read[1]), event: audit.Updated}
+	if err := e.transfer(ctx, &ch, d.Owner); err != nil {
+		return View{}, err
+	}
+	if p.canonical != nil {
+		if err := e.replaceSecret(ctx, &ch, p); err != nil {
+			return View{}, err
+		}
+	}
+	ch.compare()
+	if len(ch.fields) == 0 {
+		return e.view(ctx, who, before, held)
+	}
+	if err := e.commit(ctx, &ch); err != nil {
+		return View{}, err
+	}
+	// Who gives a credential away sees it once more, as what he was.
+	return e.view(ctx, who, after, max(role(who, after), held))
+}
+
+func stale(id int64) error {
+	return fault.New(fault.CodePreconditionFailed,
+		"The credential has changed since you read it. Read it again and repeat your change.").On(ResourceType, id)
+}
+
+// change is one change on its way to a commit.
+type change struct {
+	who     identity.Caller
+	before  Credential
+	after   *Credential
+	head    audit.Head
+	event   audit.Event
+	fields  map[string]audit.Change
+	summary []string
+	writes  []store.Write // besides the row and the trail
+	owner   string        // the new owner's address, after a transfer
+}
+
+// transfer gives the credential to another user of the organisation.
+func (e Editor) transfer(ctx context.Context, ch *change, to *int64) error {
+	if to == nil || *to == ch.before.Owner {
+		return nil
+	}
+	if err := e.permit(ctx, ch.who, ch.before, access.Transfer); err != nil {
+		return err
+	}
+	items, err := e.Store.Get(ctx, identity.UserKey(ch.before.Org, *to))
+	if err != nil {
+		return err
+	}
+	heir, err := e.heir(items[0])
+	if err != nil {
+		return err
+	}
+	org, id := ch.before.Org, ch.before.ID
+	ch.after.Owner, ch.owner = *to, heir.Email
+	ch.writes = append(ch.writes,
+		store.Write{Verb: store.Put, Item: store.Item{Key: orgIndexKey(org, id), Attributes: store.Attributes{"owner": *to}}, If: store.Present()},
+		remove(userIndexKey(org, ch.before.Owner, id), store.Always()),
+		store.Write{Verb: store.Put, Item: store.Item{Key: userIndexKey(org, *to, id), Attributes: store.Attributes{"role": access.Owner.String()}}, If: store.Always()},
+		store.Write{Verb: store.Check, Item: store.Item{Key: identity.UserKey(org, *to)}, If: store.Present()},
+	)
+	return nil
+}
+
+func (e Editor) heir(row store.Item) (identity.User, error) {
+	refusal := fault.Invalid([]fault.Detail{{
+		Pointer: "/owner_id", Code: fault.DetailUnknown, Message: "There is no active user of this organisation with this id.",
+	}})
+	if !row.Found() {
+		return identity.User{}, refusal
+	}
+	u, err := identity.DecodeUser(row)
+	if err == nil && !u.Active {
+		err = refusal
+	}
+	return u, err
+}
+
+// replaceSecret seals the new secret under the next number and forgets the
+// verdict of the old one. The oldest versions beyond MaxVersions go with it.
+func (e Editor) replaceSecret(ctx context.Context, ch *change, p prepared) error {
+	old, err := e.versions(ctx, ch.before)
+	if err != nil {
+		return err
+	}
+	after := ch.after
+	after.Type = p.typ.Name
+	after.Public = p.settings.Public()
+	after.LastSecret++
+	after.SecretVersion = after.LastSecret
+	forgetVerdict(after)
+	writes, err := e.sealed(ctx, ch.who, *after, p)
+	if err != nil {
+		return err
+	}
+	ch.writes = append(ch.writes, writes...)
+	ch.writes = append(ch.writes, trim(*after, old)...)
+	for _, v := range old {
+		if v.Active {
+			ch.summary = append(ch.summary, secretChanges(v.Known, p.settings.Known())...)
+		}
+	}
+	return nil
+}
+
+func forgetVerdict(c *Credential) {
+	c.Status, c.Validity, c.LastProbe = "", Untested, nil
+	c.VerifiedAt = time.Time{}
+}
+
+// secretChanges names the type's own fields that a new secret replaces, adds
+// and removes. Equal values are not told apart: nothing is opened for this.
+func secretChanges(before, after []string) []string {
+	var replaced, added, removed []string
+	for _, f := range after {
+		if slices.Contains(before, f) {
+			replaced = append(replaced, f)
+		} else {
+			added = append(added, f)
+		}
+	}
+	for _, f := range before {
+		if !slices.Contains(after, f) {
+			removed = append(removed, f)
+		}
+	}
+	lines := []string{"credentials replaced"}
+	lines = append(lines, names("replaced", replaced)...)
+	lines = append(lines, names("added", added)...)
+	return append(lines, names("removed", removed)...)
+}
+
+// trim removes the oldest versions so that, with the newest, MaxVersions are
+// left. The active version is never among them: it is the newest.
+func trim(c Credential, old []Version) []store.Write {
+	var writes []store.Write
+	slices.SortFunc(old, func(a, b Version) int { return int(b.Number - a.Number) })
+	for i, v := range old {
+		if i >= MaxVersions-1 && v.Number != c.SecretVersion {
+			writes = append(writes,
+				remove(versionKey(c.Org, c.ID, v.Number), store.Always()),
+				remove(secretKey(c.Org, c.ID, v.Number), store.Always()))
+		}
+	}
+	return writes
+}
+
+// versions reads what is known of each version of the secret.
+func (s Service) versions(ctx context.Context, c Credential) ([]Version, error) {
+	page, err := s.Store.Range(ctx, store.Range{
+		Table: store.Meta, Partition: ownPartition(c.Org, c.ID), From: "VER#", To: "VER#~",
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Version, 0, len(page.Items))
+	for _, item := range page.Items {
+		v, err := decodeVersion(item)
+		if err != nil {
+			return nil, err
+		}
+		v.Active = v.Number == c.SecretVersion
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+// compare finds what differs, in the words of the wire.
+func (ch *change) compare() {
+	ch.fields = map[string]audit.Change{}
+	b, a := ch.before, *ch.after
+	note := func(name string, before, after any, differs bool) {
+		if differs {
+			ch.fields[name] = audit.Change{before, after}
+			ch.summary = append(ch.summary, name+" changed")
+		}
+	}
+	note("name", b.Name, a.Name, b.Name != a.Name)
+	note("description", text(b.Description), text(a.Description), text(b.Description) != text(a.Description))
+	note("credentials_type", b.Type, a.Type, b.Type != a.Type)
+	note("credentials_version", b.Format, a.Format, b.Format != a.Format)
+	note("tags", tags(b.Tags), tags(a.Tags), !slices.Equal(b.Tags, a.Tags))
+	note("owner_id", b.Owner, a.Owner, b.Owner != a.Owner)
+	note("probe_interval", string(b.Interval), string(a.Interval), b.Interval != a.Interval)
+	note("secret_version", b.SecretVersion, a.SecretVersion, b.SecretVersion != a.SecretVersion)
+	note("credentials_non_secure_data", b.Public, a.Public, !slices.Equal(b.Public, a.Public))
+}
+
+func text(s *string) any {
+	if s == nil {
+		return nil
+	}
+	return *s
+}
+
+func tags(t []string) []string {
+	if t == nil {
+		return []string{}
+	}
+	return t
+}
+
+// commit makes the change, its audit entry and its index rows at once.
+func (s Service) commit(ctx context.Context, ch *change) error {
+	after := ch.after
+	after.Version++
+	after.UpdatedAt = s.now()
+	row, err := encodeChecked(*after)
+	if err != nil {
+		return err
+	}
+	entry := s.entry(ch.who, *after, ch.event)
+	entry.Summary, entry.Changes = ch.summary, ch.fields
+	if entry.OwnerEmail == "" {
+		entry.OwnerEmail = ch.head.OwnerEmail
+	}
+	if ch.owner != "" {
+		entry.OwnerEmail = ch.owner
+	}
+	trail, err := audit.Record(ch.head, entry, false)
+	if err != nil {
+		return err
+	}
+	writes := append([]store.Write{row}, ch.writes...)
+	writes = append(writes, reschedule(ch.before, *after)...)
+	if err := s.Store.Commit(ctx, append(writes, trail...)...); err != nil {
+		return err
+	}
+	after.rev++
+	return nil
+}
+
+// reschedule moves the credential's row in the schedule when its interval
+// changed.
+func reschedule(before, after Credential) []store.Write {
+	if before.Interval == after.Interval {
+		return nil
+	}
+	var writes []store.Write
+	if k, ok := dueKey(before.Org, before.ID, before.Interval); ok {
+		writes = append(writes, remove(k, store.Always()))
+	}
+	if k, ok := dueKey(after.Org, after.ID, after.Interval); ok {
+		writes = append(writes, store.Write{Verb: store.Put, Item: store.Item{Key: k, Attributes: store.Attributes{}}, If: store.Always()})
+	}
+	return writes
+}
+
+// PublicOrEmpty is the public settings as an object, whatever is stored.
+func (c Credential) PublicOrEmpty() jsontext.Value {
+	if len(c.Public) == 0 {
+		return jsontext.Value("{}")
+	}
+	return c.Public
+}
+
+// Tag is the strong entity tag of the credential's version (RFC 9110, 8.8.3).
+func (c Credential) Tag() string { return fmt.Sprintf(`"v%d"`, c.Version) }

@@ -1,0 +1,286 @@
+package credential
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"credence/shared/access"
+	"credence/shared/audit"
+	"credence/shared/envelope"
+	"credence/shared/fault"
+	"credence/shared/id"
+	"credence/shared/identity"
+	"credence/shared/probe"
+	"credence/shared/store"
+)
+
+// LastRead is who last read which version of the secret, to the day.
+type LastRead struct {
+	Principal string
+	Email     string
+	Version   int64
+	Day       string
+}
+
+// Versions returns what is known of each version of the secret that is kept,
+// newest first, and who last read which. Nothing is opened. read is what Reads
+// named.
+func (s Service) Versions(ctx context.Context, who identity.Caller, id int64, read []store.Item) ([]Version, []LastRead, error) {
+	c, _, err := s.open(ctx, who, id, read[0], access.Read)
+	if err != nil {
+		return nil, nil, err
+	}
+	page, err := s.Store.Range(ctx, store.Range{
+		Table: store.Meta, Partition: ownPartition(c.Org, id), From: "USE#", To: "VER#~",
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var versions []Version
+	var reads []LastRead
+	for _, item := range page.Items {
+		if principal, ok := strings.CutPrefix(item.Key.Sort, "USE#"); ok {
+			a := item.Attributes
+			reads = append(reads, LastRead{Principal: principal, Email: a.Text("email"), Version: a.Int("sv"), Day: a.Text("day")})
+			continue
+		}
+		v, err := decodeVersion(item)
+		if err != nil {
+			return nil, nil, err
+		}
+		v.Active = v.Number == c.SecretVersion
+		versions = append(versions, v)
+	}
+	slices.Reverse(versions)
+	return versions, reads, nil
+}
+
+// RollBack makes an earlier version of the secret the active one, with the
+// type, the public settings and the verdict it had. Nothing is opened, and no
+// version gets a new number. read is what ChangeReads named.
+func (e Editor) RollBack(ctx context.Context, who identity.Caller, id int64, read []store.Item, sv int64, ifVersion *int64) (View, error) {
+	for attempt := 0; ; attempt++ {
+		view, err := e.rollBack(ctx, who, id, read, sv, ifVersion)
+		if err == nil {
+			return view, nil
+		}
+		retry, err := again(err, attempt)
+		if !retry {
+			return View{}, err
+		}
+		if read, err = e.Store.Get(ctx, ChangeReads(who.Org.ID, id)...); err != nil {
+			return View{}, err
+		}
+	}
+}
+
+func (e Editor) rollBack(ctx context.Context, who identity.Caller, id int64, read []store.Item, sv int64, ifVersion *int64) (View, error) {
+	before, held, err := e.open(ctx, who, id, read[0], access.Update)
+	if err != nil {
+		return View{}, err
+	}
+	if ifVersion != nil && *ifVersion != before.Version {
+		return View{}, stale(id)
+	}
+	if sv == before.SecretVersion {
+		return e.view(ctx, who, before, held)
+	}
+	items, err := e.Store.Get(ctx, versionKey(before.Org, id, sv))
+	if err != nil {
+		return View{}, err
+	}
+	if !items[0].Found() {
+		return View{}, fault.Invalid([]fault.Detail{{
+			Pointer: "/version", Code: fault.DetailUnknown,
+			Message: "There is no such version of the secret: GET /data_credentials/{id}/versions lists those that are kept.",
+		}})
+	}
+	v, err := decodeVersion(items[0])
+	if err != nil {
+		return View{}, err
+	}
+	after := before
+	after.SecretVersion, after.Type, after.Public = sv, v.Type, v.Public
+	recall(&after, v)
+	ch := change{
+		who: who, before: before, after: &after, head: audit.DecodeHead(read[1]), event: audit.RolledBack,
+		// The version must still be there when the switch commits: another
+		// change may be trimming it now.
+		writes: []store.Write{{Verb: store.Check, Item: store.Item{Key: versionKey(before.Org, id, sv)}, If: store.Present()}},
+	}
+	ch.compare()
+	if err := e.commit(ctx, &ch); err != nil {
+		return View{}, err
+	}
+	return e.view(ctx, who, after, held)
+}
+
+// recall gives a credential the verdict that a version had.
+func recall(c *Credential, v Version) {
+	forgetVerdict(c)
+	c.Status, c.VerifiedAt = v.Status, v.Verified
+	switch {
+	case v.Status == "":
+	case !v.Verified.IsZero():
+		c.Validity = ValidityValid
+	default:
+		c.Validity = ValidityInvalid
+	}
+}
+
+// Switcher tries a new secret before it takes the old one's place.
+type Switcher struct {
+	Editor Editor
+	Tester Tester
+}
+
+// Propose checks a new secret, probes it from memory, and makes it the active
+// version only if the system accepts it. Otherwise nothing changes and the
+// result says what is wrong. It reports whether it switched. read is what
+// ProbeReads named, followed by what ChangeReads named.
+func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, read []store.Item, d Draft) (View, probe.Result, bool, error) {
+	c, _, err := s.Editor.open(ctx, who, id, read[0], access.Update)
+	if err != nil {
+		return View{}, probe.Result{}, false, err
+	}
+	d = Draft{Credentials: d.Credentials, Faults: d.Faults, IfVersion: d.IfVersion}
+	if d.IfVersion == nil {
+		d.IfVersion = &c.Version
+	}
+	if d.Credentials == nil {
+		d.Faults = append(d.Faults, fault.Detail{Pointer: "/credentials", Code: fault.DetailRequired, Message: "Send the new credentials."})
+	}
+	p, err := s.Editor.prepare(who, d, c.Type)
+	if err != nil {
+		return View{}, probe.Result{}, false, err
+	}
+	if *d.IfVersion != c.Version {
+		return View{}, probe.Result{}, false, stale(id)
+	}
+	result, err := s.Tester.candidate(ctx, c, p, read[1])
+	if err != nil || result.Verdict != probe.Valid {
+		return View{}, result, false, err
+	}
+	view, err := s.adopt(ctx, who, id, c, p, result)
+	return view, result, err == nil, err
+}
+
+// candidate probes a secret that is not stored yet, under the credential's own
+// lease.
+func (t Tester) candidate(ctx context.Context, c Credential, p prepared, lease store.Item) (probe.Result, error) {
+	if wait := lease.Attributes.Time("until").Sub(t.now()); wait > 0 {
+		return probe.Result{}, tooSoon(c.ID, wait)
+	}
+	cl := t.newClaim(c, p.settings)
+	if err := t.claim(ctx, cl, lease); err != nil {
+		return probe.Result{}, err
+	}
+	result := t.Prober.Run(ctx, p.typ.Name, p.settings)
+	keep, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer stop()
+	return result, t.release(keep, cl)
+}
+
+// adopt makes the proven secret the active version, verdict included, unless
+// the credential was changed since it was read.
+func (s Switcher) adopt(ctx context.Context, who identity.Caller, id int64, c Credential, p prepared, result probe.Result) (View, error) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer stop()
+	for attempt := 0; ; attempt++ {
+		read, err := s.Editor.Store.Get(ctx, ChangeReads(who.Org.ID, id)...)
+		if err != nil {
+			return View{}, err
+		}
+		before, held, err := s.Editor.open(ctx, who, id, read[0], access.Update)
+		if err != nil {
+			return View{}, err
+		}
+		if before.Version != c.Version {
+			return View{}, stale(id)
+		}
+		after := before
+		ch := change{who: who, before: before, after: &after, head: audit.DecodeHead(read[1]), event: audit.Updated}
+		if err := s.Editor.replaceSecret(ctx, &ch, p); err != nil {
+			return View{}, err
+		}
+		learn(&after, result)
+		ch.compare()
+		ch.summary = append(ch.summary, "switched after a valid probe")
+		if err = s.Editor.commit(ctx, &ch); err == nil {
+			return s.Editor.view(ctx, who, after, held)
+		}
+		if retry, err := again(err, attempt); !retry {
+			return View{}, err
+		}
+	}
+}
+
+// Copier copies a credential, which opens its secret and seals it again.
+type Copier struct {
+	Editor Editor
+	Keys   envelope.Decrypter
+}
+
+// Copy makes a copy that the caller owns, with the same name, type, tags and
+// secret, and no verdict. Only the owner may; the log of the original gets it
+// as a reveal would be. read is what ChangeReads named.
+func (cp Copier) Copy(ctx context.Context, who identity.Caller, id int64, read []store.Item) (View, error) {
+	e := cp.Editor
+	c, _, err := e.open(ctx, who, id, read[0], access.Reveal)
+	if err != nil {
+		return View{}, err
+	}
+	items, err := e.Store.Get(ctx, secretKey(c.Org, id, c.SecretVersion), versionKey(c.Org, id, c.SecretVersion))
+	if err != nil {
+		return View{}, err
+	}
+	object, err := openSecret(ctx, cp.Keys, c, items[0])
+	if err != nil {
+		return View{}, integrity(err, id)
+	}
+	version, err := decodeVersion(items[1])
+	if err != nil {
+		return View{}, err
+	}
+	entry := e.entry(who, c, audit.Copied)
+	entry.Summary = []string{fmt.Sprintf("version %d of the secret", c.SecretVersion)}
+	observed, err := audit.Observe(entry)
+	if err != nil {
+		return View{}, err
+	}
+	plain := object.Expose()
+	defer clear(plain)
+	return e.duplicate(ctx, who, c, jsontext.Value(plain), version, observed)
+}
+
+func (e Editor) duplicate(ctx context.Context, who identity.Caller, from Credential, plain jsontext.Value, v Version, observed store.Write) (View, error) {
+	typ, ok := e.Types.Lookup(from.Type)
+	if !ok {
+		return View{}, fmt.Errorf("copying a credential: its type is not declared")
+	}
+	settings, faults := typ.Check(plain)
+	if len(faults) > 0 {
+		return View{}, fault.Invalid(faults)
+	}
+	p := prepared{typ: typ, settings: settings, canonical: plain}
+	for attempt := 0; ; attempt++ {
+		c := from
+		c.rev, c.Version, c.SecretVersion, c.LastSecret, c.References, c.Probes = 0, 1, 1, 1, 0, 0
+		c.CopiedFrom, c.Owner = from.ID, who.User.ID
+		forgetVerdict(&c)
+		c.CreatedAt = e.now()
+		c.UpdatedAt, c.ID = c.CreatedAt, id.New(c.CreatedAt)
+		c.Public = v.Public
+		err := e.insert(ctx, who, c, p, observed)
+		if err == nil {
+			return View{Credential: c, Role: access.Owner, Owner: who.User, Org: who.Org}, nil
+		}
+		if retry, err := again(err, attempt); !retry {
+			return View{}, err
+		}
+	}
+}
