@@ -24,7 +24,7 @@ const (
 
 // Stage is one step on the way to the verdict.
 type Stage struct {
-	Name    string // policy, dns, tcp, tls, protocol, auth, access
+	Name    string // one of the stages of attempt.go
 	Outcome Outcome
 	Millis  int64
 	Message string // one sentence, ours; never a server's or driver's words

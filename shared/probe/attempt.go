@@ -1,0 +1,276 @@
+package probe
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"credence/shared/probe/netguard"
+)
+
+// The stages, in their order.
+const (
+	Policy   = "policy"   // our own rules allow the address
+	DNS      = "dns"      // the name has addresses
+	TCP      = "tcp"      // one of them takes a connection
+	TLS      = "tls"      // it is encrypted and the certificate is good
+	Protocol = "protocol" // the system is of the kind expected
+	Auth     = "auth"     // the secret was presented and accepted
+	Access   = "access"   // what the credential names may be used
+)
+
+var stageOrder = []string{Policy, DNS, TCP, TLS, Protocol, Auth, Access}
+
+var stageOK = map[string]string{
+	Policy:   "The address may be reached from here.",
+	DNS:      "The name of the host was found.",
+	TCP:      "The system took the connection.",
+	TLS:      "The connection is encrypted.",
+	Protocol: "The system is of the kind expected.",
+	Auth:     "The system accepted the secret.",
+	Access:   "What the credential names may be used.",
+}
+
+// Attempt is one probe under way: the settings, the only way out, and the
+// record of its stages. It is the prober's from Probe's call to its return;
+// what is recorded later, by a driver that hangs on, is dropped. Its methods
+// may be used by many goroutines at once.
+type Attempt struct {
+	settings Settings
+	dialer   *netguard.Dialer
+	budget   time.Duration
+	now      func() time.Time
+	log      *slog.Logger
+
+	mu        sync.Mutex
+	sealed    bool
+	stages    map[string]Stage
+	open      []openStage
+	spent     time.Duration // in stages that are closed
+	failure   *Finding      // of the lowest stage that stands failed
+	failedAt  string
+	hostField string
+	portField string
+	warned    []Warning
+	facts     map[string]string
+}
+
+type openStage struct {
+	name  string
+	began time.Time
+}
+
+// Settings are the checked settings of the credential, under their canonical
+// names.
+func (a *Attempt) Settings() Settings { return a.settings }
+
+// Locate tells which fields decide host and port, for the pointers of failures
+// to connect. Without it they are "host" and "port".
+func (a *Attempt) Locate(hostField, portField sentence) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hostField, a.portField = string(hostField), string(portField)
+}
+
+// Stage runs one stage and records how it ended: ok if do returns nil, else
+// failed. A stage cannot stay open, whatever do does. The error is always a
+// Finding: do's own, or what Explain makes of its error. If a lower stage
+// failed within do (a driver that dials, encrypts and signs in at one call),
+// that one failed and this one was not reached.
+func (a *Attempt) Stage(name string, do func() error) error {
+	before := a.begin(name)
+	returned := false
+	var err error
+	defer func() {
+		if !returned { // a panic, which the runner recovers
+			a.end(name, before, &Finding{Code: CodeProbeInternal})
+		}
+	}()
+	err = do()
+	returned = true
+	if err == nil {
+		a.end(name, before, nil)
+		return nil
+	}
+	f := a.explain(name, err)
+	a.end(name, before, &f)
+	return f
+}
+
+// Explain turns any error into a finding: the lower stage's that failed, the
+// finding that err is or wraps, or the code that fits an error of the network,
+// TLS or the guard. The words of err end here.
+func (a *Attempt) Explain(err error) Finding { return a.explain(Auth, err) }
+
+func (a *Attempt) explain(stage string, err error) Finding {
+	a.mu.Lock()
+	failure, at, host, port := a.failure, a.failedAt, a.hostField, a.portField
+	a.mu.Unlock()
+	if failure != nil && before(at, stage) {
+		return *failure
+	}
+	return classify(stage, err, host, port)
+}
+
+func before(a, b string) bool { return slices.Index(stageOrder, a) < slices.Index(stageOrder, b) }
+
+// begin opens a stage; it returns the time spent in closed stages so far, so
+// that a stage does not count the time of those within it.
+func (a *Attempt) begin(name string) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open = append(a.open, openStage{name, a.now()})
+	return a.spent
+}
+
+// end closes the innermost open stage of that name.
+func (a *Attempt) end(name string, spentBefore time.Duration, f *Finding) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.sealed {
+		return
+	}
+	took := time.Duration(0)
+	for i := len(a.open) - 1; i >= 0; i-- {
+		if a.open[i].name == name {
+			took = max(0, a.now().Sub(a.open[i].began)-(a.spent-spentBefore))
+			a.open = slices.Delete(a.open, i, i+1)
+			break
+		}
+	}
+	a.spent += took
+	a.record(name, took, f)
+}
+
+// record notes how a stage ended; the lock is held. A stage that ends again
+// (a second dial) adds its time, and its last outcome counts.
+func (a *Attempt) record(name string, took time.Duration, f *Finding) {
+	s := a.stages[name]
+	s.Name = name
+	s.Millis += took.Milliseconds()
+	switch {
+	case f == nil:
+		s.Outcome, s.Message = StageOK, stageOK[name]
+		if a.failedAt == name {
+			a.failure, a.failedAt = nil, ""
+		}
+	case a.failure != nil && before(a.failedAt, name):
+		s.Outcome, s.Message = StageSkipped, ""
+	case before(f.home(), name):
+		// The driver met a fault of a lower stage inside its own call.
+		s.Outcome, s.Message = StageSkipped, ""
+		a.record(f.home(), 0, f)
+	default:
+		s.Outcome, s.Message = StageFailed, f.text()
+		a.failure, a.failedAt = f, name
+	}
+	a.stages[name] = s
+}
+
+// home is the stage to which a code belongs whoever reports it; "access", the
+// last, where any may.
+func (f Finding) home() string {
+	switch f.Code {
+	case CodeDNSNotFound, CodeDNSTimeout:
+		return DNS
+	case CodeTCPRefused, CodeTCPTimeout:
+		return TCP
+	case CodeTLSUntrusted, CodeTLSNameMismatch, CodeTLSExpired, CodeTLSUnsupported:
+		return TLS
+	case CodeProtocolMismatch:
+		return Protocol
+	}
+	return Access
+}
+
+// Warn adds a warning beside the verdict; "" leaves the code's own words. The
+// field is a canonical name, or "". The same code is kept once.
+func (a *Attempt) Warn(code Code, field, message sentence) {
+	if message == "" {
+		message = warnings[code]
+	}
+	w := Warning{Code: code, Message: string(message)}
+	if field != "" {
+		w.Pointer = pointerTo(string(field))
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.sealed && !slices.ContainsFunc(a.warned, func(x Warning) bool { return x.Code == code }) {
+		a.warned = append(a.warned, w)
+	}
+}
+
+// Fact adds something found out, such as "server_version". A value is kept
+// only if it is 1 to 64 letters, digits, spaces and . : _ + / = -; parse what
+// a server says and pass the parsed part, never its text.
+func (a *Attempt) Fact(name sentence, value string) {
+	const more = " .:_+/=-"
+	odd := func(c rune) bool {
+		return (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && !strings.ContainsRune(more, c)
+	}
+	if value == "" || len(value) > 64 || strings.ContainsFunc(value, odd) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.sealed {
+		a.facts[string(name)] = value
+	}
+}
+
+// share is a part of the whole budget, in sevenths: with the usual 7 s, in
+// seconds.
+func (a *Attempt) share(sevenths int) time.Duration { return a.budget * time.Duration(sevenths) / 7 }
+
+// DialContext is the way out for connections that are, or will be, encrypted
+// before anything secret is sent. It records policy, dns and tcp, and has the
+// shape that drivers and net/http take. Its errors are Findings.
+func (a *Attempt) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return a.dial(ctx, network, address, false)
+}
+
+// DialPlaintext is DialContext for connections that stay without TLS. It
+// reaches only addresses that the operator listed; others are TLS_REQUIRED
+// before anything is dialled.
+func (a *Attempt) DialPlaintext(ctx context.Context, network, address string) (net.Conn, error) {
+	return a.dial(ctx, network, address, true)
+}
+
+func (a *Attempt) dial(ctx context.Context, network, address string, plaintext bool) (net.Conn, error) {
+	var target netguard.Target
+	err := a.Stage(Policy, func() (err error) {
+		target, err = a.dialer.Target(network, address)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	ips := []netip.Addr{target.IP}
+	if !target.IP.IsValid() {
+		err = a.Stage(DNS, func() (err error) {
+			ctx, cancel := context.WithTimeout(ctx, a.share(2))
+			defer cancel()
+			ips, err = a.dialer.Lookup(ctx, target)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := a.Stage(Policy, func() error { return a.dialer.Permit(ips, plaintext) }); err != nil {
+		return nil, err
+	}
+	var c net.Conn
+	err = a.Stage(TCP, func() (err error) {
+		ctx, cancel := context.WithTimeout(ctx, a.share(3))
+		defer cancel()
+		c, err = a.dialer.Connect(ctx, network, ips, target.Port)
+		return err
+	})
+	return c, err
+}

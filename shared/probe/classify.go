@@ -1,0 +1,128 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"credence/shared/probe/netguard"
+)
+
+// classify finds the code for an error met in a stage. The error's text is
+// looked at, never repeated.
+func classify(stage string, err error, hostField, portField string) Finding {
+	if f := (Finding{}); errors.As(err, &f) {
+		return f
+	}
+	if b := (*netguard.Blocked)(nil); errors.As(err, &b) {
+		return blocked(b.Reason, hostField, portField)
+	}
+	if d := (*net.DNSError)(nil); errors.As(err, &d) {
+		f := Found(CodeDNSTimeout, "")
+		if d.IsNotFound {
+			f = Found(CodeDNSNotFound, "")
+		}
+		return f.pointing(hostField)
+	}
+	if f, ok := classifyTLS(err, hostField); ok {
+		return f
+	}
+	if f, ok := classifyNet(stage, err); ok {
+		if stage == TCP {
+			f = f.pointing(hostField)
+		}
+		if f.Code == CodeTCPRefused {
+			f = f.pointing(portField)
+		}
+		return f
+	}
+	switch {
+	case stage == TLS, strings.Contains(err.Error(), "tls: "):
+		return Found(CodeTLSUnsupported, "").pointing(portField)
+	case before(TLS, stage):
+		return Found(CodeProtocolMismatch, "").pointing(hostField)
+	}
+	return Found(CodeProbeInternal, "")
+}
+
+func (f Finding) pointing(field string) Finding {
+	if f.pointer == "" {
+		f.pointer = pointerTo(field)
+	}
+	return f
+}
+
+func blocked(reason netguard.Reason, hostField, portField string) Finding {
+	switch reason {
+	case netguard.ReasonReserved:
+		return Found(CodeDestinationBlocked, "This address belongs to this service itself or to the network's own machinery, and is never reached by a probe. Name the host of your system.").pointing(hostField)
+	case netguard.ReasonPrivate:
+		return Found(CodeDestinationBlocked, "This is not a public address. If it is a private one of your network, ask the operator of this service to put it on the allow-list.").pointing(hostField)
+	case netguard.ReasonName:
+		return Found(CodeDestinationBlocked, "This is no host that can be reached. Write a name of letters, digits, hyphens and dots (an international one in its xn-- form), or an address in its usual form.").pointing(hostField)
+	case netguard.ReasonPort:
+		return Found(CodeDestinationBlocked, "This port is not one on which this kind of system is probed. Check the port.").pointing(portField)
+	case netguard.ReasonPlaintext:
+		return Found(CodeTLSRequired, "").pointing(hostField)
+	case netguard.ReasonLimit:
+		return Found(CodeDestinationBlocked, "The system points to more addresses than one probe visits. Name one of its hosts directly.").pointing(hostField)
+	}
+	return Found(CodeDestinationBlocked, "").pointing(hostField)
+}
+
+func classifyTLS(err error, hostField string) (Finding, bool) {
+	var (
+		invalid   x509.CertificateInvalidError
+		name      x509.HostnameError
+		authority x509.UnknownAuthorityError
+		verify    *tls.CertificateVerificationError
+		header    tls.RecordHeaderError
+		op        *net.OpError
+	)
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return Found(CodeTLSExpired, ""), true
+	case errors.As(err, &name):
+		return Found(CodeTLSNameMismatch, "").pointing(hostField), true
+	case errors.As(err, &authority), errors.As(err, &invalid), errors.As(err, &verify):
+		return Found(CodeTLSUntrusted, "").pointing("tls.ca_certificate"), true
+	case errors.As(err, &header):
+		if strings.HasPrefix(string(header.RecordHeader[:]), "HTTP/") {
+			return Found(CodeTLSUnsupported, "The system answers without encryption on this port. Name the port on which it offers TLS.").pointing(hostField), true
+		}
+		return Found(CodeProtocolMismatch, "Something answers there, but not with TLS. Check host and port.").pointing(hostField), true
+	case errors.As(err, &op) && op.Op == "remote error": // a TLS alert
+		return Found(CodeTLSUnsupported, "The system refused the encrypted connection. It must offer TLS 1.2 or newer, and must not ask for a client's certificate.").pointing(hostField), true
+	}
+	return Finding{}, false
+}
+
+func classifyNet(stage string, err error) (Finding, bool) {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.Is(err, netguard.ErrReadLimit):
+		return Found(CodeProtocolMismatch, "The system sent far more than such a system sends. Check host and port."), true
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return Found(CodeTCPRefused, ""), true
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return Found(CodeTCPTimeout, ""), true
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed),
+		errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		switch stage {
+		case DNS:
+			return Found(CodeDNSTimeout, ""), true
+		case TCP:
+			return Found(CodeTCPTimeout, ""), true
+		}
+		return Found(CodeProbeTimeout, ""), true
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return Found(CodeTCPReset, ""), true
+	}
+	return Finding{}, false
+}

@@ -1,0 +1,77 @@
+package probe
+
+import "fmt"
+
+// sentence is text written in our own source. The type has no name outside
+// this package, so a caller can pass an untyped constant and nothing else: the
+// words of a server or a driver do not compile.
+type sentence string
+
+// Finding is what a prober concludes, and the error of a stage that failed.
+// The zero Finding is no conclusion: it becomes PROBE_INTERNAL. Make it with
+// Found.
+type Finding struct {
+	Code    Code
+	message string
+	pointer string
+	status  int
+}
+
+// Found concludes a code in words that tell a person what to do; "" leaves the
+// code's own. Each %d of the message takes one of the numbers.
+func Found(code Code, message sentence, numbers ...int) Finding {
+	values := make([]any, len(numbers))
+	for i, n := range numbers {
+		values[i] = n
+	}
+	f := Finding{Code: code, message: string(message)}
+	if len(values) > 0 {
+		f.message = fmt.Sprintf(f.message, values...)
+	}
+	return f
+}
+
+// At names the field to change by its canonical name.
+func (f Finding) At(field sentence) Finding {
+	f.pointer = pointerTo(string(field))
+	return f
+}
+
+// Answered keeps the status with which an HTTP target refused the secret, for
+// the status of the result.
+func (f Finding) Answered(status int) Finding {
+	f.status = status
+	return f
+}
+
+// Error is the code alone.
+func (f Finding) Error() string { return "probing: " + string(f.Code) }
+
+// text is the message, or the code's own.
+func (f Finding) text() string {
+	if f.message != "" {
+		return f.message
+	}
+	r, _ := f.Code.rule()
+	return string(r.message)
+}
+
+// wireStatus maps a finding to the status of its result: the target's own 4xx
+// where it refused, but never one that our clients act on themselves (401
+// renews their session, 407 is a proxy's, 408, 425 and 429 are retried).
+func (f Finding) wireStatus() int {
+	switch f.Code.Verdict() {
+	case Valid:
+		return 200
+	case Unknown:
+		return 400
+	}
+	switch s := f.status; {
+	case s == 401, s == 407, s == 408, s == 425, s == 429, s < 400, s > 499:
+		return 403
+	default:
+		return s
+	}
+}
+
+func pointerTo(field string) string { return "/credentials/" + field }

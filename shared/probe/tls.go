@@ -1,0 +1,106 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"net"
+	"time"
+)
+
+// TLSMode says how much of the other end is verified.
+type TLSMode uint8
+
+// The modes. There is none between them, and none that falls back to
+// plaintext.
+const (
+	VerifyFull TLSMode = iota // chain, name and dates; the default
+	Require                   // encrypted, to whoever answers; warns TLS_UNVERIFIED
+)
+
+// Limits of tls.ca_certificate.
+const (
+	maxCABytes = 16 << 10
+	maxCACerts = 10
+)
+
+// TLSOptions is what a prober says of a connection it encrypts.
+type TLSOptions struct {
+	Host string // the name the certificate must be for: the host as dialled
+	Mode TLSMode
+	// Field is the canonical name of the setting that chose Mode, for the
+	// pointer of the warning.
+	Field sentence
+	// NextProtos are the protocols offered (RFC 7301); nil for none.
+	NextProtos []string
+}
+
+// TLSConfig makes the configuration for a driver that encrypts by itself: TLS
+// 1.2 or newer (RFC 8996 retires what is older), ServerName the host, and as
+// roots the certificates of the setting tls.ca_certificate, alone, if the
+// credential has them, else the system's. A handshake that succeeds records
+// the stage tls and the fact tls_not_after; give the error of one that fails
+// to Explain. The error is a Finding: tls.ca_certificate cannot be read.
+func (a *Attempt) TLSConfig(o TLSOptions) (*tls.Config, error) {
+	config := &tls.Config{ServerName: o.Host, MinVersion: tls.VersionTLS12, NextProtos: o.NextProtos}
+	if text := a.settings.Text("tls.ca_certificate"); text != "" {
+		roots, ok := parseCA(text)
+		if !ok {
+			return nil, Found(CodeTLSUntrusted, "tls.ca_certificate cannot be read. It must be one to ten certificates in PEM form, of 16 KiB at most.").At("tls.ca_certificate")
+		}
+		config.RootCAs = roots
+	}
+	config.InsecureSkipVerify = o.Mode == Require
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		// Called when the certificate, if it was to be verified, is good.
+		a.Fact("tls_not_after", state.PeerCertificates[0].NotAfter.UTC().Format(time.RFC3339))
+		if o.Mode == Require {
+			a.Warn(WarnTLSUnverified, o.Field, "")
+		}
+		return a.Stage(TLS, func() error { return nil })
+	}
+	return config, nil
+}
+
+// StartTLS encrypts a connection and records the stage. On failure the
+// connection is closed; the error is a Finding.
+func (a *Attempt) StartTLS(ctx context.Context, raw net.Conn, o TLSOptions) (*tls.Conn, error) {
+	var c *tls.Conn
+	err := a.Stage(TLS, func() error {
+		config, err := a.TLSConfig(o)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, a.share(3))
+		defer cancel()
+		c = tls.Client(raw, config)
+		return c.HandshakeContext(ctx)
+	})
+	if err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// parseCA reads certificates in PEM form and nothing else.
+func parseCA(text string) (*x509.CertPool, bool) {
+	if len(text) > maxCABytes {
+		return nil, false
+	}
+	pool, count := x509.NewCertPool(), 0
+	for rest := []byte(text); ; {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			return pool, count > 0
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil || block.Type != "CERTIFICATE" || count == maxCACerts {
+			return nil, false
+		}
+		pool.AddCert(cert)
+		count++
+	}
+}
