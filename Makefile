@@ -1,0 +1,94 @@
+# `make` alone lists what there is. Each variable may be given on the command
+# line: make run ADDR=127.0.0.1:4000 DATA=/some/dir ALLOW=10.0.0.0/8
+
+# Where `make run` listens.
+ADDR ?= 127.0.0.1:8080
+# The folder that `make run` keeps its store and its key file in.
+DATA ?= .data
+# Private ranges that a probe may reach, comma separated; none unless named.
+ALLOW ?=
+# Which store `make run` uses; empty is the embedded one.
+STORE ?=
+# How long `make check` runs each fuzz target.
+FUZZTIME ?= 3s
+# Which benchmarks `make bench` runs, and over which packages.
+BENCH ?= .
+PACKAGES ?= ./...
+
+LINT_VERSION := v2.15.0
+BIN := $(CURDIR)/.bin
+LINT := $(BIN)/golangci-lint-$(LINT_VERSION)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+.PHONY: help
+help:
+	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, t, ":"); printf "make %-6s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Variables: ADDR=$(ADDR) DATA=$(DATA) ALLOW=$(ALLOW) STORE=$(STORE) FUZZTIME=$(FUZZTIME)'
+
+.PHONY: run
+run: ## Serves the whole API on this machine, on an embedded store; the first start prints a service key.
+	go run ./functions/local serve --addr '$(ADDR)' --data '$(DATA)' $(if $(ALLOW),--allow '$(ALLOW)') $(if $(STORE),--store '$(STORE)')
+
+.PHONY: test
+test: ## Runs every test that needs only Go.
+	go test ./...
+
+.PHONY: check
+check: format vet tidy lint servers fuzz nested race ## Runs everything: format, lint, fuzz targets, race tests, tests against real servers.
+
+.PHONY: build
+build: ## Compiles every function for this machine into .bin/.
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o $(BIN)/ ./functions/...
+	@ls -l $(BIN)
+
+.PHONY: bench
+bench: ## Runs the benchmarks: BENCH is a pattern of names, PACKAGES where to look.
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES)
+
+# The steps of check, each to be run alone too.
+
+.PHONY: format
+format: $(LINT)
+	$(LINT) fmt --diff
+
+.PHONY: lint
+lint: $(LINT)
+	$(LINT) run
+
+.PHONY: vet
+vet:
+	go vet ./...
+
+.PHONY: tidy
+tidy:
+	go mod tidy -diff
+	go mod verify
+
+# The servers that tests start on loopback, where they are not installed.
+.PHONY: servers
+servers:
+	.ci/servers
+
+.PHONY: fuzz
+fuzz:
+	.ci/fuzz '$(FUZZTIME)'
+
+# Modules of their own, such as large test vectors that no build should fetch.
+.PHONY: nested
+nested:
+	.ci/nested
+
+.PHONY: race
+race:
+	PATH="$(BIN):$$PATH" go test -race ./...
+
+# About 150 seconds on two cores; the name carries the version, so a newer pin
+# builds anew and the same one never does.
+$(LINT):
+	@mkdir -p $(BIN)
+	GOFLAGS= GOBIN='$(BIN)' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv '$(BIN)/golangci-lint' '$(LINT)'
