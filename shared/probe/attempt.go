@@ -54,8 +54,8 @@ type Attempt struct {
 	spent     time.Duration // in stages that are closed
 	failure   *Finding      // of the lowest stage that stands failed
 	failedAt  string
-	hostField string
-	portField string
+	hostField Field
+	portField Field
 	warned    []Warning
 	facts     map[string]string
 }
@@ -71,10 +71,10 @@ func (a *Attempt) Settings() Settings { return a.settings }
 
 // Locate tells which fields decide host and port, for the pointers of failures
 // to connect. Without it they are "host" and "port".
-func (a *Attempt) Locate(hostField, portField sentence) {
+func (a *Attempt) Locate(hostField, portField Field) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.hostField, a.portField = string(hostField), string(portField)
+	a.hostField, a.portField = hostField, portField
 }
 
 // Stage runs one stage and records how it ended: ok if do returns nil, else
@@ -188,16 +188,14 @@ func (f Finding) home() string {
 	return Access
 }
 
-// Warn adds a warning beside the verdict; "" leaves the code's own words. The
-// field is a canonical name, or "". The same code is kept once.
-func (a *Attempt) Warn(code Code, field, message sentence) {
+// Warn adds a warning beside the verdict, with the field to change, if one is,
+// and words that say what to do; "" leaves the code's own. The same code is
+// kept once.
+func (a *Attempt) Warn(code Code, field Field, message sentence) {
 	if message == "" {
 		message = warnings[code]
 	}
-	w := Warning{Code: code, Message: string(message)}
-	if field != "" {
-		w.Pointer = pointerTo(string(field))
-	}
+	w := Warning{Code: code, Message: string(message), Pointer: field.pointer()}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.sealed && !slices.ContainsFunc(a.warned, func(x Warning) bool { return x.Code == code }) {

@@ -16,7 +16,7 @@ import (
 
 // classify finds the code for an error met in a stage. The error's text is
 // looked at, never repeated.
-func classify(stage string, err error, hostField, portField string) Finding {
+func classify(stage string, err error, hostField, portField Field) Finding {
 	if f := (Finding{}); errors.As(err, &f) {
 		return f
 	}
@@ -28,55 +28,48 @@ func classify(stage string, err error, hostField, portField string) Finding {
 		if d.IsNotFound {
 			f = Found(CodeDNSNotFound, "")
 		}
-		return f.pointing(hostField)
+		return f.or(hostField)
 	}
 	if f, ok := classifyTLS(err, hostField); ok {
 		return f
 	}
 	if f, ok := classifyNet(stage, err); ok {
 		if stage == TCP {
-			f = f.pointing(hostField)
+			f = f.or(hostField)
 		}
 		if f.Code == CodeTCPRefused {
-			f = f.pointing(portField)
+			f = f.or(portField)
 		}
 		return f
 	}
 	switch {
 	case stage == TLS, strings.Contains(err.Error(), "tls: "):
-		return Found(CodeTLSUnsupported, "").pointing(portField)
+		return Found(CodeTLSUnsupported, "").or(portField)
 	case before(TLS, stage):
-		return Found(CodeProtocolMismatch, "").pointing(hostField)
+		return Found(CodeProtocolMismatch, "").or(hostField)
 	}
 	return Found(CodeProbeInternal, "")
 }
 
-func (f Finding) pointing(field string) Finding {
-	if f.pointer == "" {
-		f.pointer = pointerTo(field)
-	}
-	return f
-}
-
-func blocked(reason netguard.Reason, hostField, portField string) Finding {
+func blocked(reason netguard.Reason, hostField, portField Field) Finding {
 	switch reason {
 	case netguard.ReasonReserved:
-		return Found(CodeDestinationBlocked, "This address belongs to this service itself or to the network's own machinery, and is never reached by a probe. Name the host of your system.").pointing(hostField)
+		return Found(CodeDestinationBlocked, "This address belongs to this service itself or to the network's own machinery, and is never reached by a probe. Name the host of your system.").or(hostField)
 	case netguard.ReasonPrivate:
-		return Found(CodeDestinationBlocked, "This is not a public address. If it is a private one of your network, ask the operator of this service to put it on the allow-list.").pointing(hostField)
+		return Found(CodeDestinationBlocked, "This is not a public address. If it is a private one of your network, ask the operator of this service to put it on the allow-list.").or(hostField)
 	case netguard.ReasonName:
-		return Found(CodeDestinationBlocked, "This is no host that can be reached. Write a name of letters, digits, hyphens and dots (an international one in its xn-- form), or an address in its usual form.").pointing(hostField)
+		return Found(CodeDestinationBlocked, "This is no host that can be reached. Write a name of letters, digits, hyphens and dots (an international one in its xn-- form), or an address in its usual form.").or(hostField)
 	case netguard.ReasonPort:
-		return Found(CodeDestinationBlocked, "This port is not one on which this kind of system is probed. Check the port.").pointing(portField)
+		return Found(CodeDestinationBlocked, "This port is not one on which this kind of system is probed. Check the port.").or(portField)
 	case netguard.ReasonPlaintext:
-		return Found(CodeTLSRequired, "").pointing(hostField)
+		return Found(CodeTLSRequired, "").or(hostField)
 	case netguard.ReasonLimit:
-		return Found(CodeDestinationBlocked, "The system points to more addresses than one probe visits. Name one of its hosts directly.").pointing(hostField)
+		return Found(CodeDestinationBlocked, "The system points to more addresses than one probe visits. Name one of its hosts directly.").or(hostField)
 	}
-	return Found(CodeDestinationBlocked, "").pointing(hostField)
+	return Found(CodeDestinationBlocked, "").or(hostField)
 }
 
-func classifyTLS(err error, hostField string) (Finding, bool) {
+func classifyTLS(err error, hostField Field) (Finding, bool) {
 	var (
 		invalid   x509.CertificateInvalidError
 		name      x509.HostnameError
@@ -89,16 +82,16 @@ func classifyTLS(err error, hostField string) (Finding, bool) {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return Found(CodeTLSExpired, ""), true
 	case errors.As(err, &name):
-		return Found(CodeTLSNameMismatch, "").pointing(hostField), true
+		return Found(CodeTLSNameMismatch, "").or(hostField), true
 	case errors.As(err, &authority), errors.As(err, &invalid), errors.As(err, &verify):
-		return Found(CodeTLSUntrusted, "").pointing("tls.ca_certificate"), true
+		return Found(CodeTLSUntrusted, "").or("tls.ca_certificate"), true
 	case errors.As(err, &header):
 		if strings.HasPrefix(string(header.RecordHeader[:]), "HTTP/") {
-			return Found(CodeTLSUnsupported, "The system answers without encryption on this port. Name the port on which it offers TLS.").pointing(hostField), true
+			return Found(CodeTLSUnsupported, "The system answers without encryption on this port. Name the port on which it offers TLS.").or(hostField), true
 		}
-		return Found(CodeProtocolMismatch, "Something answers there, but not with TLS. Check host and port.").pointing(hostField), true
+		return Found(CodeProtocolMismatch, "Something answers there, but not with TLS. Check host and port.").or(hostField), true
 	case errors.As(err, &op) && op.Op == "remote error": // a TLS alert
-		return Found(CodeTLSUnsupported, "The system refused the encrypted connection. It must offer TLS 1.2 or newer, and must not ask for a client's certificate.").pointing(hostField), true
+		return Found(CodeTLSUnsupported, "The system refused the encrypted connection. It must offer TLS 1.2 or newer, and must not ask for a client's certificate.").or(hostField), true
 	}
 	return Finding{}, false
 }

@@ -7,13 +7,16 @@ import "fmt"
 // words of a server or a driver do not compile.
 type sentence string
 
+// Field is the canonical name of a setting, for pointers.
+type Field string
+
 // Finding is what a prober concludes, and the error of a stage that failed.
 // The zero Finding is no conclusion: it becomes PROBE_INTERNAL. Make it with
 // Found.
 type Finding struct {
 	Code    Code
 	message string
-	pointer string
+	field   Field
 	status  int
 }
 
@@ -31,9 +34,17 @@ func Found(code Code, message sentence, numbers ...int) Finding {
 	return f
 }
 
-// At names the field to change by its canonical name.
-func (f Finding) At(field sentence) Finding {
-	f.pointer = pointerTo(string(field))
+// At names the field to change.
+func (f Finding) At(field Field) Finding {
+	f.field = field
+	return f
+}
+
+// or names the field to change where none is named yet.
+func (f Finding) or(field Field) Finding {
+	if f.field == "" {
+		f.field = field
+	}
 	return f
 }
 
@@ -74,4 +85,10 @@ func (f Finding) wireStatus() int {
 	}
 }
 
-func pointerTo(field string) string { return "/credentials/" + field }
+// pointer is the field's RFC 6901 pointer into the request; "" for none.
+func (f Field) pointer() string {
+	if f == "" {
+		return ""
+	}
+	return "/credentials/" + string(f)
+}

@@ -146,7 +146,7 @@ func (a *Attempt) conclude(f Finding, typeName string, config Config) Result {
 	a.sealed = true
 	f = a.honest(f)
 	result := NotRun(f.Code, typeName, config.Now())
-	result.Message, result.Pointer, result.Status = f.text()+egress(f.Code, config.Egress), f.pointer, f.wireStatus()
+	result.Message, result.Pointer, result.Status = f.text()+egress(f.Code, config.Egress), f.field.pointer(), f.wireStatus()
 	result.Warnings, result.Facts = a.warned, a.facts
 	if f.Code == CodeOK {
 		result.Stages = skipped("Not needed.")

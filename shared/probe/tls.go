@@ -29,9 +29,8 @@ const (
 type TLSOptions struct {
 	Host string // the name the certificate must be for: the host as dialled
 	Mode TLSMode
-	// Field is the canonical name of the setting that chose Mode, for the
-	// pointer of the warning.
-	Field sentence
+	// Field is the setting that chose Mode, for the pointer of the warning.
+	Field Field
 	// NextProtos are the protocols offered (RFC 7301); nil for none.
 	NextProtos []string
 }
