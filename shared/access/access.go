@@ -110,3 +110,12 @@ func (r Role) Allows(p Permission) bool {
 	rule, ok := rules[p]
 	return ok && r >= rule.least
 }
+
+// Refusal is a request turned away because the caller's service key lacks the
+// scope that it needs.
+type Refusal struct {
+	Route      string // its pattern
+	Needs      Permission
+	Resource   string // what the route's id names; "" for none
+	ResourceID int64  // 0 for none
+}

@@ -1,8 +1,11 @@
 package audit
 
 import (
+	"context"
 	"fmt"
+	"time"
 
+	"credence/shared/access"
 	"credence/shared/id"
 	"credence/shared/identity"
 	"credence/shared/store"
@@ -17,14 +20,43 @@ var _ identity.Journal = Journal{}
 
 // Write makes the write of one occurrence.
 func (Journal) Write(o identity.Occurrence) (store.Write, error) {
-	item, err := encode(Entry{
+	w, err := daily(Entry{
 		ID: id.New(o.At), Org: o.Org, Event: Event(o.Event), At: o.At, Origin: o.Origin,
 		UserID: o.By.ID, UserEmail: o.By.Email, OwnerID: o.User, Summary: []string{fmt.Sprintf("service key %d", o.Key)},
 	})
-	if err != nil {
-		return store.Write{}, err
+	if err == nil {
+		w.Item.Attributes["key"] = o.Key
 	}
-	item.Key.Partition = fmt.Sprintf("ORG#%d#DAY#%s", o.Org, o.At.UTC().Format("2006-01-02"))
-	item.Attributes["key"] = o.Key
-	return store.Write{Verb: store.Put, Item: item, If: store.Absent()}, nil
+	return w, err
+}
+
+func daily(e Entry) (store.Write, error) {
+	w, err := Observe(e)
+	if err == nil {
+		w.Item.Key.Partition = fmt.Sprintf("ORG#%d#DAY#%s", e.Org, e.At.UTC().Format("2006-01-02"))
+	}
+	return w, err
+}
+
+// Refusals keeps what was refused for want of a scope. Whether the caller holds
+// a role on the thing named is not known then, so the entry goes into the day's
+// journal and not into a log of the thing.
+type Refusals struct {
+	Store store.Store
+	Now   func() time.Time
+}
+
+// Denied writes the entry; a caller is refused only once it is durable.
+func (r Refusals) Denied(ctx context.Context, who identity.Caller, d access.Refusal) error {
+	now := r.Now()
+	w, err := daily(Entry{
+		ID: id.New(now), Org: who.Org.ID, Credential: d.ResourceID, Event: Denied, At: now, Origin: who.Origin,
+		UserID: who.User.ID, UserEmail: who.User.Email, OwnerID: who.User.ID,
+		Summary: []string{fmt.Sprintf("service key %d lacks the scope %s for %s", who.KeyID, d.Needs.Scope(), d.Route)},
+	})
+	if err != nil {
+		return err
+	}
+	w.Item.Attributes["key"] = who.KeyID
+	return r.Store.Commit(ctx, w)
 }
