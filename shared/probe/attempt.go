@@ -98,8 +98,7 @@ func (a *Attempt) Stage(name string, do func() error) error {
 		return nil
 	}
 	f := a.explain(name, err)
-	a.end(name, before, &f)
-	return f
+	return *a.end(name, before, &f)
 }
 
 // Explain turns any error into a finding: the lower stage's that failed, the
@@ -128,23 +127,50 @@ func (a *Attempt) begin(name string) time.Duration {
 	return a.spent
 }
 
-// end closes the innermost open stage of that name.
-func (a *Attempt) end(name string, spentBefore time.Duration, f *Finding) {
+// end closes the latest open stage of that name and gives the finding that
+// stands: f, or that of a lower stage.
+func (a *Attempt) end(name string, spentBefore time.Duration, f *Finding) *Finding {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.sealed {
-		return
+	took, open := a.close(name, spentBefore)
+	if a.sealed || !open {
+		return f
 	}
-	took := time.Duration(0)
+	if f != nil {
+		a.closeBelow(name)
+	}
+	a.record(name, took, f)
+	if f != nil && a.failure != nil {
+		return a.failure
+	}
+	return f
+}
+
+// close takes the latest open stage of that name off the list; false if its
+// end was told already.
+func (a *Attempt) close(name string, spentBefore time.Duration) (time.Duration, bool) {
 	for i := len(a.open) - 1; i >= 0; i-- {
 		if a.open[i].name == name {
-			took = max(0, a.now().Sub(a.open[i].began)-(a.spent-spentBefore))
+			took := max(0, a.now().Sub(a.open[i].began)-(a.spent-spentBefore))
 			a.open = slices.Delete(a.open, i, i+1)
-			break
+			a.spent += took
+			return took, true
 		}
 	}
-	a.spent += took
-	a.record(name, took, f)
+	return 0, false
+}
+
+// closeBelow ends the lower stages that a driver still has open in the
+// background when the stage around them gives up: that is where the time went.
+func (a *Attempt) closeBelow(name string) {
+	for _, o := range slices.Clone(a.open) {
+		if !before(o.name, name) {
+			continue
+		}
+		took, _ := a.close(o.name, a.spent)
+		late := classify(o.name, context.DeadlineExceeded, a.hostField, a.portField)
+		a.record(o.name, took, &late)
+	}
 }
 
 // record notes how a stage ended; the lock is held. A stage that ends again

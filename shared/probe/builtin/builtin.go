@@ -1,0 +1,16 @@
+// Package builtin is the list of probers. Only what probes imports it: it
+// links the drivers.
+package builtin
+
+import (
+	"credence/shared/probe"
+	httpprobe "credence/shared/probe/http"
+)
+
+// Probers is the prober of each credentials_type that has one, one line a
+// type.
+func Probers() map[string]probe.Prober {
+	return map[string]probe.Prober{
+		"rest": httpprobe.Prober{},
+	}
+}

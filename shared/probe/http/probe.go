@@ -1,0 +1,161 @@
+// Package httpprobe probes credentials for HTTP APIs. It makes the request
+// that the credential is tested by twice, with the secret and without: only
+// the difference between the two answers proves anything.
+package httpprobe
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"credence/shared/probe"
+	"credence/shared/probe/netguard"
+)
+
+// Prober probes credentials of the type rest. The zero value is ready.
+type Prober struct{}
+
+var _ probe.Prober = Prober{}
+
+// Ports are those of web servers: not those of other protocols below 1024,
+// whose servers an HTTP request could be made to talk to.
+func (Prober) Ports() netguard.Ports {
+	return netguard.Ports{{From: 80, To: 90}, {From: 443, To: 444}, {From: 1024, To: 65535}}
+}
+
+// Probe reads the plan of the credential, makes its request with the secret
+// and, if it is a GET, without, and compares the answers.
+func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
+	settings := reader{a.Settings()}
+	mode := probe.VerifyFull
+	if settings.is(fieldIgnoreCert) {
+		mode = probe.Require
+	}
+	c := newClient(a, mode)
+	defer c.transport.CloseIdleConnections()
+
+	var s signIn
+	// What the settings say is our own rule to check: nothing is dialled for
+	// a sign-in that is not known or an address that is none.
+	err := a.Stage(probe.Policy, func() (err error) {
+		s, err = readSignIn(settings)
+		return err
+	})
+	if err != nil {
+		return a.Explain(err)
+	}
+	// Both requests must fit: the first may not use up the time.
+	first, cancel := withShare(ctx, 5, 7)
+	defer cancel()
+	p := s.plan
+	if s.exchange != nil {
+		a.Locate(s.exchange.field, s.exchange.field)
+		obtained, err := c.obtain(first, s.exchange)
+		if err != nil {
+			return a.Explain(err)
+		}
+		if p.url == nil {
+			a.Warn(probe.WarnNotCrossChecked, "", "The sign-in address gave a token for the secret. The credential names no address to try the token at; give test.url for a fuller check.")
+			return probe.Found(probe.CodeOK, "")
+		}
+		p.secrets = append(p.secrets, obtained)
+	}
+	a.Locate(s.urlField, s.urlField)
+	err = a.Stage(probe.Auth, func() error {
+		with, err := c.ask(first, p, true)
+		if err != nil {
+			return err
+		}
+		return c.judge(ctx, p, with)
+	})
+	if err != nil {
+		return a.Explain(err)
+	}
+	return probe.Found(probe.CodeOK, "")
+}
+
+func withShare(ctx context.Context, part, of time.Duration) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)*part/of)
+}
+
+// ask makes the plan's request and gives the status of the answer.
+func (c *client) ask(ctx context.Context, p plan, withSecrets bool) (int, error) {
+	r, err := p.request(withSecrets)
+	if err != nil {
+		return 0, err
+	}
+	got, err := c.send(ctx, r, false)
+	return got.status, err
+}
+
+// judge reads the answer to the request with the secret, and where that alone
+// proves nothing, compares it with the answer without. nil is: accepted.
+func (c *client) judge(ctx context.Context, p plan, with int) error {
+	if err := unavailable(with); err != nil {
+		return err
+	}
+	field := p.field()
+	switch {
+	case len(p.secrets) == 0:
+		return probe.Found(probe.CodeSecretNotTested, "The system answers with status %d, but this credential holds no secret that could be tested.", with).At(fieldAuthType)
+	case with == http.StatusUnauthorized:
+		return probe.Found(probe.CodeAuthRejected, "The system refused the secret (status 401). Enter it again, or make a new one there.").At(field).Answered(with)
+	case p.method != http.MethodGet:
+		if with/100 != 2 {
+			return probe.Found(probe.CodeSecretNotTested, "The system answers the test request with status %d, which tells neither that the secret is good nor that it is bad. Name a test request (test.url, test.method) that succeeds.", with).At(p.urlField)
+		}
+		c.attempt.Warn(probe.WarnNotCrossChecked, fieldTestMethod, "")
+		return nil
+	}
+	without, err := c.ask(ctx, p, false)
+	if err != nil {
+		return err
+	}
+	if err := unavailable(without); err != nil {
+		return err
+	}
+	refused := without == http.StatusUnauthorized || without == http.StatusForbidden
+	switch {
+	case with/100 == 2 && refused:
+		return nil
+	case with == http.StatusForbidden && without != http.StatusForbidden:
+		return probe.Found(probe.CodeAuthRejected, "The system refuses the secret (status 403; without it %d). Enter it again, or have it granted the right to this address.", without).At(field).Answered(with)
+	}
+	return undecided(with, without).At(p.urlField)
+}
+
+// unavailable are answers that say nothing of the secret, whichever request
+// they belong to.
+func unavailable(status int) error {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return probe.Found(probe.CodeRateLimited, "")
+	case status >= 500:
+		return probe.Found(probe.CodeTargetUnavailable, "The system is there but fails (status %d). Try again later, or ask its operator.", status)
+	}
+	return nil
+}
+
+// undecided words the pairs of answers that prove nothing, and says what would.
+func undecided(with, without int) probe.Finding {
+	const code = probe.CodeSecretNotTested
+	switch {
+	case with != without && with/100 == 2:
+		return probe.Found(code, "With the secret the address answers %d, without it %d, which is no refusal: whether the secret was looked at is not known. Name an address that refuses requests without it (401 or 403).", with, without)
+	case with/100 == 2:
+		return probe.Found(code, "The address answers %d with the secret and without it, so it does not ask for one. Name an address that does.", with)
+	case with/100 == 3:
+		return probe.Found(code, "The address redirects (status %d with the secret, %d without), and a redirect is never followed with a secret. Name the final address.", with, without)
+	case with == http.StatusForbidden:
+		return probe.Found(code, "The address answers 403 with the secret and without it: it may be closed to everybody, or to this service. Name an address that the secret opens.")
+	case with == http.StatusNotFound:
+		return probe.Found(code, "There is nothing at this address (status 404 with the secret, %d without). Check its path.", without)
+	case with == http.StatusMethodNotAllowed:
+		return probe.Found(code, "The address does not take this kind of request (status 405 with the secret, %d without). Name one that takes GET, or set test.method.", without)
+	}
+	return probe.Found(code, "The address answers %d with the secret and %d without it, which proves nothing. Name an address that succeeds with the secret and refuses requests without.", with, without)
+}

@@ -1,0 +1,187 @@
+package httpprobe
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"credence/shared/probe"
+	"credence/shared/secret"
+)
+
+// signIn is all that the settings say: the request to test by, and, for ways
+// to sign in that trade the secret for a token first, the exchange.
+type signIn struct {
+	plan
+	exchange *exchange // nil = the secrets are in the plan
+}
+
+// field is the setting to change when the secret is refused.
+func (p plan) field() probe.Field {
+	if len(p.secrets) == 0 {
+		return ""
+	}
+	return p.secrets[len(p.secrets)-1].field
+}
+
+// readSignIn reads the settings. Its errors are Findings, made before anything
+// is dialled.
+func readSignIn(settings reader) (signIn, error) {
+	if err := unsupported(settings); err != nil {
+		return signIn{}, err
+	}
+	p, err := readRequest(settings)
+	if err != nil {
+		return signIn{}, err
+	}
+	s := signIn{plan: p}
+	switch method := settings.Method(); method {
+	case "NONE":
+	case "BASIC":
+		err = s.add(place{header: "Authorization", value: basic(settings.text(fieldUser), settings.Secret(string(fieldPassword))), field: fieldPassword})
+	case "API_KEY":
+		err = s.add(apiKey(settings))
+	case "TOKEN":
+		s.exchange, err = readTokenExchange(settings)
+	case "OAUTH2":
+		s.exchange, err = readClientCredentials(settings)
+	default:
+		if !settings.has(fieldAPIKey) {
+			return signIn{}, probe.Found(probe.CodeAuthMethodUnsupported, "").At(fieldAuthType)
+		}
+		err = s.add(place{header: "X-Api-Key", value: settings.Secret(string(fieldAPIKey)), field: fieldAPIKey})
+	}
+	if err == nil && s.url == nil && s.exchange == nil {
+		err = probe.Found(probe.CodeSecretNotTested, "The credential names no address to try the secret at. Give test.url or base_url.").At(fieldTestURL)
+	}
+	return s, err
+}
+
+// unsupported refuses ways to sign in that are not probed.
+func unsupported(settings reader) error {
+	for _, f := range []probe.Field{fieldJWT, fieldHMAC} {
+		if settings.is(f) {
+			return probe.Found(probe.CodeAuthMethodUnsupported, "").At(f)
+		}
+	}
+	if settings.has(fieldCert) {
+		return probe.Found(probe.CodeAuthMethodUnsupported, "Signing in with a client's certificate cannot be probed. Nothing was sent; check the credential where it is used.").At(fieldCert)
+	}
+	switch settings.Method() {
+	case "OAUTH1", "AWS_SIGNATURE", "gcp_service_account":
+		return probe.Found(probe.CodeAuthMethodUnsupported, "").At(fieldAuthType)
+	}
+	return nil
+}
+
+// add puts a secret into the plan after a look at the name of its header.
+func (s *signIn) add(p place) error {
+	if p.header != "" {
+		name, ok := headerName(p.header)
+		if !ok {
+			return refuseName(p.field)
+		}
+		p.header = name
+	}
+	s.secrets = append(s.secrets, p)
+	return nil
+}
+
+func apiKey(settings reader) place {
+	p := place{value: settings.Secret(string(fieldKeyValue)), field: fieldKeyValue}
+	name := settings.text(fieldKeyName)
+	if settings.text(fieldKeyMode) == "URL_PARAMETER" {
+		p.param = name
+		return p
+	}
+	if p.header = name; name == "" {
+		p.header = "X-Api-Key"
+	}
+	return p
+}
+
+// basic is the credentials of RFC 7617.
+func basic(user string, password secret.Value) secret.Value {
+	pair := append([]byte(user+":"), password.Expose()...)
+	defer clear(pair)
+	return secret.NewText("Basic " + base64.StdEncoding.EncodeToString(pair))
+}
+
+// readRequest reads the request without its secrets, but for those that stand
+// in headers of the user's own.
+func readRequest(settings reader) (plan, error) {
+	p := plan{method: http.MethodGet, header: http.Header{"User-Agent": {"Credence-Probe"}, "Accept": {"*/*"}}, urlField: fieldBaseURL}
+	text := settings.text(fieldBaseURL)
+	if settings.has(fieldTestURL) {
+		p.urlField, text = fieldTestURL, settings.text(fieldTestURL)
+		if m := settings.text(fieldTestMethod); m != "" {
+			p.method = m
+		}
+		p.body = settings.Secret(string(fieldTestBody))
+	}
+	if p.method != http.MethodGet && p.method != http.MethodPost {
+		return plan{}, probe.Found(probe.CodeAuthMethodUnsupported, "A test request is a GET or a POST.").At(fieldTestMethod)
+	}
+	if p.method == http.MethodGet {
+		p.body = secret.Value{}
+	}
+	if kind := settings.text(fieldTestContent); kind != "" && p.body.Len() > 0 {
+		if !headerValue(kind) {
+			return plan{}, refuseValue(fieldTestContent)
+		}
+		p.header.Set("Content-Type", kind)
+	}
+	if text != "" {
+		u, err := parseURL(text, p.urlField)
+		if err != nil {
+			return plan{}, err
+		}
+		p.url = u
+	}
+	own, err := readHeaders(settings.Secret(string(fieldHeaders)), fieldHeaders)
+	if err != nil {
+		return plan{}, err
+	}
+	// Headers of the user's own may hold the key, so the request without the
+	// secret goes without them too.
+	p.secrets = own
+	return p, nil
+}
+
+// readHeaders reads headers of the user's own: a JSON object of texts, or
+// lines "Name: value".
+func readHeaders(value secret.Value, field probe.Field) ([]place, error) {
+	text := strings.TrimSpace(value.ExposeText())
+	if text == "" {
+		return nil, nil
+	}
+	refuse := probe.Found(probe.CodeAuthMethodUnsupported, "The headers cannot be read. Write them as a JSON object of names and texts, or one \"Name: value\" a line.").At(field)
+	pairs := map[string]string{}
+	if strings.HasPrefix(text, "{") {
+		if json.Unmarshal([]byte(text), &pairs) != nil {
+			return nil, refuse
+		}
+	} else {
+		for line := range strings.Lines(text) {
+			name, value, ok := strings.Cut(strings.TrimSpace(line), ":")
+			if !ok {
+				return nil, refuse
+			}
+			pairs[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+	}
+	var headers []place
+	for name, value := range pairs {
+		name, ok := headerName(name)
+		if !ok {
+			return nil, refuseName(field)
+		}
+		if !headerValue(value) {
+			return nil, refuseValue(field)
+		}
+		headers = append(headers, place{header: name, value: secret.NewText(value), field: field})
+	}
+	return headers, nil
+}
