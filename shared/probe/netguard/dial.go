@@ -209,7 +209,7 @@ func (d *Dialer) connect(ctx context.Context, network string, at netip.AddrPort)
 		return nil, err
 	}
 	dialer := net.Dialer{Timeout: dialTimeout, FallbackDelay: -1, KeepAlive: -1, Control: d.control}
-	raw, err := dialer.DialContext(ctx, network, at.String())
+	raw, err := d.guard.dial(&dialer, ctx, network, at.String())
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,7 @@ type Guard struct {
 	self     []netip.Addr
 	resolver Resolver
 	lists    *ssrf.Guardian
+	dial     func(d *net.Dialer, ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // New makes a guard. It refuses an allow-list that holds anything but private
@@ -73,7 +74,8 @@ func newGuard(p Policy) *Guard {
 		allow:    slices.Clone(p.Allow),
 		loopback: p.Loopback,
 		resolver: p.Resolver,
-		lists:    ssrf.New(ssrf.WithAnyPort(), ssrf.WithNetworks("tcp", "tcp4", "tcp6")),
+		lists:    ssrf.New(ssrf.WithAnyPort()),
+		dial:     (*net.Dialer).DialContext,
 	}
 	for _, ip := range p.Self {
 		g.self = append(g.self, ip.Unmap().WithZone(""))
