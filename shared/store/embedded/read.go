@@ -1,0 +1,185 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"credence/shared/store"
+)
+
+// checkEvery is how many items a range reads between looks at its context.
+const checkEvery = 256
+
+// view runs do on a durable snapshot.
+func (s *Store) view(ctx context.Context, doing string, do func(*bolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return unavailable(doing, err)
+	}
+	tx, err := s.db.Begin(false)
+	if err != nil {
+		return unavailable(doing, err)
+	}
+	defer func() { _ = tx.Rollback() }() // of a reader: releases the snapshot, cannot fail
+	if err := s.horizon.wait(ctx, tx.ID()); err != nil {
+		return unavailable(doing, err)
+	}
+	return do(tx)
+}
+
+// Get implements store.Store. All items come from one snapshot.
+func (s *Store) Get(ctx context.Context, keys ...store.Key) ([]store.Item, error) {
+	if err := store.ValidateGet(keys); err != nil {
+		return nil, err
+	}
+	items := make([]store.Item, len(keys))
+	now := s.now()
+	err := s.view(ctx, "reading items", func(tx *bolt.Tx) error {
+		for i, k := range keys {
+			record := tx.Bucket([]byte(k.Table)).Get(bucketKey(k.Partition, k.Sort))
+			if record == nil {
+				continue
+			}
+			item, err := decode(k, record)
+			if err != nil {
+				return err
+			}
+			if !item.Expired(now) {
+				items[i] = item
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+// Range implements store.Store. The page comes from one snapshot.
+func (s *Store) Range(ctx context.Context, r store.Range) (store.Page, error) {
+	if err := store.ValidateRange(r); err != nil {
+		return store.Page{}, err
+	}
+	r, some := r.Narrow()
+	if !some {
+		return store.Page{}, s.view(ctx, "reading a range", func(*bolt.Tx) error { return nil })
+	}
+	var p store.Page
+	now := s.now()
+	err := s.view(ctx, "reading a range", func(tx *bolt.Tx) error {
+		w := walker{c: tx.Bucket([]byte(r.Table)).Cursor(), r: r, prefix: bucketKey(r.Partition, "")}
+		n := 0
+		for sort, record := w.first(); sort != nil && !p.More; sort, record = w.next() {
+			if n++; n%checkEvery == 0 && ctx.Err() != nil {
+				return unavailable("reading a range", ctx.Err())
+			}
+			if err := add(&p, r, string(sort), record, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return store.Page{}, err
+	}
+	return p, nil
+}
+
+// add puts an item that has not expired on the page, or says that it follows.
+func add(p *store.Page, r store.Range, sort string, record []byte, now time.Time) error {
+	if expired(record, now) {
+		return nil
+	}
+	if r.Limit > 0 && len(p.Items) == r.Limit {
+		p.More = true
+		return nil
+	}
+	item, err := decode(store.Key{Table: r.Table, Partition: r.Partition, Sort: sort}, record)
+	if err != nil {
+		return err
+	}
+	p.Items = append(p.Items, item)
+	return nil
+}
+
+// expired looks at no more than the head of a record.
+func expired(record []byte, now time.Time) bool {
+	_, expires := open(record)
+	return expires != 0 && now.Unix() >= expires
+}
+
+// walker steps through the sort keys of a narrowed range. first and next give
+// nil at its end.
+type walker struct {
+	c      *bolt.Cursor
+	r      store.Range
+	prefix []byte
+}
+
+func (w walker) first() (sort, record []byte) {
+	if w.r.Descending {
+		return w.inside(w.last())
+	}
+	start := max(w.r.From, w.r.After)
+	k, v := w.c.Seek(append(bytes.Clone(w.prefix), start...))
+	if w.r.After != "" && bytes.Equal(k, append(bytes.Clone(w.prefix), w.r.After...)) {
+		k, v = w.c.Next()
+	}
+	return w.inside(k, v)
+}
+
+// last finds the greatest key of the range. Seek goes to the first key that is
+// not less than the one asked for, so the wanted one is there or just before.
+func (w walker) last() (k, v []byte) {
+	bound, inclusive := w.r.To, true
+	if w.r.After != "" {
+		bound, inclusive = w.r.After, false
+	}
+	end := append(bytes.Clone(w.prefix), bound...)
+	if bound == "" {
+		end = behind(w.prefix)
+	}
+	k, v = w.c.Seek(end)
+	switch {
+	case k == nil:
+		return w.c.Last()
+	case inclusive && bytes.Equal(k, end):
+		return k, v
+	default:
+		return w.c.Prev()
+	}
+}
+
+// behind is the least key that follows every key with the prefix. A prefix
+// starts with the length of its partition, at most 2048, so its first byte is
+// never 0xff and there always is one.
+func behind(prefix []byte) []byte {
+	b := bytes.Clone(prefix)
+	for i := len(b) - 1; ; i-- {
+		if b[i]++; b[i] != 0 {
+			return b[:i+1]
+		}
+	}
+}
+
+func (w walker) next() (sort, record []byte) {
+	if w.r.Descending {
+		return w.inside(w.c.Prev())
+	}
+	return w.inside(w.c.Next())
+}
+
+func (w walker) inside(k, record []byte) (sort, _ []byte) {
+	if !bytes.HasPrefix(k, w.prefix) {
+		return nil, nil
+	}
+	sort = k[len(w.prefix):]
+	if w.r.Descending && w.r.From != "" && string(sort) < w.r.From ||
+		!w.r.Descending && w.r.To != "" && string(sort) > w.r.To {
+		return nil, nil
+	}
+	return sort, record
+}
