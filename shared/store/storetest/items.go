@@ -181,7 +181,7 @@ func testReadIsOwned(e *env) {
 	want := e.item("k", store.Attributes{"b": []byte("kept"), "s": "kept"})
 	e.mustPut(want)
 	spoil := func(i store.Item) {
-		copy(i.Attributes["b"].([]byte), "XXXX")
+		copy(i.Attributes.Bytes("b"), "XXXX")
 		i.Attributes["s"] = "X"
 		delete(i.Attributes, "b")
 	}
@@ -196,7 +196,7 @@ func testReadIsOwned(e *env) {
 func testWriteIsCopied(e *env) {
 	given := e.item("k", store.Attributes{"b": []byte("kept"), "s": "kept"})
 	e.mustPut(given)
-	copy(given.Attributes["b"].([]byte), "XXXX")
+	copy(given.Attributes.Bytes("b"), "XXXX")
 	given.Attributes["s"] = "X"
 	e.wantItem(e.item("k", store.Attributes{"b": []byte("kept"), "s": "kept"}))
 }
