@@ -177,28 +177,34 @@ func testExpiry(e *env) {
 	e.wantItem(it)
 }
 
+// keptItem is made anew each time, so that a store which shares memory with its
+// caller cannot spoil what is wanted along with what is stored.
+func keptItem(e *env) store.Item {
+	return e.item("k", store.Attributes{"b": []byte("kept"), "s": "kept"})
+}
+
+func spoil(i store.Item) {
+	copy(i.Attributes.Bytes("b"), "XXXX")
+	i.Attributes["s"] = "X"
+	delete(i.Attributes, "b")
+}
+
 func testReadIsOwned(e *env) {
-	want := e.item("k", store.Attributes{"b": []byte("kept"), "s": "kept"})
-	e.mustPut(want)
-	spoil := func(i store.Item) {
-		copy(i.Attributes.Bytes("b"), "XXXX")
-		i.Attributes["s"] = "X"
-		delete(i.Attributes, "b")
-	}
+	e.mustPut(keptItem(e))
+	k := e.key("k")
 	for range 3 {
-		spoil(e.mustGet(want.Key)[0])
-		e.wantItem(want)
+		spoil(e.mustGet(k)[0])
+		e.wantItem(keptItem(e))
 		spoil(e.mustRange(store.Range{Table: store.Meta, Partition: e.partition}).Items[0])
-		e.wantItem(want)
+		e.wantItem(keptItem(e))
 	}
 }
 
 func testWriteIsCopied(e *env) {
-	given := e.item("k", store.Attributes{"b": []byte("kept"), "s": "kept"})
+	given := keptItem(e)
 	e.mustPut(given)
-	copy(given.Attributes.Bytes("b"), "XXXX")
-	given.Attributes["s"] = "X"
-	e.wantItem(e.item("k", store.Attributes{"b": []byte("kept"), "s": "kept"}))
+	spoil(given)
+	e.wantItem(keptItem(e))
 }
 
 func testReadYourWrites(e *env) {
