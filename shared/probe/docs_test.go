@@ -1,0 +1,77 @@
+package probe_test
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"credence/shared/probe"
+)
+
+// docs/probes.md explains the codes that there are, with their verdicts, in
+// their order.
+func TestDocsExplainEveryCode(t *testing.T) {
+	text, err := os.ReadFile("../../docs/probes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := regexp.MustCompile("(?m)^### `([A-Z_]+)`\n\n(?:\\*([a-z, ]+)\\.\\* )?\\S.*\n\nWhat to do: \\S")
+	var codes, warnings []probe.Code
+	for _, m := range entry.FindAllStringSubmatch(string(text), -1) {
+		code := probe.Code(m[1])
+		if m[2] == "" {
+			warnings = append(warnings, code)
+			continue
+		}
+		codes = append(codes, code)
+		want := string(code.Verdict())
+		if code.Stop() {
+			want += ", stops"
+		}
+		if code.Retryable() {
+			want += ", retries"
+		}
+		if m[2] != want {
+			t.Errorf("%s is told as %q, it is %q", code, m[2], want)
+		}
+	}
+	if !slices.Equal(codes, probe.Codes()) {
+		t.Errorf("the page explains\n%v, the list is\n%v", codes, probe.Codes())
+	}
+	if !slices.Equal(warnings, probe.WarningCodes()) {
+		t.Errorf("the page explains the warnings\n%v, the list is\n%v", warnings, probe.WarningCodes())
+	}
+	if n := strings.Count(string(text), "\n### "); n != len(codes)+len(warnings) {
+		t.Errorf("%d headings, %d entries of the right form", n, len(codes)+len(warnings))
+	}
+}
+
+// The list itself: what the verdicts are is fixed, and no code is both a stop
+// and a retry.
+func TestCodes(t *testing.T) {
+	for verdict, codes := range map[probe.Verdict][]probe.Code{
+		probe.Valid:   {probe.CodeOK},
+		probe.Invalid: {probe.CodeAuthRejected, probe.CodeAuthExpired, probe.CodeAuthRevoked, probe.CodeAuthDisabled},
+	} {
+		for _, c := range probe.Codes() {
+			if (c.Verdict() == verdict) != slices.Contains(codes, c) {
+				t.Errorf("%s is %s", c, c.Verdict())
+			}
+		}
+	}
+	stops := []probe.Code{"SSH_HOSTKEY_UNKNOWN", "SSH_HOSTKEY_CHANGED", "AUTH_REJECTED", "AUTH_EXPIRED", "AUTH_REVOKED", "AUTH_DISABLED",
+		"AUTH_LOCKED", "AUTH_MFA_REQUIRED", "AUTH_METHOD_UNSUPPORTED", "SOURCE_IP_DENIED", "HOST_BLOCKED"}
+	for _, c := range probe.Codes() {
+		if c.Stop() != slices.Contains(stops, c) {
+			t.Errorf("%s: stop is %v", c, c.Stop())
+		}
+		if c.Stop() && c.Retryable() {
+			t.Errorf("%s stops and is retried", c)
+		}
+	}
+	if none := probe.Code("NONSENSE"); none.Known() || none.Verdict() != probe.Unknown || none.Stop() || none.Retryable() {
+		t.Error("a code that is none says something")
+	}
+}
