@@ -90,6 +90,11 @@ func classify(err error, w *wire) outcome {
 	if errors.As(err, &canceled) {
 		return classifyReasons(canceled.CancellationReasons)
 	}
+	// A fault may come from what stands before the engine, without a code.
+	var status interface{ HTTPStatusCode() int }
+	if errors.As(err, &status) && status.HTTPStatusCode() >= 500 {
+		return faulted
+	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		if w.unsent() {
@@ -97,8 +102,7 @@ func classify(err error, w *wire) outcome {
 		}
 		return unanswered
 	}
-	var status interface{ HTTPStatusCode() int }
-	if api.ErrorFault() == smithy.FaultServer || errors.As(err, &status) && status.HTTPStatusCode() >= 500 {
+	if api.ErrorFault() == smithy.FaultServer {
 		return faulted
 	}
 	switch code := api.ErrorCode(); code {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -202,6 +200,3 @@ func closedPort(t *testing.T) string {
 	defer func() { _ = l.Close() }()
 	return "http://" + l.Addr().String()
 }
-
-var _ = io.EOF
-var _ http.RoundTripper
