@@ -80,11 +80,10 @@ func (s *Store) fetch(ctx context.Context, keys []store.Key) (map[store.Key]stor
 			if len(out.UnprocessedKeys) == 0 {
 				return s.decodeAll(keys, raw)
 			}
-			pending = out.UnprocessedKeys
-			o = turnedAway
-			if len(out.Responses) > 0 {
-				t.failed = 0 // progress: at most 100 rounds of it
+			if count(out.UnprocessedKeys) < count(pending) {
+				t.failed = 0 // progress, of which there is an end
 			}
+			pending, o = out.UnprocessedKeys, turnedAway
 		}
 		if !t.again(budget, o) {
 			return nil, unavailable(ctx, "getting items", o, err)
@@ -111,6 +110,14 @@ func (s *Store) batch(keys []store.Key) (map[string]types.KeysAndAttributes, err
 		out[table] = entry
 	}
 	return out, nil
+}
+
+func count(pending map[string]types.KeysAndAttributes) int {
+	n := 0
+	for _, t := range pending {
+		n += len(t.Keys)
+	}
+	return n
 }
 
 func (s *Store) decodeAll(keys []store.Key, raw map[string][]attributes) (map[store.Key]store.Item, error) {
