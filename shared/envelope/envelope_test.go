@@ -244,8 +244,13 @@ func TestIncompleteBindings(t *testing.T) {
 	h.calls = 0
 	for _, b := range []Binding{
 		{},
-		{0, 5008, 3, "s3"}, {101, 0, 3, "s3"}, {101, 5008, 0, "s3"}, {101, 5008, 3, ""},
-		{-1, 5008, 3, "s3"}, {101, -1, 3, "s3"}, {101, 5008, -1, "s3"},
+		{0, 5008, 3, "s3"},
+		{101, 0, 3, "s3"},
+		{101, 5008, 0, "s3"},
+		{101, 5008, 3, ""},
+		{-1, 5008, 3, "s3"},
+		{101, -1, 3, "s3"},
+		{101, 5008, -1, "s3"},
 	} {
 		if sealed, err := Seal(t.Context(), h, b, []byte("text")); err == nil || errors.Is(err, ErrKMSUnavailable) || sealed.Ciphertext != nil {
 			t.Errorf("%+v: sealed, or %v", b, err)

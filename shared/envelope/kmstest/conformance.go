@@ -261,8 +261,8 @@ func testRewrap(t *testing.T, f Fixture) {
 func mustBeAway(ctx context.Context, t *testing.T, f Fixture, key envelope.DataKey) {
 	t.Helper()
 	ec := binding.EncryptionContext()
-	made, errs := envelope.DataKey{}, map[string]error{}
-	made, errs["generating"] = f.Generator.GenerateDataKey(ctx, ec)
+	made, err := f.Generator.GenerateDataKey(ctx, ec)
+	errs := map[string]error{"generating": err}
 	plaintext, err := f.Decrypter.DecryptDataKey(ctx, key.Wrapped, key.KeyID, ec)
 	errs["decrypting"] = err
 	if f.Rewrapper != nil {

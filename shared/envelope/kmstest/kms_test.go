@@ -14,7 +14,7 @@ import (
 var binding = envelope.Binding{Org: 101, Credential: 5008, Version: 3, Type: "s3"}
 
 func TestConformance(t *testing.T) {
-	kmstest.RunConformance(t, func(t *testing.T) kmstest.Fixture {
+	kmstest.RunConformance(t, func(*testing.T) kmstest.Fixture {
 		k := kmstest.New("mrk-current", "mrk-previous", "mrk-foreign")
 		all := k.Caller(kmstest.Everything, "mrk-current", "mrk-previous")
 		return kmstest.Fixture{

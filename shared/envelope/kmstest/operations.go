@@ -21,9 +21,9 @@ const (
 
 // dataKey is the answer of an operation that makes or unwraps one.
 type dataKey struct {
-	plaintext, wrapped    []byte
-	keyARN, materialID    string
-	sourceARN, sourceMtrl string // of ReEncrypt
+	plaintext, wrapped          []byte
+	keyARN, materialID          string
+	sourceARN, sourceMaterialID string // of ReEncrypt
 }
 
 // contextKey is the two halves of a request that ReEncrypt has twice.
@@ -57,7 +57,7 @@ func (k *KMS) reEncrypt(ctx context.Context, allowed Operation, from, to context
 			return err
 		}
 		made, err = k.wrap(to, old.plaintext)
-		made.sourceARN, made.sourceMtrl = old.keyARN, old.materialID
+		made.sourceARN, made.sourceMaterialID = old.keyARN, old.materialID
 		return err
 	})
 	return made, err

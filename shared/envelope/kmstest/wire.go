@@ -77,8 +77,22 @@ func serveOperation[In any](ctx context.Context, body []byte, do func(context.Co
 	return do(ctx, in)
 }
 
+// reply has the members of all three answers; each sends its own.
+type reply struct {
+	CiphertextBlob        []byte `json:",omitzero"`
+	Plaintext             []byte `json:",omitzero"`
+	KeyID                 string `json:"KeyId"`
+	KeyMaterialID         string `json:"KeyMaterialId,omitzero"`
+	Algorithm             string `json:"EncryptionAlgorithm,omitzero"`
+	SourceKeyID           string `json:"SourceKeyId,omitzero"`
+	SourceMaterialID      string `json:"SourceKeyMaterialId,omitzero"`
+	SourceAlgorithm       string `json:"SourceEncryptionAlgorithm,omitzero"`
+	DestinationMaterialID string `json:"DestinationKeyMaterialId,omitzero"`
+	DestinationAlgorithm  string `json:"DestinationEncryptionAlgorithm,omitzero"`
+}
+
 type generateRequest struct {
-	KeyId             string
+	KeyID             string `json:"KeyId"`
 	KeySpec           string
 	EncryptionContext map[string]string
 }
@@ -87,15 +101,12 @@ func (k *KMS) serveGenerate(ctx context.Context, allowed Operation, in generateR
 	if in.KeySpec != "AES_256" {
 		return nil, refuse("ValidationException")
 	}
-	made, err := k.generate(ctx, allowed, contextKey{in.KeyId, in.EncryptionContext})
-	return struct {
-		CiphertextBlob, Plaintext []byte
-		KeyId, KeyMaterialId      string
-	}{made.wrapped, made.plaintext, made.keyARN, made.materialID}, err
+	made, err := k.generate(ctx, allowed, contextKey{in.KeyID, in.EncryptionContext})
+	return reply{CiphertextBlob: made.wrapped, Plaintext: made.plaintext, KeyID: made.keyARN, KeyMaterialID: made.materialID}, err
 }
 
 type decryptRequest struct {
-	KeyId               string
+	KeyID               string `json:"KeyId"`
 	CiphertextBlob      []byte
 	EncryptionAlgorithm string
 	EncryptionContext   map[string]string
@@ -105,28 +116,25 @@ func (k *KMS) serveDecrypt(ctx context.Context, allowed Operation, in decryptReq
 	if in.EncryptionAlgorithm != "" && in.EncryptionAlgorithm != "SYMMETRIC_DEFAULT" {
 		return nil, refuse("InvalidKeyUsageException")
 	}
-	made, err := k.decrypt(ctx, allowed, contextKey{in.KeyId, in.EncryptionContext}, in.CiphertextBlob)
-	return struct {
-		Plaintext                                 []byte
-		KeyId, KeyMaterialId, EncryptionAlgorithm string
-	}{made.plaintext, made.keyARN, made.materialID, "SYMMETRIC_DEFAULT"}, err
+	made, err := k.decrypt(ctx, allowed, contextKey{in.KeyID, in.EncryptionContext}, in.CiphertextBlob)
+	return reply{Plaintext: made.plaintext, KeyID: made.keyARN, KeyMaterialID: made.materialID, Algorithm: "SYMMETRIC_DEFAULT"}, err
 }
 
 type reEncryptRequest struct {
 	CiphertextBlob               []byte
-	SourceKeyId                  string
+	SourceKeyID                  string `json:"SourceKeyId"`
 	SourceEncryptionContext      map[string]string
-	DestinationKeyId             string
+	DestinationKeyID             string `json:"DestinationKeyId"`
 	DestinationEncryptionContext map[string]string
 }
 
 func (k *KMS) serveReEncrypt(ctx context.Context, allowed Operation, in reEncryptRequest) (any, error) {
-	from := contextKey{in.SourceKeyId, in.SourceEncryptionContext}
-	to := contextKey{in.DestinationKeyId, in.DestinationEncryptionContext}
+	from := contextKey{in.SourceKeyID, in.SourceEncryptionContext}
+	to := contextKey{in.DestinationKeyID, in.DestinationEncryptionContext}
 	made, err := k.reEncrypt(ctx, allowed, from, to, in.CiphertextBlob)
-	return struct {
-		CiphertextBlob                                                    []byte
-		KeyId, SourceKeyId, DestinationKeyMaterialId, SourceKeyMaterialId string
-		SourceEncryptionAlgorithm, DestinationEncryptionAlgorithm         string
-	}{made.wrapped, made.keyARN, made.sourceARN, made.materialID, made.sourceMtrl, "SYMMETRIC_DEFAULT", "SYMMETRIC_DEFAULT"}, err
+	return reply{
+		CiphertextBlob: made.wrapped, KeyID: made.keyARN, DestinationMaterialID: made.materialID,
+		SourceKeyID: made.sourceARN, SourceMaterialID: made.sourceMaterialID,
+		SourceAlgorithm: "SYMMETRIC_DEFAULT", DestinationAlgorithm: "SYMMETRIC_DEFAULT",
+	}, err
 }
