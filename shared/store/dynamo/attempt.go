@@ -38,7 +38,7 @@ var standardLimits = limits{
 // firstBackoff doubles with each failure until limits.backoff is reached.
 const firstBackoff = 50 * time.Millisecond
 
-// budget is how long attempts may go on.
+// budget is when the last attempt must have ended.
 func (l limits) budget() time.Duration {
 	return time.Duration(l.attempts)*l.attempt + time.Duration(l.attempts-1)*l.backoff
 }
@@ -148,36 +148,47 @@ func classifyReasons(reasons []types.CancellationReason) outcome {
 // tries counts the attempts of one operation.
 type tries struct {
 	store             *Store
+	start             time.Time
 	failed, contended int
 }
 
+func (s *Store) tries() tries { return tries{store: s, start: time.Now()} }
+
 // again waits before the next attempt, and is false if there is to be none.
 func (t *tries) again(ctx context.Context, o outcome) bool {
+	l := t.store.limits
 	switch o {
 	case contended:
 		t.contended++
-		if t.contended > t.store.limits.conflicts {
+		if t.contended > l.conflicts {
 			return false
 		}
 	case turnedAway, faulted, unanswered:
 		t.failed++
-		if t.failed >= t.store.limits.attempts {
+		if t.failed >= l.attempts {
 			return false
 		}
 	default:
+		return false
+	}
+	// A random part of the wait, so that those turned away together do not come
+	// back together.
+	wait := rand.N(min(l.backoff, firstBackoff<<(t.failed+t.contended-1))) //nolint:gosec // waits need to differ, not to be secret
+	// An attempt gets its full time or is not made: cut short by the budget, a
+	// write would be in doubt for no reason.
+	if time.Since(t.start)+wait+l.attempt > l.budget() {
 		return false
 	}
 	// The quota keeps an outage from tripling the load on what is down.
 	if _, err := t.store.quota.GetToken(ctx, retry.DefaultRetryCost); err != nil {
 		return false
 	}
-	return pause(ctx, min(t.store.limits.backoff, firstBackoff<<(t.failed+t.contended-1)))
+	return pause(ctx, wait)
 }
 
-// pause waits for a random part of d, so that those turned away together do
-// not come back together. It is false if ctx ends first.
+// pause is false if ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(rand.N(d)) //nolint:gosec // waits need to differ, not to be secret
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -189,14 +200,12 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // read repeats a call that changes nothing until it is answered.
 func (s *Store) read(ctx context.Context, doing string, call func(context.Context) error) error {
-	budget, cancel := context.WithTimeout(ctx, s.limits.budget())
-	defer cancel()
-	for t := (tries{store: s}); ; {
-		o, err := s.attempt(budget, call)
+	for t := s.tries(); ; {
+		o, err := s.attempt(ctx, call)
 		if o == done {
 			return nil
 		}
-		if !t.again(budget, o) {
+		if !t.again(ctx, o) {
 			return unavailable(ctx, doing, o, err)
 		}
 	}

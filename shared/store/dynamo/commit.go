@@ -175,11 +175,9 @@ func (c *commit) send(ctx context.Context) error {
 }
 
 func (c *commit) run(ctx context.Context) error {
-	budget, cancel := context.WithTimeout(ctx, c.store.limits.budget())
-	defer cancel()
 	changes := c.changes()
-	for t := (tries{store: c.store}); ; {
-		o, err := c.store.attempt(budget, c.send)
+	for t := c.store.tries(); ; {
+		o, err := c.store.attempt(ctx, c.send)
 		switch {
 		case o == done:
 			return nil
@@ -190,7 +188,7 @@ func (c *commit) run(ctx context.Context) error {
 		case o == unanswered && changes:
 			c.doubt = adrift
 		}
-		if t.again(budget, o) {
+		if t.again(ctx, o) {
 			continue
 		}
 		if c.doubt == none {

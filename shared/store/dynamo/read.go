@@ -61,11 +61,9 @@ func (s *Store) fetch(ctx context.Context, keys []store.Key) (map[store.Key]stor
 		return nil, err
 	}
 	raw := make(map[string][]attributes, len(pending))
-	budget, cancel := context.WithTimeout(ctx, s.limits.budget())
-	defer cancel()
-	for t := (tries{store: s}); ; {
+	for t := s.tries(); ; {
 		var out *dynamodb.BatchGetItemOutput
-		o, err := s.attempt(budget, func(ctx context.Context) (err error) {
+		o, err := s.attempt(ctx, func(ctx context.Context) (err error) {
 			out, err = s.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
 				RequestItems:           pending,
 				ReturnConsumedCapacity: s.capacity(),
@@ -85,7 +83,7 @@ func (s *Store) fetch(ctx context.Context, keys []store.Key) (map[store.Key]stor
 			}
 			pending, o = out.UnprocessedKeys, turnedAway
 		}
-		if !t.again(budget, o) {
+		if !t.again(ctx, o) {
 			return nil, unavailable(ctx, "getting items", o, err)
 		}
 	}
