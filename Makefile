@@ -2,7 +2,7 @@
 # line: make run ADDR=127.0.0.1:4000 DATA=/some/dir ALLOW=10.0.0.0/8
 
 # Where `make run` listens.
-ADDR ?= 127.0.0.1:8080
+ADDR ?= 127.0.0.1:3000
 # The folder that `make run` keeps its store and its key file in.
 DATA ?= .data
 # Private ranges that a probe may reach, comma separated; none unless named.
