@@ -3,7 +3,6 @@ package dynamo_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -225,6 +224,6 @@ func TestCapacity(t *testing.T) {
 		if len(used) != len(row.want) {
 			t.Errorf("%s: used %v, want %v", row.name, used, row.want)
 		}
-		t.Log(fmt.Sprintf("%-30s %4.1f read %4.1f write units: %.3f USD a million", row.name, sum.read, sum.write, 1e6*(sum.read*perRead+sum.write*perWrite)))
+		t.Logf("%-30s %4.1f read %4.1f write units: %.3f USD a million", row.name, sum.read, sum.write, 1e6*(sum.read*perRead+sum.write*perWrite))
 	}
 }

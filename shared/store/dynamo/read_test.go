@@ -118,12 +118,7 @@ func TestGetUnprocessed(t *testing.T) {
 				return
 			}
 			for i, item := range items {
-				want := int64(i + 1)
-				if i == 6 {
-					want = 0
-				} else if i == 7 {
-					want = 1
-				}
+				want := []int64{1, 2, 3, 4, 5, 6, 0, 1}[i]
 				if got := item.Attributes.Int("rev"); got != want {
 					t.Errorf("item %d of revision %d, want %d", i, got, want)
 				}
