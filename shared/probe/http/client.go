@@ -31,7 +31,13 @@ func newClient(a *probe.Attempt, mode probe.TLSMode) *client {
 		DisableCompression:     true, // a body is never unpacked
 		DisableKeepAlives:      true, // and so nothing is sent twice on a connection that broke
 		MaxResponseHeaderBytes: maxHeader,
-		DialContext:            a.DialPlaintext, // of http URLs
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) { // of http URLs
+			c, err := a.DialPlaintext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &plaintext{Conn: c}, nil
+		},
 		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			host, _, err := net.SplitHostPort(address)
 			if err != nil {
@@ -60,13 +66,17 @@ type answer struct {
 
 // send makes one request and records the stage protocol: an HTTP answer came.
 // The body is read, to 64 KiB, only where wantBody says so; a status is enough
-// for a verdict and cannot be dripped or inflated.
-func (c *client) send(ctx context.Context, r *http.Request, wantBody bool) (answer, error) {
+// for a verdict and cannot be dripped or inflated. The field is the setting
+// that the address came from.
+func (c *client) send(ctx context.Context, r *http.Request, field probe.Field, wantBody bool) (answer, error) {
 	var got answer
 	err := c.attempt.Stage(probe.Protocol, func() error {
 		response, err := c.transport.RoundTrip(r.WithContext(ctx))
+		if errors.Is(err, errTLSRequired) {
+			return errTLSRequired.At(field)
+		}
 		if err != nil {
-			return spokenTLS(r, err)
+			return err
 		}
 		defer func() { _ = response.Body.Close() }()
 		got.status, got.header = response.StatusCode, response.Header
@@ -77,13 +87,13 @@ func (c *client) send(ctx context.Context, r *http.Request, wantBody bool) (answ
 		got.body, err = io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 		switch {
 		case plainBadRequest && wantsTLS(got.body):
-			return errTLSRequired
+			return errTLSRequired.At(field)
 		case !wantBody:
 			return nil
 		case err != nil:
 			return err
 		case len(got.body) > maxBody:
-			return probe.Found(probe.CodeProtocolMismatch, "The sign-in address answered with far more than a token. Check the address.")
+			return probe.Found(probe.CodeProtocolMismatch, "The sign-in address answered with far more than a token. Check the address.").At(field)
 		}
 		return nil
 	})
@@ -101,11 +111,18 @@ func wantsTLS(body []byte) bool {
 		strings.Contains(text, "speaking plain http to an ssl-enabled server port")
 }
 
-// spokenTLS recognises a TLS alert (RFC 8446 §6: record type 21, version 3.x)
-// as the answer to plain HTTP, by the way net/http quotes it.
-func spokenTLS(r *http.Request, err error) error {
-	if f := (probe.Finding{}); r.URL.Scheme == "http" && !errors.As(err, &f) && strings.Contains(err.Error(), `"\x15\x03`) {
-		return errTLSRequired
+// plaintext is a connection without TLS that recognises a TLS alert (RFC 8446
+// §6: record type 21, version 3.x) as the answer.
+type plaintext struct {
+	net.Conn
+	began bool
+}
+
+func (c *plaintext) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if !c.began && n >= 2 && p[0] == 0x15 && p[1] == 0x03 {
+		return 0, errTLSRequired
 	}
-	return err
+	c.began = c.began || n > 0
+	return n, err
 }

@@ -28,6 +28,9 @@ type exchange struct {
 // readTokenExchange reads the settings of TOKEN: a request to token.auth.url
 // whose answer holds the token.
 func readTokenExchange(settings reader) (*exchange, error) {
+	if !settings.has(fieldTokenURL) {
+		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "Name the address that gives the token.").At(fieldTokenURL)
+	}
 	u, err := parseURL(settings.text(fieldTokenURL), fieldTokenURL)
 	if err != nil {
 		return nil, err
@@ -48,7 +51,11 @@ func readTokenExchange(settings reader) (*exchange, error) {
 	}
 	if settings.has(fieldPassword) {
 		x.guilty = fieldPassword
-		x.secrets = []place{{header: "Authorization", value: basic(settings.text(fieldUser), settings.Secret(string(fieldPassword))), field: fieldPassword}}
+		pair, err := readBasic(settings)
+		if err != nil {
+			return nil, err
+		}
+		x.secrets = []place{pair}
 	}
 	path := strings.TrimPrefix(strings.TrimPrefix(settings.text(fieldTokenPath), "$"), ".")
 	if path == "" {
@@ -158,7 +165,7 @@ func (c *client) obtain(ctx context.Context, x *exchange) (place, error) {
 		if err != nil {
 			return err
 		}
-		got, err := c.send(ctx, r, true)
+		got, err := c.send(ctx, r, x.field, true)
 		if err != nil {
 			return err
 		}

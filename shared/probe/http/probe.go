@@ -88,7 +88,7 @@ func (c *client) ask(ctx context.Context, p plan, withSecrets bool) (int, error)
 	if err != nil {
 		return 0, err
 	}
-	got, err := c.send(ctx, r, false)
+	got, err := c.send(ctx, r, p.urlField, false)
 	return got.status, err
 }
 

@@ -40,9 +40,9 @@ func readSignIn(settings reader) (signIn, error) {
 	switch method := settings.Method(); method {
 	case "NONE":
 	case "BASIC":
-		err = s.add(place{header: "Authorization", value: basic(settings.text(fieldUser), settings.Secret(string(fieldPassword))), field: fieldPassword})
+		err = s.add(readBasic(settings))
 	case "API_KEY":
-		err = s.add(apiKey(settings))
+		err = s.add(readAPIKey(settings))
 	case "TOKEN":
 		s.exchange, err = readTokenExchange(settings)
 	case "OAUTH2":
@@ -51,7 +51,7 @@ func readSignIn(settings reader) (signIn, error) {
 		if !settings.has(fieldAPIKey) {
 			return signIn{}, probe.Found(probe.CodeAuthMethodUnsupported, "").At(fieldAuthType)
 		}
-		err = s.add(place{header: "X-Api-Key", value: settings.Secret(string(fieldAPIKey)), field: fieldAPIKey})
+		err = s.add(place{header: "X-Api-Key", value: settings.Secret(string(fieldAPIKey)), field: fieldAPIKey}, nil)
 	}
 	if err == nil && s.url == nil && s.exchange == nil {
 		err = probe.Found(probe.CodeSecretNotTested, "The credential names no address to try the secret at. Give test.url or base_url.").At(fieldTestURL)
@@ -76,30 +76,40 @@ func unsupported(settings reader) error {
 	return nil
 }
 
-// add puts a secret into the plan after a look at the name of its header.
-func (s *signIn) add(p place) error {
-	if p.header != "" {
-		name, ok := headerName(p.header)
-		if !ok {
-			return refuseName(p.field)
-		}
-		p.header = name
+// add puts a secret that was read into the plan.
+func (s *signIn) add(p place, err error) error {
+	if err == nil {
+		s.secrets = append(s.secrets, p)
 	}
-	s.secrets = append(s.secrets, p)
-	return nil
+	return err
 }
 
-func apiKey(settings reader) place {
+func readAPIKey(settings reader) (place, error) {
 	p := place{value: settings.Secret(string(fieldKeyValue)), field: fieldKeyValue}
 	name := settings.text(fieldKeyName)
 	if settings.text(fieldKeyMode) == "URL_PARAMETER" {
+		if name == "" {
+			return place{}, probe.Found(probe.CodeAuthMethodUnsupported, "Name the parameter that takes the key.").At(fieldKeyName)
+		}
 		p.param = name
-		return p
+		return p, nil
 	}
-	if p.header = name; name == "" {
-		p.header = "X-Api-Key"
+	if name == "" {
+		name = "X-Api-Key"
 	}
-	return p
+	var ok bool
+	if p.header, ok = headerName(name); !ok {
+		return place{}, refuseName(fieldKeyName)
+	}
+	return p, nil
+}
+
+func readBasic(settings reader) (place, error) {
+	user := settings.text(fieldUser)
+	if strings.Contains(user, ":") {
+		return place{}, probe.Found(probe.CodeAuthMethodUnsupported, "A user name with a colon cannot be sent with Basic sign-in.").At(fieldUser)
+	}
+	return place{header: "Authorization", value: basic(user, settings.Secret(string(fieldPassword))), field: fieldPassword}, nil
 }
 
 // basic is the credentials of RFC 7617.
