@@ -127,7 +127,8 @@ func escapePath(path string) string {
 }
 
 // escapeQuery does the same for a query, which the gateway leaves encoded: only
-// what a request line cannot hold, and a fragment's mark, are escaped.
+// what a request line cannot hold, and a fragment's mark, are escaped. A bare %
+// stays: net/http drops the parameter that has one.
 func escapeQuery(query string) string {
 	return escape(query, func(b byte) bool { return b > ' ' && b != 0x7f && b != '#' })
 }
@@ -138,7 +139,7 @@ func escape(s string, literal func(byte) bool) string {
 	out.Grow(len(s))
 	for i := 0; i < len(s); i++ {
 		b := s[i]
-		if literal(b) && b != '%' || b == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+		if literal(b) || b == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
 			out.WriteByte(b)
 			continue
 		}

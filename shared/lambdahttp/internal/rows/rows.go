@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/httpapi"
 )
@@ -91,7 +92,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		seen.Cookies = append(seen.Cookies, c.String())
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if err := json.MarshalWrite(w, seen, json.Deterministic(true)); err != nil {
+	if err := json.MarshalWrite(w, seen, json.Deterministic(true), jsontext.AllowInvalidUTF8(true)); err != nil {
 		panic(err)
 	}
 }
