@@ -6,8 +6,10 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"credence/shared/access"
+	"credence/shared/fault"
 	"credence/shared/identity"
 	"credence/shared/store"
 )
@@ -23,6 +25,12 @@ type Route struct {
 	Needs access.Permission
 	// Public routes are answered without signing in.
 	Public bool
+	// Resource is what {id} in the pattern names ("DataCredentials"). Errors
+	// of the route carry it with the id, whoever made them, so that a 404
+	// looks the same whatever the reason. "" where there is no {id}.
+	Resource string
+	// Within bounds the whole request, sign-in included; 0 = 6 s.
+	Within time.Duration
 	// Reads names items of the caller's organisation that the endpoint will
 	// want; they join the one read that signs the caller in. May be nil. A
 	// malformed request yields no keys here and its error in Handle.
@@ -33,16 +41,35 @@ type Route struct {
 
 // Request is what an endpoint sees.
 type Request struct {
-	HTTP   *http.Request
+	HTTP   *http.Request   // its Body is spent: use Body, List and HasBody
 	Caller identity.Caller // zero on a public route
+	Origin identity.Origin // set on every route; equal to Caller.Origin on a signed-in one
 	Items  []store.Item    // one per key of Route.Reads, in its order
 	body   []byte
 }
 
 // Answer is what an endpoint says. Body is a wire struct, a slice of them or a
-// jsontext.Value. Status 0 is 200.
+// jsontext.Value; nil is the empty object. Status 0 is 200.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   any
+	list   bool // made by List: too many bytes are the caller's to page through
+}
+
+// ID is the number in the path under name. What is no id (RFC 7493, section
+// 2.2: a positive integer below 2^53, in its one decimal spelling) gets the
+// answer of an id that names nothing.
+func (r *Request) ID(name string) (int64, error) {
+	id := PathID(r.HTTP, name)
+	if id == 0 {
+		return 0, fault.New(fault.CodeNotFound, notFound)
+	}
+	return id, nil
+}
+
+// PathID is ID for Route.Reads: 0 stands for what is no id.
+func PathID(r *http.Request, name string) int64 {
+	id, _ := parseID(r.PathValue(name))
+	return id
 }

@@ -1,0 +1,319 @@
+package httpapi
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/text/unicode/norm"
+
+	"credence/shared/fault"
+)
+
+// State tells a field that is absent from one that is null: an update leaves
+// the first as it is and empties the second. A field at fault reads as Absent.
+type State uint8
+
+// The states.
+const (
+	Absent State = iota
+	Null
+	Present
+)
+
+// Object reads the fields of a JSON object and gathers what is wrong with all
+// of them, for Err to say at once. Names are matched exactly; one that no
+// reader asks for is ignored. It belongs to one request and one goroutine.
+type Object struct {
+	fields  map[string]jsontext.Value
+	pointer string
+	faults  *[]fault.Detail
+	bare    bool // made of an array that was the whole body
+}
+
+// HasBody reports whether anything but white space was sent.
+func (r *Request) HasBody() bool { return len(bytes.TrimSpace(r.body)) > 0 }
+
+// Body reads the body as one JSON object. Declared are the names that an error
+// may repeat: those the endpoint knows. The error is a fault: malformed_json.
+func (r *Request) Body(declared ...string) (*Object, error) {
+	if !r.HasBody() {
+		return nil, malformed("", fault.DetailRequired, "The request has no body. Send a JSON object.")
+	}
+	if err := checkJSON(r.body, declared); err != nil {
+		return nil, err
+	}
+	raw := jsontext.Value(bytes.TrimSpace(r.body))
+	if raw.Kind() != '{' {
+		return nil, malformed("", fault.DetailWrongKind, "The body must be a JSON object.")
+	}
+	return newObject(raw, "", new([]fault.Detail))
+}
+
+// BodyList is Body for endpoints that also take a bare array: that is read as
+// an object whose one field, name, is the array.
+func (r *Request) BodyList(name string, declared ...string) (*Object, error) {
+	raw := jsontext.Value(bytes.TrimSpace(r.body))
+	if len(raw) == 0 || raw.Kind() != '[' {
+		return r.Body(append(declared, name)...)
+	}
+	if err := checkJSON(r.body, declared); err != nil {
+		return nil, err
+	}
+	return &Object{fields: map[string]jsontext.Value{name: raw}, faults: new([]fault.Detail), bare: true}, nil
+}
+
+func newObject(raw jsontext.Value, pointer string, faults *[]fault.Detail) (*Object, error) {
+	fields, err := members(raw)
+	if err != nil {
+		return nil, fmt.Errorf("splitting a body: %w", err)
+	}
+	return &Object{fields: fields, pointer: pointer, faults: faults}, nil
+}
+
+// Name is the first of the names that is there, or the first of all: for
+// fields that have more than one.
+func (o *Object) Name(names ...string) string {
+	for _, n := range names {
+		if _, ok := o.fields[n]; ok {
+			return n
+		}
+	}
+	return names[0]
+}
+
+// Pointer is the RFC 6901 pointer of a field, for faults found later.
+func (o *Object) Pointer(name string) string {
+	if o.bare {
+		return ""
+	}
+	return o.pointer + "/" + escapePointer(name)
+}
+
+// Fault adds something wrong with a field that the endpoint found out.
+func (o *Object) Fault(name, code, message string) {
+	*o.faults = append(*o.faults, fault.Detail{Pointer: o.Pointer(name), Code: code, Message: message})
+}
+
+// Err is nil, or the one 400 that names every fault found so far, those of
+// objects inside this one too.
+func (o *Object) Err() error { return fault.Invalid(*o.faults) }
+
+// Raw is the value of a field, unread. Null has no value.
+func (o *Object) Raw(name string) (jsontext.Value, State) {
+	raw, ok := o.fields[name]
+	switch {
+	case !ok:
+		return nil, Absent
+	case raw.Kind() == 'n':
+		return nil, Null
+	}
+	return raw, Present
+}
+
+// Require faults each of the names that is absent or null.
+func (o *Object) Require(names ...string) {
+	for _, n := range names {
+		if _, state := o.Raw(n); state != Present {
+			o.required(n)
+		}
+	}
+}
+
+func (o *Object) required(name string) {
+	o.Fault(name, fault.DetailRequired, fmt.Sprintf("The field %q is required.", name))
+}
+
+// TextRule says what a text may be.
+type TextRule struct {
+	Required bool     // neither absent nor null nor empty
+	Max      int      // characters; 0 = 255
+	Lines    bool     // may have line breaks and tabs
+	OneOf    []string // nil = anything
+}
+
+// Text reads a text, in Unicode's composed form (NFC), so that equal names are
+// equal bytes. It is for names and words: secrets are read with Raw.
+func (o *Object) Text(name string, rule TextRule) (string, State) {
+	raw, state := o.Raw(name)
+	if state != Present {
+		if rule.Required {
+			o.required(name)
+			return "", Absent
+		}
+		return "", state
+	}
+	text, ok := o.string(name, raw, rule)
+	if !ok {
+		return "", Absent
+	}
+	return text, Present
+}
+
+func (o *Object) string(name string, raw jsontext.Value, rule TextRule) (string, bool) {
+	if raw.Kind() != '"' {
+		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be a text.", name))
+		return "", false
+	}
+	text, err := jsontext.AppendUnquote(nil, raw)
+	if err != nil { // checkJSON let the text through
+		o.Fault(name, fault.DetailMalformed, fmt.Sprintf("The field %q is not well formed.", name))
+		return "", false
+	}
+	limit := rule.Max
+	if limit == 0 {
+		limit = 255
+	}
+	text = norm.NFC.Bytes(text)
+	switch {
+	case rule.Required && len(bytes.TrimSpace(text)) == 0:
+		o.required(name)
+	case utf8.RuneCount(text) > limit:
+		o.Fault(name, fault.DetailTooLong, fmt.Sprintf("The field %q may have at most %d characters.", name, limit))
+	case !clean(string(text), rule.Lines):
+		o.Fault(name, fault.DetailForbidden, fmt.Sprintf("The field %q holds control characters or such that turn the direction of writing.", name))
+	case rule.OneOf != nil && !slices.Contains(rule.OneOf, string(text)):
+		o.Fault(name, fault.DetailUnknown, fmt.Sprintf("The field %q must be one of: %s.", name, strings.Join(rule.OneOf, ", ")))
+	default:
+		return string(text), true
+	}
+	return "", false
+}
+
+// Int reads an integer between least and most: a JSON number, or a text that
+// spells one, as some clients send ids. Neither may have a fraction or an
+// exponent.
+func (o *Object) Int(name string, least, most int64) (int64, State) {
+	raw, state := o.Raw(name)
+	if state != Present {
+		return 0, state
+	}
+	text := string(raw)
+	if raw.Kind() == '"' {
+		text = strings.Trim(text, `"`)
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil && strings.Trim(text, "-0123456789") != "", text == "", text[0] == '+':
+		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be an integer.", name))
+	case err != nil || n < least || n > most:
+		o.Fault(name, fault.DetailOutOfRange, fmt.Sprintf("The field %q must lie between %d and %d.", name, least, most))
+	default:
+		return n, Present
+	}
+	return 0, Absent
+}
+
+// Bool reads true or false.
+func (o *Object) Bool(name string) (bool, State) {
+	raw, state := o.Raw(name)
+	if state != Present {
+		return false, state
+	}
+	if k := raw.Kind(); k != 't' && k != 'f' {
+		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be true or false.", name))
+		return false, Absent
+	}
+	return raw.Kind() == 't', Present
+}
+
+// Time reads an instant (RFC 3339).
+func (o *Object) Time(name string) (time.Time, State) {
+	text, state := o.Text(name, TextRule{Max: 40})
+	if state != Present {
+		return time.Time{}, state
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		o.Fault(name, fault.DetailMalformed, fmt.Sprintf("The field %q must be a time as 2026-01-31T12:00:00Z.", name))
+		return time.Time{}, Absent
+	}
+	return t.UTC(), Present
+}
+
+// Texts reads an array of at most limit texts, each by the rule, in the order
+// sent, equal ones once.
+func (o *Object) Texts(name string, limit int, rule TextRule) ([]string, State) {
+	items, state := o.array(name, limit)
+	if state != Present {
+		return nil, state
+	}
+	rule.Required = true
+	list := &Object{pointer: o.Pointer(name), faults: o.faults}
+	before := len(*o.faults)
+	out := make([]string, 0, len(items))
+	for n, raw := range items {
+		text, ok := list.string(strconv.Itoa(n), raw, rule)
+		if ok && !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	if len(*o.faults) > before {
+		return nil, Absent
+	}
+	return out, Present
+}
+
+// Object reads an object inside this one; their faults are gathered together.
+// It is nil unless Present.
+func (o *Object) Object(name string) (*Object, State) {
+	raw, state := o.Raw(name)
+	if state != Present {
+		return nil, state
+	}
+	inner, ok := o.inner(name, raw, o.Pointer(name))
+	if !ok {
+		return nil, Absent
+	}
+	return inner, Present
+}
+
+// Objects reads an array of at most limit objects.
+func (o *Object) Objects(name string, limit int) ([]*Object, State) {
+	items, state := o.array(name, limit)
+	if state != Present {
+		return nil, state
+	}
+	out := make([]*Object, 0, len(items))
+	list := &Object{pointer: o.Pointer(name), faults: o.faults}
+	for n, raw := range items {
+		index := strconv.Itoa(n)
+		inner, ok := list.inner(index, raw, list.Pointer(index))
+		if !ok {
+			return nil, Absent
+		}
+		out = append(out, inner)
+	}
+	return out, Present
+}
+
+func (o *Object) inner(name string, raw jsontext.Value, pointer string) (*Object, bool) {
+	if raw.Kind() != '{' {
+		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be an object.", name))
+		return nil, false
+	}
+	inner, err := newObject(raw, pointer, o.faults)
+	return inner, err == nil
+}
+
+func (o *Object) array(name string, limit int) ([]jsontext.Value, State) {
+	raw, state := o.Raw(name)
+	if state != Present {
+		return nil, state
+	}
+	if raw.Kind() != '[' {
+		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be a list.", name))
+		return nil, Absent
+	}
+	items, err := elements(raw)
+	if err != nil || len(items) > limit {
+		o.Fault(name, fault.DetailTooLong, fmt.Sprintf("The list %q may have at most %d entries.", name, limit))
+		return nil, Absent
+	}
+	return items, Present
+}

@@ -1,0 +1,174 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"credence/shared/fault"
+	"credence/shared/id"
+)
+
+// Query reads query parameters and gathers what is wrong with all of them, for
+// Err to say at once. A parameter that is empty counts as absent; one that no
+// reader asks for is ignored. It belongs to one request and one goroutine.
+type Query struct {
+	values url.Values
+	faults []fault.Detail
+}
+
+// Query starts reading the query parameters.
+func (r *Request) Query() *Query {
+	q := &Query{}
+	var err error
+	if q.values, err = url.ParseQuery(r.HTTP.URL.RawQuery); err != nil {
+		q.fault("", fault.DetailMalformed, "The query string is not well formed. Encode it as name=value pairs joined by &.")
+	}
+	return q
+}
+
+// Fault adds something wrong with a parameter that the endpoint found out.
+func (q *Query) Fault(name, code, message string) { q.fault(name, code, message) }
+
+func (q *Query) fault(name, code, message string) {
+	q.faults = append(q.faults, fault.Detail{Pointer: "?" + name, Code: code, Message: message})
+}
+
+// Err is nil, or the one 400 that names every fault found so far.
+func (q *Query) Err() error {
+	if len(q.faults) == 0 {
+		return nil
+	}
+	e := fault.New(fault.CodeInvalidParameter, q.faults[0].Message)
+	if len(q.faults) > 1 {
+		e.Message = "Several query parameters are at fault; each is listed in details."
+	}
+	e.Details = q.faults
+	return e
+}
+
+func (q *Query) one(name string) (string, bool) {
+	all := q.values[name]
+	if len(all) > 1 && slices.ContainsFunc(all, func(s string) bool { return s != all[0] }) {
+		q.fault(name, fault.DetailDuplicate, fmt.Sprintf("The parameter %q stands twice with different values. Send it once.", name))
+		return "", false
+	}
+	if len(all) == 0 || all[0] == "" {
+		return "", false
+	}
+	return all[0], true
+}
+
+// Text is a text of at most limit characters, without control characters, and
+// whether it is there.
+func (q *Query) Text(name string, limit int) (string, bool) {
+	v, ok := q.one(name)
+	switch {
+	case !ok:
+		return "", false
+	case !utf8.ValidString(v) || !clean(v, false):
+		q.fault(name, fault.DetailMalformed, fmt.Sprintf("The parameter %q holds characters that are not allowed.", name))
+	case utf8.RuneCountInString(v) > limit:
+		q.fault(name, fault.DetailTooLong, fmt.Sprintf("The parameter %q may have at most %d characters.", name, limit))
+	default:
+		return v, true
+	}
+	return "", false
+}
+
+// Texts is the list under name, repeated (also as name[]) or with commas, each
+// of at most limit characters.
+func (q *Query) Texts(name string, limit int) []string {
+	var out []string
+	for _, v := range slices.Concat(q.values[name], q.values[name+"[]"]) {
+		for part := range strings.SplitSeq(v, ",") {
+			part = strings.TrimSpace(part)
+			switch {
+			case part == "":
+			case !utf8.ValidString(part) || !clean(part, false) || utf8.RuneCountInString(part) > limit:
+				q.fault(name, fault.DetailMalformed, fmt.Sprintf("Each value of %q may have at most %d characters, none of them a control character.", name, limit))
+				return nil
+			default:
+				out = append(out, part)
+			}
+		}
+	}
+	return out
+}
+
+// Int is an integer between least and most, and whether it is there.
+func (q *Query) Int(name string, least, most int64) (int64, bool) {
+	v, ok := q.one(name)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || len(v) > maxNumberBytes {
+		q.fault(name, fault.DetailWrongKind, fmt.Sprintf("The parameter %q must be an integer.", name))
+		return 0, false
+	}
+	if n < least || n > most {
+		q.fault(name, fault.DetailOutOfRange, fmt.Sprintf("The parameter %q must lie between %d and %d.", name, least, most))
+		return 0, false
+	}
+	return n, true
+}
+
+// Bool is a truth value, and whether it is there: true, True and 1 against
+// false, False and 0.
+func (q *Query) Bool(name string) (value, there bool) {
+	v, ok := q.one(name)
+	switch {
+	case !ok:
+		return false, false
+	case v == "true" || v == "True" || v == "1":
+		return true, true
+	case v == "false" || v == "False" || v == "0":
+		return false, true
+	}
+	q.fault(name, fault.DetailWrongKind, fmt.Sprintf("The parameter %q must be true or false.", name))
+	return false, false
+}
+
+// Enum is one of the values allowed, or otherwise where the parameter is
+// absent.
+func (q *Query) Enum(name, otherwise string, allowed ...string) string {
+	v, ok := q.one(name)
+	if !ok {
+		return otherwise
+	}
+	if !slices.Contains(allowed, v) {
+		q.fault(name, fault.DetailUnknown, fmt.Sprintf("The parameter %q must be one of: %s.", name, strings.Join(allowed, ", ")))
+		return otherwise
+	}
+	return v
+}
+
+// Date is the beginning (UTC) of a day written YYYY-MM-DD; zero where absent.
+func (q *Query) Date(name string) time.Time {
+	v, ok := q.one(name)
+	if !ok {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.DateOnly, v)
+	if err != nil {
+		q.fault(name, fault.DetailMalformed, fmt.Sprintf("The parameter %q must be a date, YYYY-MM-DD.", name))
+	}
+	return t
+}
+
+// parseID reads a positive integer below 2^53 in its one decimal spelling.
+func parseID(text string) (int64, bool) {
+	if text == "" || len(text) > 16 || text[0] < '1' || text[0] > '9' {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n > id.Max {
+		return 0, false
+	}
+	return n, true
+}
