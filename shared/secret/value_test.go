@@ -318,14 +318,14 @@ func TestEqual(t *testing.T) {
 }
 
 // TestRedactedCannotBeReadBack: an object printed and sent back must not turn
-// the placeholder into a secret.
+// what was shown into a secret.
 func TestRedactedCannotBeReadBack(t *testing.T) {
 	var back exported
 	if err := jsonv2.Unmarshal([]byte(`{"Name":"n","V":"`+secret.Redacted+`"}`), &back); err == nil {
-		t.Error("json v2 read the placeholder into a Value")
+		t.Error("json v2 read the redacted text into a Value")
 	}
 	if err := jsonv1.Unmarshal([]byte(`{"Name":"n","V":"`+secret.Redacted+`"}`), &back); err == nil || back.V.Len() != 0 {
-		t.Error("json v1 read the placeholder into a Value")
+		t.Error("json v1 read the redacted text into a Value")
 	}
 }
 
