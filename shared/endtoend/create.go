@@ -41,10 +41,16 @@ func examples(t *testing.T, su *suite) {
 		"s3 with its type":   {"s3", with(access(), object{"credentials_type": "s3"}), object{}},
 		"s3 with its bucket": {"s3", with(access(), object{"bucket": "my-data-bucket", "region": "us-east-1"}), object{"bucket": "my-data-bucket", "region": "us-east-1"}},
 		"gcs":                {"gcs", object{"service_account_key": base64.StdEncoding.EncodeToString(su.accountKey(t))}, nil},
-		"postgres": {"postgres", object{"host": "db.example.com", "port": 5432, "database": "analytics", "username": "analytics_user", "password": su.leaks.secret()},
-			object{"host": "db.example.com"}},
-		"mysql": {"mysql", object{"host": "mysql.example.com", "port": 3306, "database": "production", "username": "data_user", "password": su.leaks.secret()},
-			object{"host": "mysql.example.com"}},
+		"postgres": {
+			"postgres",
+			object{"host": "db.example.com", "port": 5432, "database": "analytics", "username": "analytics_user", "password": su.leaks.secret()},
+			object{"host": "db.example.com"},
+		},
+		"mysql": {
+			"mysql",
+			object{"host": "mysql.example.com", "port": 3306, "database": "production", "username": "data_user", "password": su.leaks.secret()},
+			object{"host": "mysql.example.com"},
+		},
 		"rest":                   {"rest", object{"api_key": su.leaks.secret(), "base_url": "https://api.example.com"}, object{"base_url": "https://api.example.com"}},
 		"rest by its other name": {"rest", object{"api_key": su.leaks.secret(), "endpoint": "https://api.example.com"}, nil},
 	} {
