@@ -88,13 +88,13 @@ func (a *Attempt) Stage(name string, do func() error) error {
 	var err error
 	defer func() {
 		if !returned { // a panic, which the runner recovers
-			a.end(name, before, &Finding{Code: CodeProbeInternal})
+			_ = a.end(name, before, &Finding{Code: CodeProbeInternal})
 		}
 	}()
 	err = do()
 	returned = true
 	if err == nil {
-		a.end(name, before, nil)
+		_ = a.end(name, before, nil)
 		return nil
 	}
 	f := a.explain(name, err)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 
@@ -106,7 +105,7 @@ func classifyNet(stage string, err error) (Finding, bool) {
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return Found(CodeTCPTimeout, ""), true
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed),
-		errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		errors.As(err, &timeout) && timeout.Timeout():
 		switch stage {
 		case DNS:
 			return Found(CodeDNSTimeout, ""), true

@@ -61,8 +61,10 @@ func TestCodes(t *testing.T) {
 			}
 		}
 	}
-	stops := []probe.Code{"SSH_HOSTKEY_UNKNOWN", "SSH_HOSTKEY_CHANGED", "AUTH_REJECTED", "AUTH_EXPIRED", "AUTH_REVOKED", "AUTH_DISABLED",
-		"AUTH_LOCKED", "AUTH_MFA_REQUIRED", "AUTH_METHOD_UNSUPPORTED", "SOURCE_IP_DENIED", "HOST_BLOCKED"}
+	stops := []probe.Code{
+		"SSH_HOSTKEY_UNKNOWN", "SSH_HOSTKEY_CHANGED", "AUTH_REJECTED", "AUTH_EXPIRED", "AUTH_REVOKED", "AUTH_DISABLED",
+		"AUTH_LOCKED", "AUTH_MFA_REQUIRED", "AUTH_METHOD_UNSUPPORTED", "SOURCE_IP_DENIED", "HOST_BLOCKED",
+	}
 	for _, c := range probe.Codes() {
 		if c.Stop() != slices.Contains(stops, c) {
 			t.Errorf("%s: stop is %v", c, c.Stop())

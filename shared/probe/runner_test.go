@@ -208,7 +208,7 @@ func TestStagesWithinStages(t *testing.T) {
 						return nil
 					}
 				}
-				return fmt.Errorf("driver: hiding: %v", err)
+				return errors.New("driver: hiding: " + err.Error())
 			})
 			if err != nil {
 				return a.Explain(errors.New("hidden again"))

@@ -16,8 +16,10 @@ import (
 // waysOut are what no prober may use: the guard is the only way out, and
 // nothing of this machine is read. "" forbids the whole package.
 var waysOut = map[string][]string{
-	"net": {"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialUnix", "DialIP", "Dialer", "DefaultResolver", "Resolver",
-		"LookupHost", "LookupIP", "LookupAddr", "LookupCNAME", "LookupTXT", "LookupSRV", "LookupMX", "LookupNS", "LookupPort", "ResolveTCPAddr"},
+	"net": {
+		"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialUnix", "DialIP", "Dialer", "DefaultResolver", "Resolver",
+		"LookupHost", "LookupIP", "LookupAddr", "LookupCNAME", "LookupTXT", "LookupSRV", "LookupMX", "LookupNS", "LookupPort", "ResolveTCPAddr",
+	},
 	"crypto/tls": {"Dial", "DialWithDialer", "Dialer", "LoadX509KeyPair"},
 	"net/http":   {"DefaultClient", "DefaultTransport", "Get", "Head", "Post", "PostForm", "Client", "ProxyFromEnvironment"},
 	"os":         {"Open", "OpenFile", "ReadFile", "ReadDir", "Create", "WriteFile", "DirFS", "OpenRoot", "Getenv", "LookupEnv", "Environ", "ExpandEnv", "StartProcess"},

@@ -28,19 +28,19 @@ type exchange struct {
 // readTokenExchange reads the settings of TOKEN: a request to token.auth.url
 // whose answer holds the token.
 func readTokenExchange(settings reader) (*exchange, error) {
-	if !settings.has(fieldTokenURL) {
-		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "Name the address that gives the token.").At(fieldTokenURL)
+	if !settings.has(fieldLoginURL) {
+		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "Name the address that gives the token.").At(fieldLoginURL)
 	}
-	u, err := parseURL(settings.text(fieldTokenURL), fieldTokenURL)
+	u, err := parseURL(settings.text(fieldLoginURL), fieldLoginURL)
 	if err != nil {
 		return nil, err
 	}
 	if settings.text(fieldTokenFormat) == "xml" || settings.has(fieldTokenCookie) || settings.has(fieldTokenFrom) {
 		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "A token in XML, in a cookie or in a header of the answer cannot be probed. Nothing was sent; check the credential where it is used.").At(fieldTokenFormat)
 	}
-	x := &exchange{field: fieldTokenURL, guilty: fieldTokenBody, plain: settings.text(fieldTokenFormat) == "plain"}
-	x.plan = plan{method: http.MethodPost, url: u, urlField: fieldTokenURL, header: baseHeader(), body: settings.Secret(string(fieldTokenBody))}
-	if m := settings.text(fieldTokenMethod); m != "" {
+	x := &exchange{field: fieldLoginURL, guilty: fieldLoginBody, plain: settings.text(fieldTokenFormat) == "plain"}
+	x.plan = plan{method: http.MethodPost, url: u, urlField: fieldLoginURL, header: baseHeader(), body: settings.Secret(string(fieldLoginBody))}
+	if m := settings.text(fieldLoginMethod); m != "" {
 		x.method = m
 	}
 	if x.method == http.MethodGet {
@@ -73,9 +73,9 @@ func tokenPlace(settings reader) (place, error) {
 		if name == "" {
 			return place{}, probe.Found(probe.CodeAuthMethodUnsupported, "Name the parameter that takes the token.").At(fieldTokenParam)
 		}
-		return place{param: name, field: fieldTokenBody}, nil
+		return place{param: name, field: fieldLoginBody}, nil
 	}
-	p := place{header: "Authorization", value: secret.NewText("Bearer "), field: fieldTokenBody}
+	p := place{header: "Authorization", value: secret.NewText("Bearer "), field: fieldLoginBody}
 	if name := settings.text(fieldTokenHeader); name != "" {
 		canonical, ok := headerName(name)
 		if !ok {

@@ -3,7 +3,7 @@ package httpprobe
 import "credence/shared/probe"
 
 // The settings that are read, under their canonical names.
-const (
+const ( //nolint:gosec // names of settings, not their values
 	fieldBaseURL     probe.Field = "base_url"
 	fieldAPIKey      probe.Field = "api_key"
 	fieldTestURL     probe.Field = "test.url"
@@ -21,9 +21,9 @@ const (
 	fieldKeyName  probe.Field = "api.key.auth.key"
 	fieldKeyValue probe.Field = "api.key.auth.value"
 
-	fieldTokenURL    probe.Field = "token.auth.url"
-	fieldTokenMethod probe.Field = "token.auth.method"
-	fieldTokenBody   probe.Field = "token.auth.body"
+	fieldLoginURL    probe.Field = "token.auth.url"
+	fieldLoginMethod probe.Field = "token.auth.method"
+	fieldLoginBody   probe.Field = "token.auth.body"
 	fieldTokenFormat probe.Field = "token.auth.response.format"
 	fieldTokenPath   probe.Field = "token.auth.token.path"
 	fieldTokenMode   probe.Field = "token.auth.token.include.mode"

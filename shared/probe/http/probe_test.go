@@ -6,7 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -64,7 +64,7 @@ func web(t *testing.T, config *tls.Config, handle http.HandlerFunc) *httptest.Se
 		handle(w, r)
 		_, _ = io.WriteString(w, probetest.Foreign+" "+r.Header.Get("X-Api-Key"))
 	}))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	if config != nil {
 		s.TLS = config
 		s.StartTLS()

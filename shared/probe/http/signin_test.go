@@ -206,10 +206,10 @@ func grant(id, secret, where string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
 		gotID, gotSecret, _ := r.BasicAuth()
-		switch {
-		case where == "form":
+		switch where {
+		case "form":
 			gotID, gotSecret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
-		case where == "query":
+		case "query":
 			gotID, gotSecret = r.URL.Query().Get("client_id"), r.URL.Query().Get("client_secret")
 		default: // each encoded before they are joined
 			gotID, gotSecret = unescape(gotID), unescape(gotSecret)

@@ -24,11 +24,11 @@ const (
 	dialTimeout  = 2 * time.Second
 )
 
-// PortRange is an inclusive range of ports; Ports is what a prober may reach.
-type (
-	PortRange struct{ From, To uint16 }
-	Ports     []PortRange
-)
+// PortRange is an inclusive range of ports.
+type PortRange struct{ From, To uint16 }
+
+// Ports is what a prober may reach.
+type Ports []PortRange
 
 // AnyPort is every port but 0, for systems that run anywhere.
 var AnyPort = Ports{{1, 65535}}
@@ -209,7 +209,7 @@ func (d *Dialer) connect(ctx context.Context, network string, at netip.AddrPort)
 		return nil, err
 	}
 	dialer := net.Dialer{Timeout: dialTimeout, FallbackDelay: -1, KeepAlive: -1, Control: d.control}
-	raw, err := d.guard.dial(&dialer, ctx, network, at.String())
+	raw, err := d.guard.dial(ctx, &dialer, network, at.String())
 	if err != nil {
 		return nil, err
 	}

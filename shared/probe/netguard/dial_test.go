@@ -49,7 +49,7 @@ type wire struct {
 	sent []netip.Addr
 }
 
-func (w *wire) dial(d *net.Dialer, _ context.Context, _, address string) (net.Conn, error) {
+func (w *wire) dial(_ context.Context, d *net.Dialer, _, address string) (net.Conn, error) {
 	at := netip.MustParseAddrPort(address)
 	network := "tcp4"
 	if at.Addr().Is6() {
@@ -172,19 +172,47 @@ func TestTargetRefusesForms(t *testing.T) {
 		network, address string
 		want             Reason
 	}{
-		{"tcp", "api.example.com:443", ""}, {"tcp4", "api.example.com:8443", ""}, {"tcp", "api_1.example-x.com.:443", ""},
-		{"tcp", "8.8.8.8:443", ""}, {"tcp6", "[2606:4700::1111]:443", ""}, {"tcp", "xn--bcher-kva.example:443", ""},
-		{"tcp", "3com.com:443", ""}, {"tcp", "0xyz.io:443", ""},
-		{"udp", "8.8.8.8:443", ReasonNetwork}, {"unix", "/run/x.sock", ReasonNetwork}, {"ip", "8.8.8.8:443", ReasonNetwork}, {"", "8.8.8.8:443", ReasonNetwork},
-		{"tcp", "api.example.com:80", ReasonPort}, {"tcp", "api.example.com:0", ReasonPort}, {"tcp", "api.example.com:65536", ReasonPort},
-		{"tcp", "api.example.com:https", ReasonPort}, {"tcp", "api.example.com:-1", ReasonPort}, {"tcp", "api.example.com:", ReasonPort},
-		{"tcp", "api.example.com", ReasonName}, {"tcp", ":443", ReasonName}, {"tcp", "", ReasonName}, {"tcp", ".:443", ReasonName},
-		{"tcp", "[fe80::1%eth0]:443", ReasonName}, {"tcp", "a b.com:443", ReasonName}, {"tcp", "a\x00.com:443", ReasonName},
-		{"tcp", "a%2e.com:443", ReasonName}, {"tcp", "/etc/x:443", ReasonName}, {"tcp", "user@host:443", ReasonName}, {"tcp", "bücher.example:443", ReasonName},
-		{"tcp", strings.Repeat(label, 5) + "com:443", ReasonName}, {"tcp", "a\n.com:443", ReasonName},
-		{"tcp", "0x7f000001:443", ReasonName}, {"tcp", "2130706433:443", ReasonName}, {"tcp", "0177.0.0.1:443", ReasonName},
-		{"tcp", "127.1:443", ReasonName}, {"tcp", "0x7f.0x0.0x0.0x1:443", ReasonName}, {"tcp", "017700000001:443", ReasonName},
-		{"tcp", "127.0.0.1.:443", ReasonName}, {"tcp", "0X7F.1:443", ReasonName}, {"tcp", "169.254.169.0xfe:443", ReasonName}, {"tcp", "1.2.3.09:443", ReasonName},
+		{"tcp", "api.example.com:443", ""},
+		{"tcp4", "api.example.com:8443", ""},
+		{"tcp", "api_1.example-x.com.:443", ""},
+		{"tcp", "8.8.8.8:443", ""},
+		{"tcp6", "[2606:4700::1111]:443", ""},
+		{"tcp", "xn--bcher-kva.example:443", ""},
+		{"tcp", "3com.com:443", ""},
+		{"tcp", "0xyz.io:443", ""},
+		{"udp", "8.8.8.8:443", ReasonNetwork},
+		{"unix", "/run/x.sock", ReasonNetwork},
+		{"ip", "8.8.8.8:443", ReasonNetwork},
+		{"", "8.8.8.8:443", ReasonNetwork},
+		{"tcp", "api.example.com:80", ReasonPort},
+		{"tcp", "api.example.com:0", ReasonPort},
+		{"tcp", "api.example.com:65536", ReasonPort},
+		{"tcp", "api.example.com:https", ReasonPort},
+		{"tcp", "api.example.com:-1", ReasonPort},
+		{"tcp", "api.example.com:", ReasonPort},
+		{"tcp", "api.example.com", ReasonName},
+		{"tcp", ":443", ReasonName},
+		{"tcp", "", ReasonName},
+		{"tcp", ".:443", ReasonName},
+		{"tcp", "[fe80::1%eth0]:443", ReasonName},
+		{"tcp", "a b.com:443", ReasonName},
+		{"tcp", "a\x00.com:443", ReasonName},
+		{"tcp", "a%2e.com:443", ReasonName},
+		{"tcp", "/etc/x:443", ReasonName},
+		{"tcp", "user@host:443", ReasonName},
+		{"tcp", "bücher.example:443", ReasonName},
+		{"tcp", strings.Repeat(label, 5) + "com:443", ReasonName},
+		{"tcp", "a\n.com:443", ReasonName},
+		{"tcp", "0x7f000001:443", ReasonName},
+		{"tcp", "2130706433:443", ReasonName},
+		{"tcp", "0177.0.0.1:443", ReasonName},
+		{"tcp", "127.1:443", ReasonName},
+		{"tcp", "0x7f.0x0.0x0.0x1:443", ReasonName},
+		{"tcp", "017700000001:443", ReasonName},
+		{"tcp", "127.0.0.1.:443", ReasonName},
+		{"tcp", "0X7F.1:443", ReasonName},
+		{"tcp", "169.254.169.0xfe:443", ReasonName},
+		{"tcp", "1.2.3.09:443", ReasonName},
 	} {
 		_, err := d.Target(row.network, row.address)
 		if row.want == "" {

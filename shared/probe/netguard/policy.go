@@ -49,7 +49,7 @@ type Guard struct {
 	self     []netip.Addr
 	resolver Resolver
 	lists    *ssrf.Guardian
-	dial     func(d *net.Dialer, ctx context.Context, network, address string) (net.Conn, error)
+	dial     func(ctx context.Context, d *net.Dialer, network, address string) (net.Conn, error)
 }
 
 // New makes a guard. It refuses an allow-list that holds anything but private
@@ -75,7 +75,7 @@ func newGuard(p Policy) *Guard {
 		loopback: p.Loopback,
 		resolver: p.Resolver,
 		lists:    ssrf.New(ssrf.WithAnyPort()),
-		dial:     (*net.Dialer).DialContext,
+		dial:     dialSocket,
 	}
 	for _, ip := range p.Self {
 		g.self = append(g.self, ip.Unmap().WithZone(""))
@@ -85,6 +85,10 @@ func newGuard(p Policy) *Guard {
 		g.resolver = &net.Resolver{PreferGo: true}
 	}
 	return g
+}
+
+func dialSocket(ctx context.Context, d *net.Dialer, network, address string) (net.Conn, error) {
+	return d.DialContext(ctx, network, address)
 }
 
 // privateRanges are what an operator may allow: RFC 1918 and RFC 4193.
