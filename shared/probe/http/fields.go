@@ -3,7 +3,7 @@ package httpprobe
 import "credence/shared/probe"
 
 // The settings that are read, under their canonical names.
-const ( //nolint:gosec // names of settings, not their values
+const (
 	fieldBaseURL     probe.Field = "base_url"
 	fieldAPIKey      probe.Field = "api_key"
 	fieldTestURL     probe.Field = "test.url"
@@ -24,9 +24,9 @@ const ( //nolint:gosec // names of settings, not their values
 	fieldLoginURL    probe.Field = "token.auth.url"
 	fieldLoginMethod probe.Field = "token.auth.method"
 	fieldLoginBody   probe.Field = "token.auth.body"
-	fieldTokenFormat probe.Field = "token.auth.response.format"
-	fieldTokenPath   probe.Field = "token.auth.token.path"
-	fieldTokenMode   probe.Field = "token.auth.token.include.mode"
+	fieldTokenFormat probe.Field = "token.auth.response.format"    //nolint:gosec // a setting's name, not its value
+	fieldTokenPath   probe.Field = "token.auth.token.path"         //nolint:gosec // a setting's name, not its value
+	fieldTokenMode   probe.Field = "token.auth.token.include.mode" //nolint:gosec // a setting's name, not its value
 	fieldTokenParam  probe.Field = "token.auth.token.url.parameter"
 	fieldTokenHeader probe.Field = "token.auth.request.header.name"
 	fieldTokenPrefix probe.Field = "token.auth.request.header.prefix"
