@@ -80,7 +80,7 @@ func WithClock(now func() time.Time) Option { return func(s *Store) { s.now = no
 // quarter of a second. A file of a later Format gives ErrNewerFormat and stays
 // as it was. The caller closes the store.
 func Open(dir string, opts ...Option) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // whoever starts the process names the directory
 		return nil, fmt.Errorf("making the store's directory: %w", err)
 	}
 	db, err := bolt.Open(filepath.Join(dir, FileName), 0o600, &bolt.Options{
@@ -163,7 +163,7 @@ func checkFormat(marker []byte) error {
 // as what the file will hold.
 func syncDirectories(dir string) error {
 	for _, d := range []string{dir, filepath.Dir(filepath.Clean(dir))} {
-		f, err := os.Open(d)
+		f, err := os.Open(d) //nolint:gosec // as above
 		if errors.Is(err, os.ErrPermission) {
 			continue // then it was not made by us
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -133,21 +134,33 @@ func TestOneTooLargeSparesItsNeighbours(t *testing.T) {
 	mustFind(t, s, "b", true)
 }
 
-// fullVariable makes this binary the child of TestFullDisk; its value is the
-// store's directory.
+// fullVariable makes this binary the child of a test of the full disk: its
+// value is the store's directory.
 const fullVariable = "EMBEDDED_FULL_DISK_DIR"
 
-// TestFullDisk runs a store in a process whose files may not grow beyond
-// 1 MiB, which the kernel refuses as it refuses a full disk.
-func TestFullDisk(t *testing.T) {
+// inChild runs the same test again in a process of its own.
+func inChild(t *testing.T, dir string, attributes *syscall.SysProcAttr) {
+	t.Helper()
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	child.Env = append(os.Environ(), fullVariable+"="+dir)
+	child.SysProcAttr = attributes
+	out, err := child.CombinedOutput()
+	if errors.Is(err, os.ErrPermission) || strings.Contains(string(out), notPermitted) {
+		t.Skip(notPermitted)
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+const notPermitted = "mounting a file system is not permitted here"
+
+// TestFileSizeLimit runs a store in a process whose files may not grow beyond
+// 1 MiB: the kernel refuses to lengthen the file.
+func TestFileSizeLimit(t *testing.T) {
 	dir := os.Getenv(fullVariable)
 	if dir == "" {
-		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFullDisk$", "-test.v")
-		child.Env = append(os.Environ(), fullVariable+"="+t.TempDir())
-		out, err := child.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "--- PASS: TestFullDisk") {
-			t.Fatalf("%v\n%s", err, out)
-		}
+		inChild(t, t.TempDir(), nil)
 		return
 	}
 	signal.Ignore(syscall.SIGXFSZ) // so that the write fails and not the process
@@ -164,18 +177,47 @@ func TestFullDisk(t *testing.T) {
 	}
 	s := mustOpen(t, dir)
 	fill(1 << 20)
-	outliveFullDisk(t, s, func() { fill(limit.Max) })
-	if err := s.Close(); err != nil {
+	outliveFullDisk(t, s, dir, func() { fill(limit.Max) })
+}
+
+// TestFullFileSystem runs a store on a file system of 4 MiB that another file
+// shares: the kernel lengthens the store's file and then refuses its pages. The
+// mount lies in a namespace of the child's own and goes with it. Where that is
+// not permitted, TestFileSizeLimit still holds the same promises.
+func TestFullFileSystem(t *testing.T) {
+	dir := os.Getenv(fullVariable)
+	if dir == "" {
+		attributes := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+		if os.Getuid() != 0 {
+			attributes.Cloneflags |= syscall.CLONE_NEWUSER
+			attributes.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+			attributes.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+		}
+		inChild(t, t.TempDir(), attributes)
+		return
+	}
+	err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
+	if err == nil {
+		err = syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m")
+	}
+	if err != nil {
+		t.Skip(notPermitted)
+	}
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, make([]byte, 2<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s = mustOpen(t, dir)
-	mustFind(t, s, "0 a", true)
-	mustFind(t, s, "after", true)
+	outliveFullDisk(t, mustOpen(t, dir), dir, func() {
+		if err := os.Remove(other); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // outliveFullDisk writes until the disk is full, looks for half-written
-// commits, and goes on when there is space again.
-func outliveFullDisk(t *testing.T, s *Store, free func()) {
+// commits, goes on when there is space again, and opens the store once more.
+func outliveFullDisk(t *testing.T, s *Store, dir string, free func()) {
+	t.Helper()
 	body := make([]byte, 100<<10)
 	refused := 0
 	for i := 0; refused < 3; i++ {
@@ -198,5 +240,11 @@ func outliveFullDisk(t *testing.T, s *Store, free func()) {
 	mustFind(t, s, "0 a", true)
 	free()
 	mustCommit(t, s, put("after", store.Absent(), store.Attributes{"b": body}))
+	mustFind(t, s, "after", true)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, dir)
+	mustFind(t, s, "0 a", true)
 	mustFind(t, s, "after", true)
 }

@@ -148,14 +148,15 @@ func testCommitSize(e *env) {
 	}
 }
 
-func testInvalid(e *env) {
-	good := put(e.item("good", nil), store.Always())
+// invalidWrites are refused in any company; the last one beside a write of
+// the key "good".
+func invalidWrites(e *env) map[string]store.Write {
 	with := func(a store.Attributes) store.Write { return put(e.item("bad", a), store.Always()) }
 	on := func(k store.Key) store.Write { return put(store.Item{Key: k}, store.Always()) }
 	ending := func(t time.Time) store.Write {
 		return put(store.Item{Key: e.key("bad"), Expires: t}, store.Always())
 	}
-	tests := map[string]store.Write{
+	return map[string]store.Write{
 		"no verb":                  {Item: e.item("bad", nil), If: store.Always()},
 		"unknown verb":             {Verb: 9, Item: e.item("bad", nil), If: store.Always()},
 		"no condition":             {Verb: store.Put, Item: e.item("bad", nil)},
@@ -188,12 +189,16 @@ func testInvalid(e *env) {
 		"equal to int":             check(e.key("bad"), store.Equal("a", 1)),
 		"same key again":           remove(e.key("good"), store.Always()),
 	}
+}
+
+func testInvalid(e *env) {
+	good := put(e.item("good", nil), store.Always())
 	refused := func(name string, err error) {
 		if !errors.Is(err, store.ErrInvalid) {
 			e.Errorf("%s: %v, want ErrInvalid", name, err)
 		}
 	}
-	for name, bad := range tests {
+	for name, bad := range invalidWrites(e) {
 		refused(name, e.commit(good, bad))
 		if name != "same key again" {
 			refused(name+", alone", e.commit(bad))

@@ -264,7 +264,8 @@ func plantUntyped(s store.Store, _ func() time.Time) store.Store {
 func plantShared(s store.Store, _ func() time.Time) store.Store {
 	var mu sync.Mutex
 	kept := map[store.Key]store.Item{}
-	return &wrapped{Store: s,
+	return &wrapped{
+		Store: s,
 		get: func(ctx context.Context, keys ...store.Key) ([]store.Item, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -281,7 +282,8 @@ func plantShared(s store.Store, _ func() time.Time) store.Store {
 				kept[writes[0].Item.Key] = writes[0].Item
 			}
 			return err
-		}}
+		},
+	}
 }
 
 func plantInclusive(s store.Store, _ func() time.Time) store.Store {

@@ -134,11 +134,11 @@ func testRangeExpired(e *env) {
 	var items []store.Item
 	for i := range 40 {
 		it := e.item(fmt.Sprintf("%02d", i), nil)
-		switch {
-		case i%4 == 3:
+		switch i % 4 {
+		case 3:
 			live = append(live, it.Key.Sort)
 			it.Expires = epoch.Add(time.Hour)
-		case i%4 == 2:
+		case 2:
 			it.Expires = epoch
 		default:
 			it.Expires = epoch.Add(-time.Hour)
