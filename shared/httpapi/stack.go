@@ -31,18 +31,10 @@ type SignIn interface {
 		reads func(org int64) []store.Key) (identity.Caller, []store.Item, error)
 }
 
-// Refusal is a request turned away because the service key lacks a scope.
-type Refusal struct {
-	Route      string // the pattern
-	Needs      access.Permission
-	Resource   string // of the route; "" for none
-	ResourceID int64  // 0 for none
-}
-
 // Denials keeps the audit of refusals. An error of it is what the caller gets:
 // nothing is refused unrecorded, and nothing was done.
 type Denials interface {
-	Denied(ctx context.Context, caller identity.Caller, r Refusal) error
+	Denied(ctx context.Context, caller identity.Caller, r access.Refusal) error
 }
 
 // Config is what Stack needs. All of it is required but Clock.
@@ -193,7 +185,7 @@ func (s *stack) admit(ctx context.Context, ex *exchange, req *Request) error {
 	if caller.Holds(ex.route.Needs) {
 		return nil
 	}
-	refusal := Refusal{
+	refusal := access.Refusal{
 		Route: ex.route.Pattern, Needs: ex.route.Needs,
 		Resource: ex.route.Resource, ResourceID: PathID(req.HTTP, "id"),
 	}

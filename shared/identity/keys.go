@@ -1,0 +1,258 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"credence/shared/access"
+	"credence/shared/fault"
+	"credence/shared/id"
+	"credence/shared/store"
+)
+
+// KeyResource is what errors call a service key.
+const KeyResource = "ServiceKey"
+
+// Draft is what a caller asks a service key to be. A nil field is left as it
+// is, or takes its default in a new key.
+type Draft struct {
+	Name        *string
+	Description *string
+	OwnerID     *int64         // CreateKey only; another user's for an admin of the organisation
+	Scopes      []access.Scope // nil = all that the caller's own key holds
+	ExpiresAt   *time.Time     // at most MaxKeyLife ahead, which is the default
+}
+
+// ListKeys reads the service keys of the caller, oldest first.
+func (s *Service) ListKeys(ctx context.Context, who Caller) ([]Key, error) {
+	page, err := s.store.Range(ctx, store.Range{
+		Table: store.Meta, Partition: userPartition(who.Org.ID, who.User.ID), From: keyPrefix, To: keyPrefix + "~",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing service keys: %w", err)
+	}
+	keys := make([]Key, 0, len(page.Items))
+	for _, item := range page.Items {
+		k, err := decodeKey(item)
+		if err != nil {
+			return nil, fmt.Errorf("listing service keys: %w", err)
+		}
+		keys = append(keys, k.Key)
+	}
+	return keys, nil
+}
+
+// GetKey reads one service key of the caller. Another user's does not exist
+// for him.
+func (s *Service) GetKey(ctx context.Context, who Caller, key int64) (Key, error) {
+	row, _, err := s.ownKey(ctx, who, key)
+	if err != nil {
+		return Key{}, fmt.Errorf("getting a service key: %w", err)
+	}
+	return row.Key, nil
+}
+
+// CreateKey makes a service key and returns it with its text, which is shown
+// this once. The user's row counts his keys, and its revision is a
+// precondition of the commit, so that MaxKeysPerUser holds whoever races.
+func (s *Service) CreateKey(ctx context.Context, who Caller, d Draft) (Key, string, error) {
+	owner := who.User.ID
+	if d.OwnerID != nil {
+		owner = *d.OwnerID
+	}
+	if owner != who.User.ID && !who.User.Admin {
+		return Key{}, "", invalid("/owner_id", fault.DetailForbidden, "Only an admin of the organisation makes keys for another user. Leave \"owner_id\" out.")
+	}
+	row := keyRow{}
+	if d.Scopes == nil {
+		d.Scopes = who.Scopes
+	}
+	if d.ExpiresAt == nil {
+		latest := s.clock().Add(MaxKeyLife)
+		d.ExpiresAt = &latest
+	}
+	if err := s.apply(&row, who.Scopes, d); err != nil {
+		return Key{}, "", err
+	}
+	return s.insert(ctx, who.Org.ID, owner, row, who)
+}
+
+// FirstKey makes a key that holds every scope, for a user who has none: where
+// nobody is signed in yet. Its caller is the operator of the service.
+func (s *Service) FirstKey(ctx context.Context, u User, name string) (Key, string, error) {
+	row := keyRow{Key: Key{Name: name, Scopes: access.Scopes, ExpiresAt: s.clock().Add(MaxKeyLife)}}
+	return s.insert(ctx, u.OrgID, u.ID, row, Caller{})
+}
+
+func (s *Service) insert(ctx context.Context, org, owner int64, row keyRow, who Caller) (Key, string, error) {
+	var text string
+	err := s.retry(ctx, func() error {
+		items, err := s.store.Get(ctx, UserKey(org, owner))
+		if err != nil {
+			return err
+		}
+		user := items[0]
+		switch {
+		case !user.Found() || !user.Attributes.Bool("active"):
+			return invalid("/owner_id", fault.DetailUnknown, "The organisation has no active user with this id.")
+		case user.Attributes.Int("keys") >= MaxKeysPerUser:
+			return fault.New(fault.CodeLimitReached, fmt.Sprintf(
+				"A user has at most %d service keys. Delete one that is not used.", MaxKeysPerUser))
+		}
+		now := s.clock()
+		row.ID, row.OrgID, row.OwnerID = id.New(now), org, owner
+		row.CreatedAt, row.UpdatedAt, row.Rev, row.madeAt = now, now, 1, 1
+		text, row.hash = newToken(keyToken, org, owner, row.ID)
+		note, err := s.note(EventKeyCreated, row.Key, who.User, who.Origin)
+		if err != nil {
+			return err
+		}
+		return s.store.Commit(ctx, store.Write{Verb: store.Put, Item: encodeKey(row), If: store.Absent()}, counted(user, 1), note)
+	})
+	if err != nil {
+		return Key{}, "", fmt.Errorf("making a service key: %w", err)
+	}
+	return row.Key, text, nil
+}
+
+// counted writes a user's row back with another number of keys. Whatever else
+// the row holds stays.
+func counted(user store.Item, by int64) store.Write {
+	a := user.Attributes
+	rev := a.Int("rev")
+	a["keys"] = a.Int("keys") + by
+	a["rev"] = rev + 1
+	return store.Write{Verb: store.Put, Item: user, If: store.Equal("rev", rev)}
+}
+
+// UpdateKey changes the fields that the draft names, and no other's that
+// somebody changed meanwhile.
+func (s *Service) UpdateKey(ctx context.Context, who Caller, key int64, d Draft) (Key, error) {
+	return s.change(ctx, who, key, EventKeyUpdated, func(k *keyRow) error { return s.apply(k, who.Scopes, d) })
+}
+
+// PauseKey keeps a key and its sessions from signing in, from the next request
+// on. Pausing a paused key changes nothing.
+func (s *Service) PauseKey(ctx context.Context, who Caller, key int64) (Key, error) {
+	return s.change(ctx, who, key, EventKeyPaused, func(k *keyRow) error { k.Paused = true; return nil })
+}
+
+// ActivateKey undoes PauseKey.
+func (s *Service) ActivateKey(ctx context.Context, who Caller, key int64) (Key, error) {
+	return s.change(ctx, who, key, EventKeyActivated, func(k *keyRow) error { k.Paused = false; return nil })
+}
+
+// RotateKey gives a key a new secret and returns it with its text, which is
+// shown this once. The old secret and every session of it end with the commit.
+// Who rotates a key learns its secret, so he must hold all of its scopes.
+func (s *Service) RotateKey(ctx context.Context, who Caller, key int64) (Key, string, error) {
+	var text string
+	k, err := s.change(ctx, who, key, EventKeyRotated, func(k *keyRow) error {
+		for _, scope := range k.Scopes {
+			if !slices.Contains(who.Scopes, scope) {
+				return fault.New(fault.CodeScopeMissing, fmt.Sprintf(
+					"The key to rotate holds the scope %q, which yours does not. Use a key that holds all of its scopes.", scope))
+			}
+		}
+		k.RotatedAt, k.madeAt = s.clock(), k.Rev+1
+		text, k.hash = newToken(keyToken, k.OrgID, k.OwnerID, k.ID)
+		return nil
+	})
+	return k, text, err
+}
+
+// DeleteKey ends a key and its sessions for good.
+func (s *Service) DeleteKey(ctx context.Context, who Caller, key int64) error {
+	err := s.retry(ctx, func() error {
+		row, user, err := s.ownKey(ctx, who, key)
+		if err != nil {
+			return err
+		}
+		note, err := s.note(EventKeyDeleted, row.Key, who.User, who.Origin)
+		if err != nil {
+			return err
+		}
+		return s.store.Commit(ctx,
+			store.Write{Verb: store.Delete, Item: store.Item{Key: ServiceKeyKey(row.OrgID, row.OwnerID, row.ID)}, If: store.Present()},
+			counted(user, -1), note)
+	})
+	if err != nil {
+		return fmt.Errorf("deleting a service key: %w", err)
+	}
+	return nil
+}
+
+// change reads a key, changes it and writes it back if nobody did so in
+// between; else it starts over with what is there then.
+func (s *Service) change(ctx context.Context, who Caller, key int64, event string, alter func(*keyRow) error) (Key, error) {
+	var row keyRow
+	err := s.retry(ctx, func() error {
+		var err error
+		if row, _, err = s.ownKey(ctx, who, key); err != nil {
+			return err
+		}
+		if err := alter(&row); err != nil {
+			return err
+		}
+		rev := row.Rev
+		row.Rev, row.UpdatedAt = rev+1, s.clock()
+		note, err := s.note(event, row.Key, who.User, who.Origin)
+		if err != nil {
+			return err
+		}
+		return s.store.Commit(ctx, store.Write{Verb: store.Put, Item: encodeKey(row), If: store.Equal("rev", rev)}, note)
+	})
+	if err != nil {
+		return Key{}, fmt.Errorf("changing a service key (%s): %w", event, err)
+	}
+	return row.Key, nil
+}
+
+// ownKey reads a key of the caller, and his row. The partition is the caller's
+// own, so nobody else's key can be named.
+func (s *Service) ownKey(ctx context.Context, who Caller, key int64) (keyRow, store.Item, error) {
+	items, err := s.store.Get(ctx, ServiceKeyKey(who.Org.ID, who.User.ID, key), UserKey(who.Org.ID, who.User.ID))
+	if err != nil {
+		return keyRow{}, store.Item{}, err
+	}
+	if !items[0].Found() || !items[1].Found() {
+		return keyRow{}, store.Item{}, fault.New(fault.CodeNotFound, "There is no such service key.").On(KeyResource, key)
+	}
+	row, err := decodeKey(items[0])
+	return row, items[1], err
+}
+
+// apply puts a draft's fields into a row, or says what is wrong with them. A
+// key may not hold a scope that its maker's key does not.
+func (s *Service) apply(row *keyRow, held []access.Scope, d Draft) error {
+	var faults []fault.Detail
+	if d.Name != nil {
+		row.Name = *d.Name
+	}
+	if d.Description != nil {
+		row.Description = *d.Description
+	}
+	for n, scope := range d.Scopes {
+		if !slices.Contains(held, scope) {
+			faults = append(faults, fault.Detail{
+				Pointer: fmt.Sprintf("/scopes/%d", n), Code: fault.DetailForbidden,
+				Message: "The key you are signed in with does not hold this scope, so it cannot give it to another key.",
+			})
+		}
+	}
+	if d.Scopes != nil {
+		row.Scopes = d.Scopes
+	}
+	if d.ExpiresAt != nil {
+		if now := s.clock(); !d.ExpiresAt.After(now) || d.ExpiresAt.After(now.Add(MaxKeyLife)) {
+			faults = append(faults, fault.Detail{
+				Pointer: "/expires_at", Code: fault.DetailOutOfRange,
+				Message: "The field \"expires_at\" must lie in the future, at most 365 days ahead.",
+			})
+		}
+		row.ExpiresAt = d.ExpiresAt.UTC()
+	}
+	return fault.Invalid(faults)
+}
