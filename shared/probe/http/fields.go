@@ -3,6 +3,8 @@ package httpprobe
 import "credence/shared/probe"
 
 // The settings that are read, under their canonical names.
+//
+//nolint:gosec // names of settings, not their values
 const (
 	fieldBaseURL     probe.Field = "base_url"
 	fieldAPIKey      probe.Field = "api_key"
@@ -24,18 +26,18 @@ const (
 	fieldLoginURL    probe.Field = "token.auth.url"
 	fieldLoginMethod probe.Field = "token.auth.method"
 	fieldLoginBody   probe.Field = "token.auth.body"
-	fieldTokenFormat probe.Field = "token.auth.response.format"       //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value
-	fieldTokenPath   probe.Field = "token.auth.token.path"            //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value
-	fieldTokenMode   probe.Field = "token.auth.token.include.mode"    //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value
-	fieldTokenParam  probe.Field = "token.auth.token.url.parameter"   //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value
-	fieldTokenHeader probe.Field = "token.auth.request.header.name"   //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value
-	fieldTokenPrefix probe.Field = "token.auth.request.header.prefix" //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value
-	fieldTokenCookie probe.Field = "token.auth.token.include.cookie"  //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value
-	fieldTokenFrom   probe.Field = "token.auth.token.header.name"     //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value
+	fieldTokenFormat probe.Field = "token.auth.response.format"
+	fieldTokenPath   probe.Field = "token.auth.token.path"
+	fieldTokenMode   probe.Field = "token.auth.token.include.mode"
+	fieldTokenParam  probe.Field = "token.auth.token.url.parameter"
+	fieldTokenHeader probe.Field = "token.auth.request.header.name"
+	fieldTokenPrefix probe.Field = "token.auth.request.header.prefix"
+	fieldTokenCookie probe.Field = "token.auth.token.include.cookie"
+	fieldTokenFrom   probe.Field = "token.auth.token.header.name"
 
 	fieldExchange     probe.Field = "oauth2.token_exchange_type"
 	fieldClientID     probe.Field = "oauth2.client.id"
-	fieldClientSecret probe.Field = "oauth2.client.secret" //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value //nolint:gosec // a setting's name, not its value
+	fieldClientSecret probe.Field = "oauth2.client.secret"
 	fieldAccessURL    probe.Field = "oauth2.access.token.url"
 	fieldAccessMethod probe.Field = "oauth2.access.token.method"
 	fieldAccessScheme probe.Field = "oauth2.client.auth.scheme"
