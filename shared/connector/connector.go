@@ -5,11 +5,7 @@
 // documentation derive from it; no driver is imported here.
 package connector
 
-import (
-	"github.com/go-json-experiment/json/jsontext"
-
-	"credence/shared/fault"
-)
+import "github.com/go-json-experiment/json/jsontext"
 
 // Kind is the kind of value a field takes.
 type Kind string
@@ -31,10 +27,12 @@ type Field struct {
 	Help        string // a sentence; "" where the title says it all
 	Secret      bool   // never shown but by reveal
 	Destination bool   // decides where the secret is sent
+	Identity    bool   // names who signs in
 	Public      bool   // shown in credentials_non_secure_data; never with Secret
 	OneOf       []string
 	Min, Max    int64 // of a Number; both 0 = no limit
 	MaxBytes    int   // of a Text; 0 = the general limit
+	Lines       bool  // a Destination that may hold line breaks
 	// Check tells what is wrong with a text, as a Detail code and a sentence
 	// that does not repeat it; "" = nothing. nil = anything goes.
 	Check func(text string) (code, message string)
@@ -42,11 +40,15 @@ type Field struct {
 
 // Method is one way to sign in. A request uses exactly one: the one its
 // discriminator names, or, where it sends none, the one whose fields are
-// there.
+// there. Ways whose names differ in case alone are one on the wire, with
+// different fields.
 type Method struct {
 	Name  string   // as the discriminator says it: "Access Key"
 	Needs []string // canonical names, all of them required for this way
 	May   []string // canonical names that belong to this way alone, but may be absent
+	// Explicit ways are taken only where the discriminator names them: those
+	// that need nothing would fit any request.
+	Explicit bool
 }
 
 // Type is the declaration of one credentials_type.
@@ -61,12 +63,4 @@ type Type struct {
 	Discriminator  string   // the field that names the method; "" where there is one way only
 	Methods        []Method
 	Example        jsontext.Value // a credentials object that validates
-}
-
-// Checked is what the rest of the service uses of a type; *Type has it.
-type Checked interface {
-	// Check validates a credentials object. It returns the settings under
-	// their canonical names, or every fault at once, with pointers that start
-	// at "/credentials".
-	Check(credentials jsontext.Value) (Settings, []fault.Detail)
 }

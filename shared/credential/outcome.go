@@ -2,7 +2,6 @@ package credential
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,8 +31,7 @@ type outcome struct {
 
 // ours is the result of a probe that failed before it began, by our fault.
 func (t Tester) ours(c Credential, code probe.Code, cause error) *probe.Result {
-	r := probe.Ours(code)
-	r.CheckedAt = t.now()
+	r := probe.NotRun(code, c.Type, t.now())
 	t.Failed(c, code, cause)
 	return &r
 }

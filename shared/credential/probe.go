@@ -30,7 +30,7 @@ type Tester struct {
 // Prober runs one probe. It answers within its own bounds whatever the target
 // does, never panics, and says nothing in words that are not ours.
 type Prober interface {
-	Run(ctx context.Context, typeName string, s connector.Settings) probe.Result
+	Run(ctx context.Context, typeName string, s probe.Settings) probe.Result
 }
 
 const (
@@ -88,20 +88,20 @@ func tooSoon(id int64, wait time.Duration) error {
 func (t Tester) settings(ctx context.Context, c Credential, item store.Item) (connector.Settings, *probe.Result) {
 	object, err := openSecret(ctx, t.Keys, c, item)
 	if errors.Is(err, envelope.ErrOpen) {
-		return connector.Settings{}, t.ours(c, probe.Integrity, err)
+		return connector.Settings{}, t.ours(c, probe.CodeIntegrity, err)
 	}
 	if err != nil {
-		return connector.Settings{}, t.ours(c, probe.Internal, err)
+		return connector.Settings{}, t.ours(c, probe.CodeProbeInternal, err)
 	}
 	typ, ok := t.Types.Lookup(c.Type)
 	if !ok {
-		return connector.Settings{}, t.ours(c, probe.NoProbeForType, nil)
+		return connector.Settings{}, t.ours(c, probe.CodeNoProbeForType, nil)
 	}
 	plain := object.Expose()
 	defer clear(plain)
 	settings, faults := typ.Check(jsontext.Value(plain))
 	if len(faults) > 0 {
-		return connector.Settings{}, t.ours(c, probe.Internal, fault.Invalid(faults))
+		return connector.Settings{}, t.ours(c, probe.CodeProbeInternal, fault.Invalid(faults))
 	}
 	return settings, nil
 }

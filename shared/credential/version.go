@@ -30,7 +30,7 @@ type LastRead struct {
 // newest first, and who last read which. Nothing is opened. read is what Reads
 // named.
 func (s Service) Versions(ctx context.Context, who identity.Caller, id int64, read []store.Item) ([]Version, []LastRead, error) {
-	c, _, err := s.open(ctx, who, id, read[0], access.Read)
+	c, held, err := s.open(ctx, who, id, read[0], access.Read)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -53,6 +53,9 @@ func (s Service) Versions(ctx context.Context, who identity.Caller, id int64, re
 			return nil, nil, err
 		}
 		v.Active = v.Number == c.SecretVersion
+		if !(View{Role: held}).Full() {
+			v.Public = jsontext.Value("{}")
+		}
 		versions = append(versions, v)
 	}
 	slices.Reverse(versions)
