@@ -153,7 +153,9 @@ type Write struct {
 
 // Store keeps items. Its methods may be called from many goroutines at once.
 // Each honours its context and returns within the implementation's own bounds
-// even if the context has none.
+// even if the context has none. A call cut short by its context answers with the
+// context's error or ErrUnavailable, a Commit that had begun also with its true
+// outcome or ErrOutcomeUnknown.
 type Store interface {
 	// Get reads up to MaxKeysPerGet keys, each strongly consistent, in one
 	// round trip. It answers one Item per key, in the order asked, the zero
