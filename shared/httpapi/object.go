@@ -80,12 +80,15 @@ func newObject(raw jsontext.Value, pointer string, faults *[]fault.Detail) (*Obj
 // fields that have more than one.
 func (o *Object) Name(names ...string) string {
 	for _, n := range names {
-		if _, ok := o.fields[n]; ok {
+		if o.Has(n) {
 			return n
 		}
 	}
 	return names[0]
 }
+
+// Has reports whether a field was sent, null or not.
+func (o *Object) Has(name string) bool { _, ok := o.fields[name]; return ok }
 
 // Pointer is the RFC 6901 pointer of a field, for faults found later.
 func (o *Object) Pointer(name string) string {

@@ -244,6 +244,11 @@ func (s *Service) apply(row *keyRow, held []access.Scope, d Draft) error {
 	}
 	if d.Scopes != nil {
 		row.Scopes = d.Scopes
+		if len(d.Scopes) == 0 {
+			faults = append(faults, fault.Detail{
+				Pointer: "/scopes", Code: fault.DetailRequired, Message: "A key needs at least one scope. Leave \"scopes\" out to give it all of yours.",
+			})
+		}
 	}
 	if d.ExpiresAt != nil {
 		if now := s.clock(); !d.ExpiresAt.After(now) || d.ExpiresAt.After(now.Add(MaxKeyLife)) {

@@ -102,8 +102,9 @@ func (s *Service) CreateUser(ctx context.Context, org int64, u User) (User, erro
 func (s *Service) retry(ctx context.Context, do func() error) error {
 	for n := 0; ; n++ {
 		err := do()
+		var said *fault.Error
 		var lost *store.ConditionError
-		if !errors.As(err, &lost) && !errors.Is(err, store.ErrConflict) {
+		if errors.As(err, &said) || !errors.As(err, &lost) && !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 		if n+1 == attempts {

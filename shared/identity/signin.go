@@ -13,14 +13,7 @@ import (
 // unauthenticated is the one answer for whoever is not signed in: what was
 // wrong with a token helps only those who guess.
 func unauthenticated() *fault.Error {
-	return fault.New(fault.CodeUnauthenticated, "The request is not signed in. Get a new token with POST /token and send it as Authorization: Bearer.")
-}
-
-// IsServiceKey reports whether a text has the form of a service key, its
-// checksum included. It reads nothing.
-func IsServiceKey(text string) bool {
-	_, ok := parseToken(keyToken, text)
-	return ok
+	return fault.New(fault.CodeUnauthenticated, "The service key or token does not sign in: it is missing, wrong, expired or paused. Get a token with POST /token and send it as Authorization: Bearer.")
 }
 
 // SignIn trades a service key for a session. A key that is unknown, wrong,

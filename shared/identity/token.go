@@ -28,6 +28,9 @@ type token struct {
 	hash           hash
 }
 
+// KeyPrefix begins every service key.
+const KeyPrefix = keyToken + "_"
+
 const (
 	keyToken     = "crk"
 	sessionToken = "crs"

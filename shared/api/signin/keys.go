@@ -1,0 +1,165 @@
+package signin
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"credence/shared/access"
+	"credence/shared/httpapi"
+	"credence/shared/id"
+	"credence/shared/identity"
+)
+
+func (a API) listKeys(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	q := r.Query()
+	paging := q.Paging()
+	by := q.Enum("sort_by", "created_at", "created_at", "updated_at", "name", "id")
+	order := q.Enum("sort_order", "DESC", "DESC", "ASC")
+	if err := q.Err(); err != nil {
+		return httpapi.Answer{}, err
+	}
+	keys, err := a.Identity.ListKeys(ctx, r.Caller)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	slices.SortFunc(keys, func(x, y identity.Key) int {
+		n := compareKeys(by, x, y)
+		if order == "DESC" {
+			return -n
+		}
+		return n
+	})
+	from, to, err := paging.Window(len(keys))
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	rows := make([]serviceKey, 0, to-from)
+	for _, k := range keys[from:to] {
+		rows = append(rows, serviceKeyOf(k, ""))
+	}
+	return httpapi.List(r, paging, len(keys), rows), nil
+}
+
+// compareKeys falls back on the id, so that equal keys keep one order on every
+// page.
+func compareKeys(by string, x, y identity.Key) int {
+	n := 0
+	switch by {
+	case "created_at":
+		n = x.CreatedAt.Compare(y.CreatedAt)
+	case "updated_at":
+		n = x.UpdatedAt.Compare(y.UpdatedAt)
+	case "name":
+		n = strings.Compare(x.Name, y.Name)
+	}
+	return cmp.Or(n, cmp.Compare(x.ID, y.ID))
+}
+
+func (a API) createKey(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	draft, err := readDraft(r, true)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	key, text, err := a.Identity.CreateKey(ctx, r.Caller, draft)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	return httpapi.Answer{Body: serviceKeyOf(key, text)}, nil
+}
+
+func (a API) getKey(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	return keyChange(a.Identity.GetKey)(ctx, r)
+}
+
+func (a API) updateKey(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	n, err := r.ID("id")
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	draft, err := readDraft(r, false)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	key, err := a.Identity.UpdateKey(ctx, r.Caller, n, draft)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	return httpapi.Answer{Body: serviceKeyOf(key, "")}, nil
+}
+
+func (a API) deleteKey(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	n, err := r.ID("id")
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	if err := a.Identity.DeleteKey(ctx, r.Caller, n); err != nil {
+		return httpapi.Answer{}, err
+	}
+	return httpapi.Answer{Body: done{"200", "Ok"}}, nil
+}
+
+func (a API) rotateKey(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	n, err := r.ID("id")
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	key, text, err := a.Identity.RotateKey(ctx, r.Caller, n)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	return httpapi.Answer{Body: serviceKeyOf(key, text)}, nil
+}
+
+// keyChange serves what takes a key's id and answers the key.
+func keyChange(do func(context.Context, identity.Caller, int64) (identity.Key, error)) func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
+	return func(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+		n, err := r.ID("id")
+		if err != nil {
+			return httpapi.Answer{}, err
+		}
+		key, err := do(ctx, r.Caller, n)
+		if err != nil {
+			return httpapi.Answer{}, err
+		}
+		return httpapi.Answer{Body: serviceKeyOf(key, "")}, nil
+	}
+}
+
+// readDraft reads a key's fields. Null is as if the field were absent, but for
+// the description, which it empties.
+func readDraft(r *httpapi.Request, create bool) (identity.Draft, error) {
+	o, err := r.Body("name", "description", "owner_id", "scopes", "expires_at")
+	if err != nil {
+		return identity.Draft{}, err
+	}
+	var d identity.Draft
+	if name, state := o.Text("name", httpapi.TextRule{Required: create || o.Has("name")}); state == httpapi.Present {
+		d.Name = &name
+	}
+	if text, state := o.Text("description", httpapi.TextRule{Lines: true}); state != httpapi.Absent {
+		d.Description = &text
+	}
+	if owner, state := o.Int("owner_id", 1, id.Max); create && state == httpapi.Present {
+		d.OwnerID = &owner
+	}
+	if scopes, state := o.Texts("scopes", len(access.Scopes), httpapi.TextRule{OneOf: scopeNames()}); state == httpapi.Present {
+		d.Scopes = make([]access.Scope, len(scopes))
+		for n, s := range scopes {
+			d.Scopes[n] = access.Scope(s)
+		}
+	}
+	if at, state := o.Time("expires_at"); state == httpapi.Present {
+		d.ExpiresAt = &at
+	}
+	return d, o.Err()
+}
+
+func scopeNames() []string {
+	names := make([]string, len(access.Scopes))
+	for n, s := range access.Scopes {
+		names[n] = string(s)
+	}
+	return names
+}
