@@ -4,11 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/text/unicode/norm"
 
 	"credence/shared/connector"
 	"credence/shared/fault"
@@ -22,7 +19,8 @@ const (
 	MaxTagRunes  = 64
 )
 
-// Draft is what a client asks for. A nil field was not sent.
+// Draft is what a client asks for. A nil field was not sent. Texts are clean:
+// composed (NFC), within their limits, free of control characters.
 type Draft struct {
 	Name        *string
 	Description *Description
@@ -54,24 +52,11 @@ func (s Service) prepare(who identity.Caller, d Draft, current string) (prepared
 	f := faults{list: d.Faults}
 	p := prepared{Draft: d}
 	creating := current == ""
-	if d.Name == nil && creating {
+	if d.Name == nil && creating || d.Name != nil && strings.TrimSpace(*d.Name) == "" {
 		f.add("/name", fault.DetailRequired, "Give the credential a name.")
 	}
-	if d.Name != nil {
-		name := norm.NFC.String(*d.Name)
-		p.Name = &name
-		f.text("/name", name, MaxNameRunes, true)
-	}
-	if d.Description != nil && d.Description.Text != nil {
-		lines := strings.NewReplacer("\n", " ", "\t", " ", "\r", " ").Replace(*d.Description.Text)
-		f.text("/description", lines, MaxNameRunes, false)
-	}
-	if d.Format != nil {
-		f.text("/credentials_version", *d.Format, 32, true)
-	}
-	if d.Tags != nil {
-		tags := f.tags(*d.Tags)
-		p.Tags = &tags
+	if d.Tags != nil && len(*d.Tags) > MaxTags {
+		f.add("/tags", fault.DetailTooLong, fmt.Sprintf("At most %d tags.", MaxTags))
 	}
 	if d.Org != nil && *d.Org != who.Org.ID {
 		f.add("/org_id", fault.DetailForbidden, "A credential stays in the organisation of the key that makes it. Leave org_id out.")
@@ -145,35 +130,4 @@ func (f *faults) add(pointer, code, message string) {
 	if !f.has(pointer) {
 		f.list = append(f.list, fault.Detail{Pointer: pointer, Code: code, Message: message})
 	}
-}
-
-// text holds a text of a person to the limits. Control characters would break
-// log lines and tables, bidirectional ones make a name read as another.
-func (f *faults) text(pointer, s string, limit int, required bool) {
-	switch {
-	case required && strings.TrimSpace(s) == "":
-		f.add(pointer, fault.DetailRequired, "It must not be empty.")
-	case utf8.RuneCountInString(s) > limit:
-		f.add(pointer, fault.DetailTooLong, fmt.Sprintf("At most %d characters.", limit))
-	case strings.ContainsFunc(s, hidden):
-		f.add(pointer, fault.DetailMalformed, "Leave out control characters and marks of text direction.")
-	}
-}
-
-func hidden(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
-
-// tags returns the tags in the order sent, each once.
-func (f *faults) tags(sent []string) []string {
-	kept := []string{}
-	for i, tag := range sent {
-		tag = norm.NFC.String(tag)
-		f.text(fmt.Sprintf("/tags/%d", i), tag, MaxTagRunes, true)
-		if !slices.Contains(kept, tag) {
-			kept = append(kept, tag)
-		}
-	}
-	if len(kept) > MaxTags {
-		f.add("/tags", fault.DetailTooLong, fmt.Sprintf("At most %d tags.", MaxTags))
-	}
-	return kept
 }

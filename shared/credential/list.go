@@ -38,8 +38,9 @@ type Query struct {
 	Filter    Filter
 	Order     Order
 	Ascending bool
-	Skip      int
-	Take      int // 0 = all
+	// Window says which rows, [from, to), of so many are wanted; an error of it
+	// is List's.
+	Window func(total int) (from, to int, err error)
 }
 
 // List returns a page of what the caller holds a role on, and how many there
@@ -50,14 +51,16 @@ func (s Service) List(ctx context.Context, who identity.Caller, q Query) ([]View
 	if err != nil {
 		return nil, 0, err
 	}
-	byIndex := q.Filter.none() && (q.Order == ByCreation || q.Order == ByID)
-	if byIndex {
+	if q.Filter.none() && (q.Order == ByCreation || q.Order == ByID) {
 		if !q.Ascending {
 			slices.Reverse(rows)
 		}
-		total := len(rows)
-		views, err := s.load(ctx, who, cut(rows, q))
-		return views, total, err
+		from, to, err := q.Window(len(rows))
+		if err != nil {
+			return nil, 0, err
+		}
+		views, err := s.load(ctx, who, rows[from:to])
+		return views, len(rows), err
 	}
 	views, err := s.load(ctx, who, rows)
 	if err != nil {
@@ -65,7 +68,11 @@ func (s Service) List(ctx context.Context, who identity.Caller, q Query) ([]View
 	}
 	views = slices.DeleteFunc(views, func(v View) bool { return !q.Filter.matches(v) })
 	slices.SortStableFunc(views, q.compare)
-	return cut(views, q), len(views), nil
+	from, to, err := q.Window(len(views))
+	if err != nil {
+		return nil, 0, err
+	}
+	return views[from:to], len(views), nil
 }
 
 func (f Filter) none() bool {
@@ -98,18 +105,7 @@ func (q Query) compare(a, b View) int {
 	return n
 }
 
-func cut[T any](all []T, q Query) []T {
-	if q.Skip >= len(all) {
-		return nil
-	}
-	all = all[q.Skip:]
-	if q.Take > 0 && q.Take < len(all) {
-		all = all[:q.Take]
-	}
-	return all
-}
-
-// entry is one line of an index, in the order of creation.
+// indexed is one line of an index, in the order of creation.
 type indexed struct{ id, owner int64 }
 
 // index reads which credentials the caller holds a role on: all of the

@@ -46,6 +46,9 @@ func ProbeReads(org, id int64) []store.Key {
 	return []store.Key{rowKey(org, id), leaseKey(org, id)}
 }
 
+// SwitchReads is Reads for a proposal, which probes before it changes.
+func SwitchReads(org, id int64) []store.Key { return ProbeReads(org, id) }
+
 func notFound(id int64) error {
 	return fault.New(fault.CodeNotFound, "There is no such credential, or you hold no role on it.").On(ResourceType, id)
 }

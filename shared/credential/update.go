@@ -26,10 +26,10 @@ func (e Editor) Update(ctx context.Context, who identity.Caller, id int64, read 
 
 // EditTags changes the tags: edit gets the current ones and returns the new.
 // It may be called more than once. Otherwise it is as Update.
-func (e Editor) EditTags(ctx context.Context, who identity.Caller, id int64, read []store.Item, edit func(current []string) []string) (View, error) {
+func (e Editor) EditTags(ctx context.Context, who identity.Caller, id int64, read []store.Item, ifVersion *int64, edit func(current []string) []string) (View, error) {
 	return e.change(ctx, who, id, read, func(c Credential) Draft {
 		next := edit(slices.Clone(c.Tags))
-		return Draft{Tags: &next}
+		return Draft{Tags: &next, IfVersion: ifVersion}
 	})
 }
 

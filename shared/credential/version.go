@@ -144,7 +144,7 @@ type Switcher struct {
 // Propose checks a new secret, probes it from memory, and makes it the active
 // version only if the system accepts it. Otherwise nothing changes and the
 // result says what is wrong. It reports whether it switched. read is what
-// ProbeReads named, followed by what ChangeReads named.
+// SwitchReads named.
 func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, read []store.Item, d Draft) (View, probe.Result, bool, error) {
 	c, _, err := s.Editor.open(ctx, who, id, read[0], access.Update)
 	if err != nil {

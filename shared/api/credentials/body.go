@@ -1,0 +1,171 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"regexp"
+	"strconv"
+
+	"credence/shared/credential"
+	"credence/shared/fault"
+	"credence/shared/httpapi"
+	"credence/shared/id"
+	"credence/shared/store"
+)
+
+// declared are the fields of a request that an error may name.
+var declared = []string{
+	"name", "description", "credentials_type", "connector_type", "credentials", "tags",
+	"credentials_version", "owner_id", "org_id", "probe_interval",
+}
+
+// draft reads the body of a create or update. Fields of the wrong kind are kept
+// as faults in the draft, so that the domain answers them with its own. What
+// only the service sets is ignored: a client may send back what it read.
+func draft(r *httpapi.Request) (credential.Draft, error) {
+	o, err := r.Body(declared...)
+	if err != nil {
+		return credential.Draft{}, err
+	}
+	var d credential.Draft
+	if v, state := o.Text("name", httpapi.TextRule{Max: credential.MaxNameRunes}); state != httpapi.Absent {
+		d.Name = &v // null is no name, which the domain refuses
+	}
+	switch v, state := o.Text("description", httpapi.TextRule{Max: credential.MaxNameRunes, Lines: true}); state {
+	case httpapi.Present:
+		d.Description = &credential.Description{Text: &v}
+	case httpapi.Null:
+		d.Description = &credential.Description{}
+	}
+	d.Type = typeName(o)
+	if v, state := o.Raw("credentials"); state == httpapi.Present {
+		d.Credentials = v
+	}
+	if v, state := o.Texts("tags", 1000, tagRule); state == httpapi.Present {
+		d.Tags = &v
+	}
+	d.Format = present(o.Text("credentials_version", httpapi.TextRule{Max: 32, Required: has(o, "credentials_version")}))
+	d.Owner = present(o.Int("owner_id", 1, id.Max))
+	d.Org = present(o.Int("org_id", 1, id.Max))
+	d.Interval = present(o.Text("probe_interval", httpapi.TextRule{}))
+	d.Faults = details(o.Err())
+	return d, nil
+}
+
+var tagRule = httpapi.TextRule{Max: credential.MaxTagRunes}
+
+func has(o *httpapi.Object, name string) bool {
+	_, state := o.Raw(name)
+	return state == httpapi.Present
+}
+
+func present[T any](v T, state httpapi.State) *T {
+	if state != httpapi.Present {
+		return nil
+	}
+	return &v
+}
+
+// typeName reads the type under either of its names.
+func typeName(o *httpapi.Object) *string {
+	name := present(o.Text("credentials_type", httpapi.TextRule{}))
+	other := present(o.Text("connector_type", httpapi.TextRule{}))
+	if name == nil {
+		return other
+	}
+	if other != nil && *other != *name {
+		o.Fault("connector_type", fault.DetailConflict, "It says something else than credentials_type, which means the same. Send one of the two.")
+	}
+	return name
+}
+
+// details takes the faults out of the error that lists them.
+func details(err error) []fault.Detail {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f.Details
+	}
+	return nil
+}
+
+var tagForm = regexp.MustCompile(`^"v([1-9][0-9]{0,15})"$`)
+
+// ifMatch reads If-Match (RFC 9110, 13.1.1): nil where there is none, or "*".
+// A tag that is none of ours matches nothing.
+func ifMatch(r *httpapi.Request) *int64 {
+	h := r.HTTP.Header.Get("If-Match")
+	if h == "" || h == "*" {
+		return nil
+	}
+	never := int64(math.MaxInt64)
+	m := tagForm.FindStringSubmatch(h)
+	if m == nil {
+		return &never
+	}
+	v, err := strconv.ParseInt(m[1], 10, 64)
+	if err != nil {
+		return &never
+	}
+	return &v
+}
+
+// secretTag is the entity tag of a version of the secret.
+func secretTag(sv int64) string { return fmt.Sprintf(`"s%d"`, sv) }
+
+// knownSecret reads If-None-Match: the version that the client holds, or 0.
+func knownSecret(r *httpapi.Request) int64 {
+	var sv int64
+	if _, err := fmt.Sscanf(r.HTTP.Header.Get("If-None-Match"), `"s%d"`, &sv); err != nil {
+		return 0
+	}
+	return sv
+}
+
+// idempotencyKey reads Idempotency-Key: 16 to 64 printable characters.
+func idempotencyKey(r *httpapi.Request) (string, error) {
+	key := r.HTTP.Header.Get("Idempotency-Key")
+	if key == "" {
+		return "", nil
+	}
+	ok := len(key) >= 16 && len(key) <= 64
+	for _, c := range []byte(key) {
+		ok = ok && c > ' ' && c < 0x7f
+	}
+	if !ok {
+		return "", fault.New(fault.CodeInvalidParameter, "Send an Idempotency-Key of 16 to 64 printable characters, such as a UUID.")
+	}
+	return key, nil
+}
+
+// reads adapts the domain's list of items to a route. A path that holds no id
+// reads nothing; Handle answers it.
+func reads(keys func(org, id int64) []store.Key) func(org int64, r *http.Request) []store.Key {
+	return func(org int64, r *http.Request) []store.Key {
+		n := httpapi.PathID(r, "id")
+		if n == 0 {
+			return nil
+		}
+		return keys(org, n)
+	}
+}
+
+// one makes the handler of an endpoint on one credential.
+func one(handle func(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error)) func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
+	return func(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+		n, err := r.ID("id")
+		if err != nil {
+			return httpapi.Answer{}, err
+		}
+		return handle(ctx, r, n)
+	}
+}
+
+// tagged answers a credential with its entity tag.
+func tagged(v credential.View, body any) httpapi.Answer {
+	h := http.Header{}
+	h.Set("ETag", v.Tag())
+	return httpapi.Answer{Header: h, Body: body}
+}

@@ -1,0 +1,146 @@
+package credentials
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"credence/shared/access"
+	"credence/shared/credential"
+	"credence/shared/httpapi"
+	"credence/shared/probe"
+)
+
+// Revealing opens secrets for whoever may have them.
+type Revealing struct {
+	Revealer credential.Revealer
+	Copier   credential.Copier
+}
+
+// Routes lists the family's routes.
+func (a Revealing) Routes() []httpapi.Route {
+	on := func(pattern string, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) httpapi.Route {
+		return httpapi.Route{
+			Pattern: pattern, Needs: access.Reveal, Resource: credential.ResourceType,
+			Reads: reads(credential.Reads), Handle: one(h),
+		}
+	}
+	return []httpapi.Route{
+		on("GET "+path+"/credentials", a.reveal),
+		on("POST "+path+"/copy", a.copy),
+	}
+}
+
+func (a Revealing) reveal(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+	v, err := a.Revealer.Reveal(ctx, r.Caller, id, r.Items, knownSecret(r))
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	h := http.Header{}
+	h.Set("ETag", secretTag(v.Version))
+	if v.Object.Len() == 0 {
+		return httpapi.Answer{Status: http.StatusNotModified, Header: h}, nil
+	}
+	return httpapi.Answer{Header: h, Body: jsontext.Value(v.Object.Expose())}, nil
+}
+
+// copy ignores copy_access_controls: who else may use the copy is its owner's
+// to say.
+func (a Revealing) copy(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+	v, err := a.Copier.Copy(ctx, r.Caller, id, r.Items)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	return tagged(v, wire{a.Copier.Editor.Types}.full(v)), nil
+}
+
+// Probing proves credentials against the systems they are for.
+type Probing struct {
+	Tester   credential.Tester
+	Switcher credential.Switcher
+}
+
+// within bounds a request that probes: the probe takes 7 s at most.
+const within = 8 * time.Second
+
+// Routes lists the family's routes.
+func (a Probing) Routes() []httpapi.Route {
+	routes := []httpapi.Route{
+		{Pattern: "POST /data_credentials/probe", Needs: access.Probe, Within: within, Handle: a.try},
+		{
+			Pattern: "POST " + path + "/versions", Needs: access.Update, Resource: credential.ResourceType,
+			Reads: reads(credential.SwitchReads), Within: within, Handle: one(a.propose),
+		},
+	}
+	for _, method := range []string{"GET", "PUT", "POST"} {
+		for _, end := range []string{"/probe", "/probe/authenticate"} {
+			routes = append(routes, httpapi.Route{
+				Pattern: method + " " + path + end, Needs: access.Probe, Resource: credential.ResourceType,
+				Reads: reads(credential.ProbeReads), Within: within, Handle: one(a.probe),
+			})
+		}
+	}
+	return routes
+}
+
+// answer gives a result the status that tells released clients what to do: no
+// 401, which would make them sign in again, and none that makes them repeat.
+func answer(res probe.Result) httpapi.Answer {
+	body := resultOf(res)
+	if res.Verdict == probe.Valid {
+		body.Output = &struct{}{}
+		return httpapi.Answer{Body: body}
+	}
+	return httpapi.Answer{Status: res.Status, Body: body}
+}
+
+func (a Probing) probe(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+	res, err := a.Tester.Probe(ctx, r.Caller, id, r.Items)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	return answer(res), nil
+}
+
+func (a Probing) try(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	d, err := draft(r)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	res, err := a.Tester.Try(ctx, r.Caller, d)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	return answer(res), nil
+}
+
+// switched is the answer to a proposal: the credential as it is now, or why it
+// is as it was.
+type switched struct {
+	full
+	Switched bool   `json:"switched"`
+	Probe    result `json:"probe"`
+}
+
+type notSwitched struct {
+	result
+	Switched bool `json:"switched"`
+}
+
+func (a Probing) propose(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+	d, err := draft(r)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	d.IfVersion = ifMatch(r)
+	v, res, done, err := a.Switcher.Propose(ctx, r.Caller, id, r.Items, d)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	if !done {
+		return httpapi.Answer{Status: res.Status, Body: notSwitched{result: resultOf(res)}}, nil
+	}
+	return tagged(v, switched{full: wire{a.Tester.Types}.full(v), Switched: true, Probe: resultOf(res)}), nil
+}

@@ -1,0 +1,275 @@
+// Package credentials is the family of routes under /data_credentials: what
+// they take and answer on the wire. The work is the domain's.
+package credentials
+
+import (
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"credence/shared/audit"
+	"credence/shared/connector"
+	"credence/shared/credential"
+	"credence/shared/httpapi"
+	"credence/shared/identity"
+	"credence/shared/probe"
+)
+
+// full is the credential object of one; index, that of lists.
+type full struct {
+	ID          int64             `json:"id"`
+	Name        string            `json:"name"`
+	Description *string           `json:"description"`
+	Owner       owner             `json:"owner"`
+	Org         org               `json:"org"`
+	AccessRoles []string          `json:"access_roles"`
+	Type        string            `json:"credentials_type"`
+	Connector   *connectorObject  `json:"connector"`
+	Format      string            `json:"credentials_version"`
+	Managed     bool              `json:"managed"`
+	APIKeys     []jsontext.Value  `json:"api_keys"`
+	Public      jsontext.Value    `json:"credentials_non_secure_data"`
+	Tags        []string          `json:"tags"`
+	Status      *string           `json:"verified_status"`
+	VerifiedAt  httpapi.Timestamp `json:"verified_at"`
+	CopiedFrom  *int64            `json:"copied_from_id"`
+	References  map[string]any    `json:"referenced_resource_ids"`
+	UpdatedAt   httpapi.Timestamp `json:"updated_at"`
+	CreatedAt   httpapi.Timestamp `json:"created_at"`
+
+	// Ours: clients keep or ignore what they do not know.
+	Version       int64      `json:"version"`
+	SecretVersion int64      `json:"secret_version"`
+	Interval      string     `json:"probe_interval"`
+	LastProbe     *lastProbe `json:"last_probe"`
+}
+
+type index struct {
+	ID          int64             `json:"id"`
+	Name        string            `json:"name"`
+	Description *string           `json:"description"`
+	Owner       owner             `json:"owner"`
+	Org         org               `json:"org"`
+	AccessRoles []string          `json:"access_roles"`
+	Format      string            `json:"credentials_version"`
+	Type        string            `json:"credentials_type"`
+	Connector   *connectorObject  `json:"connector"`
+	Status      *string           `json:"verified_status"`
+	VerifiedAt  httpapi.Timestamp `json:"verified_at"`
+	CopiedFrom  *int64            `json:"copied_from_id"`
+	UpdatedAt   httpapi.Timestamp `json:"updated_at"`
+	CreatedAt   httpapi.Timestamp `json:"created_at"`
+}
+
+type owner struct {
+	ID       int64  `json:"id"`
+	FullName string `json:"full_name"`
+	Email    string `json:"email"`
+}
+
+type org struct {
+	ID               int64   `json:"id"`
+	Name             string  `json:"name"`
+	EmailDomain      *string `json:"email_domain"`
+	Email            *string `json:"email"`
+	ClientIdentifier *string `json:"client_identifier"`
+}
+
+type connectorObject struct {
+	ID               int64  `json:"id"`
+	Type             string `json:"type"`
+	ConnectionType   string `json:"connection_type"`
+	Name             string `json:"name"`
+	Description      string `json:"description"`
+	NexsetCompatible bool   `json:"nexset_api_compatible"`
+}
+
+type lastProbe struct {
+	Verdict   probe.Verdict     `json:"verdict"`
+	Code      probe.Code        `json:"error_code"`
+	Message   string            `json:"message"`
+	Pointer   *string           `json:"pointer"`
+	CheckedAt httpapi.Timestamp `json:"checked_at"`
+}
+
+func nullable[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+func ownerOf(u identity.User) owner { return owner{ID: u.ID, FullName: u.FullName, Email: u.Email} }
+
+func orgOf(o identity.Org) org {
+	return org{ID: o.ID, Name: o.Name, EmailDomain: nullable(o.EmailDomain)}
+}
+
+// wire makes objects of the wire; it knows the declarations of types.
+type wire struct{ types *connector.Registry }
+
+func (w wire) connector(name string) *connectorObject {
+	t, ok := w.types.Lookup(name)
+	if !ok {
+		return nil
+	}
+	return &connectorObject{ID: t.ID, Type: t.Name, ConnectionType: t.ConnectionType, Name: t.Title, Description: t.Help}
+}
+
+func (w wire) full(v credential.View) full {
+	f := full{
+		ID: v.ID, Name: v.Name, Description: v.Description, Owner: ownerOf(v.Owner), Org: orgOf(v.Org),
+		AccessRoles: []string{v.Role.String()}, Type: v.Type, Connector: w.connector(v.Type),
+		Format: v.Format, APIKeys: []jsontext.Value{}, Public: jsontext.Value("{}"), Tags: slices.Concat([]string{}, v.Tags),
+		Status: nullable(v.Status), VerifiedAt: httpapi.Timestamp(v.VerifiedAt), CopiedFrom: nullable(v.CopiedFrom),
+		References: map[string]any{}, UpdatedAt: httpapi.Timestamp(v.UpdatedAt), CreatedAt: httpapi.Timestamp(v.CreatedAt),
+		Version: v.Version, SecretVersion: v.SecretVersion, Interval: string(v.Interval),
+	}
+	if v.Full() {
+		f.Public = v.PublicOrEmpty()
+	}
+	if p := v.LastProbe; p != nil {
+		f.LastProbe = &lastProbe{
+			Verdict: p.Verdict, Code: p.Code, Message: p.Message, Pointer: nullable(p.Pointer),
+			CheckedAt: httpapi.Timestamp(p.CheckedAt),
+		}
+	}
+	return f
+}
+
+func (w wire) index(v credential.View) index {
+	f := w.full(v)
+	return index{
+		ID: f.ID, Name: f.Name, Description: f.Description, Owner: f.Owner, Org: f.Org, AccessRoles: f.AccessRoles,
+		Format: f.Format, Type: f.Type, Connector: f.Connector, Status: f.Status, VerifiedAt: f.VerifiedAt,
+		CopiedFrom: f.CopiedFrom, UpdatedAt: f.UpdatedAt, CreatedAt: f.CreatedAt,
+	}
+}
+
+// result is a probe's answer, and, without output, a line of the history.
+type result struct {
+	Status         any               `json:"status"` // "ok", or the number of the HTTP status
+	Message        string            `json:"message"`
+	Verdict        probe.Verdict     `json:"verdict"`
+	Code           probe.Code        `json:"error_code"`
+	Pointer        *string           `json:"pointer"`
+	Retryable      bool              `json:"retryable"`
+	ConnectionType string            `json:"connection_type"`
+	Output         *struct{}         `json:"output,omitempty"`
+	Warnings       []warning         `json:"warnings"`
+	Stages         []stage           `json:"stages"`
+	Facts          map[string]string `json:"facts"`
+	CheckedAt      httpapi.Timestamp `json:"checked_at"`
+}
+
+type warning struct {
+	Code    probe.Code `json:"code"`
+	Message string     `json:"message"`
+	Pointer *string    `json:"pointer"`
+}
+
+type stage struct {
+	Name    string        `json:"name"`
+	Outcome probe.Outcome `json:"outcome"`
+	Millis  int64         `json:"ms"`
+	Message string        `json:"message"`
+}
+
+func resultOf(r probe.Result) result {
+	out := result{
+		Status: r.Status, Message: r.Message, Verdict: r.Verdict, Code: r.Code, Pointer: nullable(r.Pointer),
+		Retryable: r.Retryable, ConnectionType: r.ConnectionType, Warnings: []warning{}, Stages: []stage{},
+		Facts: map[string]string{}, CheckedAt: httpapi.Timestamp(r.CheckedAt),
+	}
+	if r.Verdict == probe.Valid {
+		out.Status, out.Message = "ok", "Ok"
+	}
+	for _, w := range r.Warnings {
+		out.Warnings = append(out.Warnings, warning{Code: w.Code, Message: w.Message, Pointer: nullable(w.Pointer)})
+	}
+	for _, s := range r.Stages {
+		out.Stages = append(out.Stages, stage{Name: s.Name, Outcome: s.Outcome, Millis: s.Millis, Message: s.Message})
+	}
+	for name, v := range r.Facts {
+		out.Facts[name] = v
+	}
+	return out
+}
+
+type auditEntry struct {
+	ID          int64                   `json:"id"`
+	ItemType    string                  `json:"item_type"`
+	ItemID      int64                   `json:"item_id"`
+	Event       audit.Event             `json:"event"`
+	Summary     []string                `json:"change_summary"`
+	Changes     map[string]audit.Change `json:"object_changes"`
+	Association *struct{}               `json:"association_resource"`
+	IP          string                  `json:"request_ip"`
+	UserAgent   string                  `json:"request_user_agent"`
+	URL         string                  `json:"request_url"`
+	User        auditUser               `json:"user"`
+	OrgID       int64                   `json:"org_id"`
+	OwnerID     int64                   `json:"owner_id"`
+	OwnerEmail  string                  `json:"owner_email"`
+	CreatedAt   httpapi.Timestamp       `json:"created_at"`
+}
+
+type auditUser struct {
+	ID    int64  `json:"id"`
+	Email string `json:"email"`
+}
+
+func auditOf(e audit.Entry) auditEntry {
+	changes := e.Changes
+	if changes == nil {
+		changes = map[string]audit.Change{}
+	}
+	return auditEntry{
+		ID: e.ID, ItemType: credential.ResourceType, ItemID: e.Credential, Event: e.Event,
+		Summary: slices.Concat([]string{}, e.Summary), Changes: changes, IP: e.Origin.IP, UserAgent: e.Origin.UserAgent,
+		URL: e.Origin.URL, User: auditUser{ID: e.UserID, Email: e.UserEmail}, OrgID: e.Org, OwnerID: e.OwnerID,
+		OwnerEmail: e.OwnerEmail, CreatedAt: httpapi.Timestamp(e.At),
+	}
+}
+
+type version struct {
+	Number     int64             `json:"version"`
+	Active     bool              `json:"active"`
+	Type       string            `json:"credentials_type"`
+	Public     jsontext.Value    `json:"credentials_non_secure_data"`
+	Fields     []string          `json:"fields"`
+	Status     *string           `json:"verified_status"`
+	VerifiedAt httpapi.Timestamp `json:"verified_at"`
+	CreatedAt  httpapi.Timestamp `json:"created_at"`
+	CreatedBy  auditUser         `json:"created_by"`
+	Reads      []lastRead        `json:"last_read_by"`
+}
+
+type lastRead struct {
+	Principal string `json:"principal"`
+	Email     string `json:"email"`
+	Day       string `json:"day"`
+}
+
+func versionsOf(versions []credential.Version, reads []credential.LastRead) []version {
+	out := make([]version, 0, len(versions))
+	for _, v := range versions {
+		w := version{
+			Number: v.Number, Active: v.Active, Type: v.Type, Public: v.Public, Fields: slices.Concat([]string{}, v.Known),
+			Status: nullable(v.Status), VerifiedAt: httpapi.Timestamp(v.Verified), CreatedAt: httpapi.Timestamp(v.MadeAt),
+			CreatedBy: auditUser{ID: v.MadeBy, Email: v.MadeEmail}, Reads: []lastRead{},
+		}
+		for _, r := range reads {
+			if r.Version == v.Number {
+				w.Reads = append(w.Reads, lastRead{Principal: r.Principal, Email: r.Email, Day: r.Day})
+			}
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// month is what a log shows that is asked for no span.
+const month = 30 * 24 * time.Hour
