@@ -17,7 +17,7 @@ func jsonChecks() []check {
 
 // around puts a value where an unknown key of the credentials stands.
 func around(value string) string {
-	return `{"name":"j","credentials_type":"pinecone","credentials":{"api_key":"abcdefgh-unseen","odd":` + value + `}}`
+	return `{"name":"j","credentials_type":"rest","credentials":{"base_url":"https://api.example.org","api_key":"abcdefgh-unseen","odd":` + value + `}}`
 }
 
 func badJSON(t *testing.T, su *suite) {
@@ -47,8 +47,8 @@ func badJSON(t *testing.T, su *suite) {
 		"overlong UTF-8":            around("\"\xc0\xaf\""),
 		"a raw newline":             around("\"a\nb\""),
 		"a bad escape":              around(`"\x41"`),
-		"a duplicate name":          `{"name":"j","name":"k","credentials_type":"pinecone","credentials":{"api_key":"abcdefgh-unseen"}}`,
-		"a duplicate name, escaped": `{"name":"j","n\u0061me":"k","credentials_type":"pinecone","credentials":{"api_key":"abcdefgh-unseen"}}`,
+		"a duplicate name":          `{"name":"j","name":"k","credentials_type":"rest","credentials":{"base_url":"https://api.example.org","api_key":"abcdefgh-unseen"}}`,
+		"a duplicate name, escaped": `{"name":"j","n\u0061me":"k","credentials_type":"rest","credentials":{"base_url":"https://api.example.org","api_key":"abcdefgh-unseen"}}`,
 		"a duplicate name, deep":    around(`{"a":{"b":1,"b":2}}`),
 		"NaN":                       around(`NaN`),
 		"a hexadecimal number":      around(`0x10`),
@@ -60,7 +60,7 @@ func badJSON(t *testing.T, su *suite) {
 		"six hundred members":       around("{" + strings.Join(members, ",") + "}"),
 		"__proto__":                 around(`{"__proto__":{"admin":true}}`),
 		"constructor":               around(`{"constructor":1}`),
-		"prototype":                 `{"prototype":1,"name":"j","credentials_type":"pinecone","credentials":{"api_key":"abcdefgh-unseen"}}`,
+		"prototype":                 `{"prototype":1,"name":"j","credentials_type":"rest","credentials":{"base_url":"https://api.example.org","api_key":"abcdefgh-unseen"}}`,
 		"thirty-three thousand":     around(`"` + strings.Repeat("s", 33<<10) + `"`),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,11 +7,19 @@ import (
 	"testing"
 )
 
+func schemaChecks() []check {
+	return []check{
+		{"the types and their schemas", typesDescribed},
+		{"the schema of a request", requestSchema},
+	}
+}
+
 func typeChecks() []check {
 	return []check{
 		{"all types are listed", typesListed},
-		{"the schema of each type", typeSchemas},
-		{"the schema of a request", requestSchema},
+		{"secrets and settings of further types", typesMarked},
+		{"further types are accepted", typesAccepted},
+		{"types and ways without a probe", unprobed},
 	}
 }
 
@@ -22,7 +30,9 @@ var kinds = strings.Fields(`as400 aws_athena azure_blb azure_data_lake azure_syn
 	oracle oracle_autonomous pinecone postgres redshift rest s3 s3_iceberg sharepoint snowflake snowflake_dcr soap sqlserver sybase teradata
 	tibco webdav`)
 
-func typesListed(t *testing.T, su *suite) {
+// lists wants types in the list of types.
+func (su *suite) lists(t *testing.T, kinds ...string) *reply {
+	t.Helper()
 	r := su.admin.get(t, "/credential_types").ok(t).form(t, list(anyObject))
 	for _, kind := range kinds {
 		named := func(item any) bool {
@@ -37,19 +47,28 @@ func typesListed(t *testing.T, su *suite) {
 			t.Errorf("%s is not listed", kind)
 		}
 	}
-	if len(r.items()) != len(kinds) {
+	return r
+}
+
+func typesListed(t *testing.T, su *suite) {
+	if r := su.lists(t, kinds...); len(r.items()) != len(kinds) {
 		t.Errorf("%d types are listed, want %d", len(r.items()), len(kinds))
+	}
+	for _, kind := range kinds {
+		su.admin.get(t, "/credential_types/"+kind).ok(t).form(t, fields{"type": is("object")}.shape())
 	}
 }
 
 // schema is what every JSON Schema of an object says.
 var schema = fields{"type": is("object"), "properties": mapOf(anyObject)}.shape()
 
-func typeSchemas(t *testing.T, su *suite) {
-	for kind, c := range map[string]struct{ secret, public string }{
-		"s3": {"secret_key", "bucket"}, "postgres": {"password", "host"}, "mysql": {"password", "host"}, "snowflake": {"password", "host"},
-		"sharepoint": {"vendor.refresh_token", "tenant_id"}, "kafka": {"sasl.jaas.config", "target.bootstrap.servers"}, "mongo": {"url", "host"},
-	} {
+// marked are a secret and a setting of a type.
+type marked struct{ secret, public string }
+
+// marks wants secrets, and nothing else, to be marked as such.
+func (su *suite) marks(t *testing.T, types map[string]marked) {
+	t.Helper()
+	for kind, c := range types {
 		r := su.admin.get(t, "/credential_types/"+kind).ok(t).form(t, schema)
 		if r.at("properties", c.secret, "writeOnly") != true {
 			t.Errorf("%s of %s is not marked as a secret", c.secret, kind)
@@ -58,9 +77,14 @@ func typeSchemas(t *testing.T, su *suite) {
 			t.Errorf("%s of %s is missing or marked as a secret", c.public, kind)
 		}
 	}
-	for _, kind := range kinds {
-		su.admin.get(t, "/credential_types/"+kind).ok(t).form(t, fields{"type": is("object")}.shape())
-	}
+}
+
+func typesDescribed(t *testing.T, su *suite) {
+	su.lists(t, "s3", "gcs", "postgres", "mysql", "rest")
+	su.marks(t, map[string]marked{
+		"s3": {"secret_key", "bucket"}, "postgres": {"password", "host"}, "mysql": {"password", "host"}, "gcs": {"json_creds", "project_id"},
+		"rest": {"basic.password", "basic.username"},
+	})
 	for _, kind := range []string{"pigeon", "S3", "s3%20", "1"} {
 		su.admin.get(t, "/credential_types/"+kind).refused(t, http.StatusNotFound, "")
 	}
@@ -73,5 +97,31 @@ func requestSchema(t *testing.T, su *suite) {
 		if _, there := properties[field]; !there {
 			t.Errorf("the schema lacks %s", field)
 		}
+	}
+}
+
+func typesMarked(t *testing.T, su *suite) {
+	su.marks(t, map[string]marked{
+		"snowflake": {"password", "host"}, "kafka": {"sasl.jaas.config", "target.bootstrap.servers"}, "mongo": {"url", "host"},
+		"sharepoint": {"vendor.refresh_token", "tenant_id"}, "databricks": {"url", "host"}, "ftp": {"private.key", "host"},
+	})
+}
+
+func typesAccepted(t *testing.T, su *suite) {
+	for name, c := range map[string]struct {
+		kind        string
+		credentials object
+	}{
+		"azure, a string":     {"azure_blb", object{"azure_blb.auth.type": "Connection String", "key.connection.string": "AccountName=a;AccountKey=" + su.leaks.secret()}},
+		"snowflake, a word":   {"snowflake", object{"host": "a.snowflakecomputing.com", "port": 443, "snowflake.auth.type": "basic", "username": "u", "password": su.leaks.secret(), "warehouse_name": "w", "database_name": "d", "schema_name": "s", "database.field.QUERY_TAG": "q"}},
+		"dropbox, one token":  {"dropbox", object{"access_token": su.leaks.secret()}},
+		"pinecone, one key":   {"pinecone", object{"api_key": su.leaks.secret()}},
+		"kafka, no word":      {"kafka", object{"target.bootstrap.servers": "k.example.org:9092", "security.protocol": "PLAINTEXT"}},
+		"keys no type knows":  {"pinecone", object{"api_key": su.leaks.secret(), "my.own": su.leaks.secret(), "nested": object{"a": []int{1, 2}}}},
+		"a type that is free": {"nexla_monitor", object{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			su.admin.create(t, object{"name": label("types"), "credentials_type": c.kind, "credentials": c.credentials})
+		})
 	}
 }

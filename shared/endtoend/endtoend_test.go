@@ -26,4 +26,5 @@ func TestService(t *testing.T) {
 	}
 	t.Run("contract", func(t *testing.T) { Run(t, s) })
 	t.Run("versions", func(t *testing.T) { RunVersions(t, s) })
+	t.Run("types", func(t *testing.T) { RunTypes(t, s) })
 }

@@ -167,10 +167,9 @@ func probeTooOften(t *testing.T, su *suite) {
 	target := su.target(t, slowly(700*time.Millisecond, wants(key)))
 	c := su.admin.create(t, su.rest(label("often"), target.URL, key))
 	first, second := make(chan *reply, 1), make(chan *reply, 1)
-	ask := &ask{header: http.Header{"Authorization": {"Bearer " + su.admin.token}}}
 	for _, answer := range []chan *reply{first, second} {
 		go func() {
-			r, err := su.exchange(http.MethodPut, c.path+"/probe", nil, ask)
+			r, err := su.exchange(http.MethodPut, c.path+"/probe", nil, &ask{header: http.Header{"Authorization": {"Bearer " + su.admin.token}}})
 			if err != nil {
 				r = &reply{asked: "PUT " + c.path + "/probe"}
 			}

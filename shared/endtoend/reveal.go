@@ -58,7 +58,7 @@ func revealExact(t *testing.T, su *suite) {
 		})
 	}
 	// Numbers keep the text in which they were sent.
-	body := `{"name":"numbers","credentials_type":"pinecone","credentials":{"api_key":"` + su.leaks.secret() + `","n":[1.50,1E2,0.10,-0,12345678901234567]}}`
+	body := `{"name":"numbers","credentials_type":"rest","credentials":{"base_url":"https://api.example.org","api_key":"` + su.leaks.secret() + `","n":[1.50,1E2,0.10,-0,12345678901234567]}}`
 	r := su.admin.post(t, "/data_credentials", raw(body)).ok(t)
 	path := "/data_credentials/" + string(r.at("id").(number))
 	t.Cleanup(func() { su.admin.delete(t, path, nil) })

@@ -65,7 +65,7 @@ func Run(t *testing.T, s Service) {
 	su := open(t, s)
 	su.all(t, accountChecks(), keyChecks(), createChecks(), readChecks(), listChecks(), updateChecks(),
 		deleteChecks(), tagChecks(), revealChecks(), auditChecks(), probeChecks(), verdictChecks(), tryChecks(),
-		typeChecks(), refusalChecks(), jsonChecks(), limitChecks(), isolationChecks(), raceChecks())
+		schemaChecks(), refusalChecks(), jsonChecks(), limitChecks(), isolationChecks(), raceChecks())
 }
 
 // RunVersions holds the service to the parts of the contract about versions of a
@@ -73,6 +73,12 @@ func Run(t *testing.T, s Service) {
 func RunVersions(t *testing.T, s Service) {
 	su := open(t, s)
 	su.all(t, versionChecks(), copyChecks(), conditionChecks(), idempotencyChecks())
+}
+
+// RunTypes holds the service to the whole list of types.
+func RunTypes(t *testing.T, s Service) {
+	su := open(t, s)
+	su.all(t, typeChecks())
 }
 
 // open signs in and says at once what is missing.
