@@ -39,6 +39,9 @@ type Object struct {
 // HasBody reports whether anything but white space was sent.
 func (r *Request) HasBody() bool { return len(bytes.TrimSpace(r.body)) > 0 }
 
+// Bytes is the body as it came, for a fingerprint of it. It may hold secrets.
+func (r *Request) Bytes() []byte { return r.body }
+
 // Body reads the body as one JSON object. Declared are the names that an error
 // may repeat: those the endpoint knows. The error is a fault: malformed_json.
 func (r *Request) Body(declared ...string) (*Object, error) {
