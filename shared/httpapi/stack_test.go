@@ -271,7 +271,11 @@ func TestAPanicIsAnErrorLikeAnyOther(t *testing.T) {
 			panic(errors.New("hunter2"))
 		},
 		"abort": func(context.Context, *httpapi.Request) (httpapi.Answer, error) { panic(http.ErrAbortHandler) },
-		"nil":   func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) { var p *int; _ = *p; return httpapi.Answer{}, nil },
+		"nil": func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+			var p *int
+			_ = *p
+			return httpapi.Answer{}, nil
+		},
 		"in the encoder": func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
 			return httpapi.Answer{Body: explosive{}}, nil
 		},

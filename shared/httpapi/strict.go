@@ -40,19 +40,26 @@ func checkJSON(body []byte, declared []string) error {
 	dec := jsontext.NewDecoder(bytes.NewReader(body))
 	members := 0
 	for first := true; ; first = false {
+		complete := !first && dec.StackDepth() == 0
 		token, err := dec.ReadToken()
-		if errors.Is(err, io.EOF) && !first && dec.StackDepth() == 0 {
+		switch {
+		case complete && errors.Is(err, io.EOF):
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return syntaxFault(err, dec, declared)
-		}
-		if !first && dec.StackDepth() == 0 && !closes(token) {
+		case complete:
 			return malformed("", fault.DetailMalformed, "A second value follows the first. Send one JSON value.")
 		}
-		kind, length := dec.StackIndex(dec.StackDepth())
-		name := kind == '{' && length%2 == 1 && !closes(token) && token.Kind() == '"'
-		if element := kind == '[' && !closes(token); name || element {
+		parent, closing := dec.StackDepth(), false
+		switch token.Kind() {
+		case '{', '[':
+			parent--
+		case '}', ']':
+			closing = true
+		}
+		kind, length := dec.StackIndex(parent)
+		name := kind == '{' && length%2 == 1 && token.Kind() == '"'
+		if !closing && (name || kind == '[') {
 			members++
 		}
 		if err := checkToken(token, name, members, dec, declared); err != nil {
@@ -60,8 +67,6 @@ func checkJSON(body []byte, declared []string) error {
 		}
 	}
 }
-
-func closes(t jsontext.Token) bool { return t.Kind() == '}' || t.Kind() == ']' }
 
 func checkToken(t jsontext.Token, name bool, members int, dec *jsontext.Decoder, declared []string) error {
 	at := func() string { return safePointer(dec.StackPointer(), declared) }

@@ -1,0 +1,198 @@
+package httpapi_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"credence/shared/fault"
+	"credence/shared/httpapi"
+)
+
+func mustStack(t testing.TB, routes ...httpapi.Route) http.Handler {
+	t.Helper()
+	d := &desk{}
+	h, err := httpapi.Stack(httpapi.Config{SignIn: d, Denials: d, Logger: slog.New(slog.DiscardHandler)}, routes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestQueryReadsEachKind(t *testing.T) {
+	withRequest(t, "/?page=&n=7&b=True&c=0&e=admin&t=a%C3%A9&d=2026-01-31&l=a,b&l=c&l[]=d&same=1&same=1&zz=%00", "", func(r *httpapi.Request) {
+		q := r.Query()
+		n, hasN := q.Int("n", 1, 7)
+		_, hasPage := q.Int("page", 1, 7)
+		b, hasB := q.Bool("b")
+		c, hasC := q.Bool("c")
+		_, hasNo := q.Bool("no")
+		text, _ := q.Text("t", 2)
+		same, _ := q.Int("same", 0, 1)
+		got := fmt.Sprintln(n, hasN, hasPage, b, hasB, c, hasC, hasNo, text, same, q.Enum("e", "owner", "admin", "owner"), q.Enum("no", "owner", "admin"),
+			q.Date("d").Format(time.RFC3339), q.Date("no").IsZero(), q.Texts("l", 1), q.Err())
+		want := "7 true false true true false true false aé 1 admin owner 2026-01-31T00:00:00Z true [a b c d] <nil>\n"
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
+func TestQuerySaysAllFaultsAtOnce(t *testing.T) {
+	withRequest(t, "/?n=8&m=x&k=1.0&b=yes&e=canary&t=a%00&u=aaa&d=canary&l=aaa&w=1&w=2&v=%FF&x=0x1", "", func(r *httpapi.Request) {
+		q := r.Query()
+		for _, name := range []string{"n", "m", "k", "w", "x"} {
+			q.Int(name, 1, 7)
+		}
+		q.Bool("b")
+		q.Enum("e", "owner", "admin")
+		q.Text("t", 9)
+		q.Text("u", 2)
+		q.Text("v", 2)
+		q.Date("d")
+		q.Texts("l", 2)
+		want := []string{
+			"?n out_of_range", "?m wrong_kind", "?k wrong_kind", "?w duplicate", "?x wrong_kind", "?b wrong_kind", "?e unknown_value",
+			"?t malformed", "?u too_long", "?v malformed", "?d malformed", "?l malformed",
+		}
+		err := q.Err()
+		if got := details(err); !reflect.DeepEqual(got, want) || !fault.Is(err, fault.CodeInvalidParameter) {
+			t.Errorf("faults are %q, want %q", got, want)
+		}
+		if strings.Contains(fmt.Sprintf("%+v", err.(*fault.Error).Details), "canary") {
+			t.Error("the error repeats what was sent")
+		}
+	})
+	for _, query := range []string{"%zz", "a=%", "a;b"} {
+		withRequest(t, "/?"+query, "", func(r *httpapi.Request) {
+			if err := r.Query().Err(); !fault.Is(err, fault.CodeInvalidParameter) {
+				t.Errorf("%s: %v", query, err)
+			}
+		})
+	}
+}
+
+func FuzzQuery(f *testing.F) {
+	for _, seed := range []string{"page=1&per_page=10", "page=-1", "page=1&page=2", "per_page=1001", "n=%zz", "b=True", "t=%FF", "page=9999999999999999999"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		withRequest(t, "/?"+query, "", func(r *httpapi.Request) {
+			q := r.Query()
+			p := q.Paging()
+			text, there := q.Text("t", 5)
+			if err := q.Err(); err != nil && !fault.Is(err, fault.CodeInvalidParameter) {
+				t.Fatalf("%v", err)
+			}
+			if p.Page < 1 || p.PerPage < 1 || p.PerPage > httpapi.MaxPerPage || !there && text != "" {
+				t.Fatalf("%+v %q", p, text)
+			}
+			if from, to, err := p.Window(37); err != nil || from < 0 || from > to || to > 37 {
+				t.Fatalf("window %d to %d, %v", from, to, err)
+			}
+		})
+	})
+}
+
+func TestLists(t *testing.T) {
+	for _, row := range []struct {
+		query   string
+		total   int
+		rows    string
+		headers map[string]string // "" = absent
+	}{
+		{"", 3, "[0,1,2]", map[string]string{"X-Total-Count": "3", "X-Current-Page": "", "X-Page-Count": "", "X-Total-Page-Count": "", "Link": ""}},
+		{"", 0, "[]", map[string]string{"X-Total-Count": "0"}},
+		{"page=1", 12, "[0,1,2,3,4,5,6,7,8,9]", map[string]string{"X-Total-Count": "12", "X-Current-Page": "1", "X-Page-Count": "10", "X-Total-Page-Count": "2",
+			"Link": `</list?page=2&per_page=10>; rel="Next"`}},
+		{"page=2&per_page=5&access_role=a%26b&tags=x&tags=y", 12, "[5,6,7,8,9]", map[string]string{"X-Current-Page": "2", "X-Page-Count": "5", "X-Total-Page-Count": "3",
+			"Link": `</list?access_role=a%26b&page=1&per_page=5&tags=x&tags=y>; rel="Previous", </list?access_role=a%26b&page=3&per_page=5&tags=x&tags=y>; rel="Next"`}},
+		{"page=3&per_page=5", 12, "[10,11]", map[string]string{"X-Page-Count": "2", "Link": `</list?page=2&per_page=5>; rel="Previous"`}},
+		{"per_page=5", 3, "[0,1,2]", map[string]string{"X-Current-Page": "1", "X-Total-Page-Count": "1", "Link": ""}},
+		{"page=9&per_page=5", 12, "[]", map[string]string{"X-Total-Count": "12", "X-Page-Count": "0", "X-Total-Page-Count": "3", "Link": `</list?page=3&per_page=5>; rel="Previous"`}},
+		{"page=2147483647&per_page=1000", 12, "[]", map[string]string{"X-Page-Count": "0"}},
+		{"page=1", 0, "[]", map[string]string{"X-Total-Page-Count": "0", "Link": ""}},
+	} {
+		w := list(t, row.query, row.total, "")
+		if w.Code != 200 || w.Body.String() != row.rows {
+			t.Errorf("%q of %d: %d %s", row.query, row.total, w.Code, w.Body)
+		}
+		for name, want := range row.headers {
+			if got := w.Header().Get(name); got != want {
+				t.Errorf("%q of %d: %s is %q, want %q", row.query, row.total, name, got, want)
+			}
+		}
+	}
+}
+
+func list(t *testing.T, query string, total int, filler string) *httptest.ResponseRecorder {
+	t.Helper()
+	h := mustStack(t, httpapi.Route{Pattern: "GET /list", Public: true, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+		q := r.Query()
+		p := q.Paging()
+		if err := q.Err(); err != nil {
+			return httpapi.Answer{}, err
+		}
+		from, to, err := p.Window(total)
+		if err != nil {
+			return httpapi.Answer{}, err
+		}
+		var rows []any
+		for n := from; n < to; n++ {
+			if filler != "" {
+				rows = append(rows, filler)
+			} else {
+				rows = append(rows, n)
+			}
+		}
+		return httpapi.List(r, p, total, rows), nil
+	}})
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/list?"+query, nil))
+	return w
+}
+
+func TestAListIsNeverCutSilently(t *testing.T) {
+	kilobyte := strings.Repeat("k", 1000)
+	for _, row := range []struct {
+		query, filler string
+		total, status int
+	}{
+		{"", "", 5000, 200}, {"", "", 5001, 400}, {"page=1", "", 5001, 200},
+		{"", kilobyte, 4400, 200}, {"", kilobyte, 4600, 400},
+		{"per_page=1000", strings.Repeat(kilobyte, 5), 1000, 400},
+	} {
+		w := list(t, row.query, row.total, row.filler)
+		if w.Code != row.status || w.Code == 400 && !strings.Contains(w.Body.String(), `"page_required"`) {
+			t.Errorf("%q of %d: %d", row.query, row.total, w.Code)
+		}
+	}
+	for _, query := range []string{"page=0", "page=-1", "per_page=0", "per_page=1001", "page=x", "per_page=1e3"} {
+		if w := list(t, query, 5, ""); w.Code != 400 || !strings.Contains(w.Body.String(), `"invalid_parameter"`) {
+			t.Errorf("%q: %d %s", query, w.Code, w.Body)
+		}
+	}
+}
+
+func TestTimestamps(t *testing.T) {
+	zone := time.FixedZone("", 3600)
+	for want, at := range map[string]time.Time{
+		`"2023-01-15T20:24:25.209Z"`: time.Date(2023, 1, 15, 21, 24, 25, 209_999_999, zone),
+		`"2023-01-15T20:24:25.000Z"`: time.Date(2023, 1, 15, 20, 24, 25, 0, time.UTC),
+		`"2023-01-15T20:24:25.100Z"`: time.Date(2023, 1, 15, 20, 24, 25, 100_000_000, time.UTC),
+		`null`:                       {},
+	} {
+		got, err := json.Marshal(httpapi.Timestamp(at))
+		if err != nil || string(got) != want {
+			t.Errorf("%v is %s, %v; want %s", at, got, err, want)
+		}
+	}
+}
