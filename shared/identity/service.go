@@ -67,11 +67,10 @@ func (s *Service) CreateOrg(ctx context.Context, name, emailDomain string) (Org,
 // e-mail address, the full name and Admin of u are read. An address may be one
 // user's of the organisation, without regard to case.
 func (s *Service) CreateUser(ctx context.Context, org int64, u User) (User, error) {
-	address, err := mail.ParseAddress(u.Email)
-	if err != nil || address.Address != u.Email || len(u.Email) > 254 {
-		return User{}, invalid("/email", fault.DetailMalformed, "The field \"email\" must be an address as name@example.com.")
+	if err := CheckAddress(u.Email); err != nil {
+		return User{}, err
 	}
-	err = s.retry(ctx, func() error {
+	err := s.retry(ctx, func() error {
 		now := s.clock()
 		u = User{
 			ID: id.New(now), OrgID: org, Email: u.Email, FullName: u.FullName, Admin: u.Admin, Active: true,
@@ -94,6 +93,16 @@ func (s *Service) CreateUser(ctx context.Context, org int64, u User) (User, erro
 		return User{}, fmt.Errorf("making a user: %w", err)
 	}
 	return u, nil
+}
+
+// CheckAddress takes an e-mail address (RFC 5322 addr-spec, at most 254 bytes)
+// and answers the fault for anything else.
+func CheckAddress(text string) error {
+	address, err := mail.ParseAddress(text)
+	if err != nil || address.Address != text || len(text) > 254 {
+		return invalid("/email", fault.DetailMalformed, "The field \"email\" must be an address as name@example.com.")
+	}
+	return nil
 }
 
 // retry does what others got ahead of again, after a wait that grows and

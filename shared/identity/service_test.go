@@ -1,0 +1,355 @@
+package identity_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"credence/shared/access"
+	"credence/shared/audit"
+	"credence/shared/fault"
+	"credence/shared/identity"
+	"credence/shared/store"
+	"credence/shared/store/embedded"
+)
+
+// world is an organisation with an admin and a member on a store of its own.
+// Its clock stands still until it is moved.
+type world struct {
+	*identity.Service
+	t             *testing.T
+	store         *recorder
+	mu            sync.Mutex
+	time          time.Time
+	org           identity.Org
+	admin, member identity.User
+}
+
+// recorder counts calls and can fail them or run something before a commit.
+type recorder struct {
+	store.Store
+	mu            sync.Mutex
+	gets, commits int
+	before        func()
+	fail          error
+}
+
+func (r *recorder) Get(ctx context.Context, keys ...store.Key) ([]store.Item, error) {
+	r.mu.Lock()
+	r.gets++
+	r.mu.Unlock()
+	return r.Store.Get(ctx, keys...)
+}
+
+func (r *recorder) Commit(ctx context.Context, writes ...store.Write) error {
+	r.mu.Lock()
+	r.commits++
+	before, fail := r.before, r.fail
+	r.before = nil
+	r.mu.Unlock()
+	if before != nil {
+		before()
+	}
+	if fail != nil {
+		return fail
+	}
+	return r.Store.Commit(ctx, writes...)
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, time: time.Date(2026, 3, 4, 5, 6, 7, 891_000_000, time.UTC)}
+	now := func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.time }
+	s, err := embedded.Open(t.TempDir(), embedded.WithClock(now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.store = &recorder{Store: s}
+	w.Service = identity.New(w.store, audit.Journal{}, now)
+	w.org = must(w.CreateOrg(t.Context(), "Acme", "Acme.example"))(t)
+	w.admin = must(w.CreateUser(t.Context(), w.org.ID, identity.User{Email: "admin@acme.example", FullName: "Ada", Admin: true}))(t)
+	w.member = must(w.CreateUser(t.Context(), w.org.ID, identity.User{Email: "member@acme.example", FullName: "Mo"}))(t)
+	return w
+}
+
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func (w *world) move(d time.Duration) { w.mu.Lock(); w.time = w.time.Add(d); w.mu.Unlock() }
+
+func (w *world) firstKey(u identity.User) (identity.Key, string) {
+	w.t.Helper()
+	k, text, err := w.FirstKey(w.t.Context(), u, "first")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return k, text
+}
+
+var from = identity.Origin{IP: "192.0.2.1", UserAgent: "test", URL: "/token", RequestID: "r"}
+
+func (w *world) signIn(text string) identity.Session {
+	w.t.Helper()
+	return must(w.SignIn(w.t.Context(), text, from))(w.t)
+}
+
+func (w *world) caller(u identity.User) identity.Caller {
+	w.t.Helper()
+	_, text := w.firstKey(u)
+	return w.signIn(text).Caller
+}
+
+func (w *world) signedIn(token string) bool {
+	w.t.Helper()
+	_, _, err := w.Authenticate(w.t.Context(), token, from, nil)
+	if err != nil && !fault.Is(err, fault.CodeUnauthenticated) {
+		w.t.Fatal(err)
+	}
+	return err == nil
+}
+
+// journal is the day's events, oldest first.
+func (w *world) journal() []string {
+	w.t.Helper()
+	page := must(w.store.Range(w.t.Context(), store.Range{
+		Table: store.Audit, Partition: fmt.Sprintf("ORG#%d#DAY#2026-03-04", w.org.ID),
+	}))(w.t)
+	var events []string
+	for _, item := range page.Items {
+		events = append(events, item.Attributes.Text("event"))
+	}
+	return events
+}
+
+func (w *world) suspend(u identity.User) {
+	w.t.Helper()
+	items := must(w.store.Get(w.t.Context(), identity.UserKey(w.org.ID, u.ID)))(w.t)
+	items[0].Attributes["active"] = false
+	if err := w.store.Commit(w.t.Context(), store.Write{Verb: store.Put, Item: items[0], If: store.Present()}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestASessionSaysWhoIsThere(t *testing.T) {
+	w := newWorld(t)
+	k, text := w.firstKey(w.admin)
+	s := w.signIn(text)
+	if s.ExpiresIn != 86400*time.Second || !strings.HasPrefix(s.Token, "crs_") || !strings.HasPrefix(text, identity.KeyPrefix) {
+		t.Errorf("expires in %v", s.ExpiresIn)
+	}
+	w.store.gets = 0
+	who, items, err := w.Authenticate(t.Context(), s.Token, from, func(org int64) []store.Key {
+		return []store.Key{identity.OrgKey(org), identity.UserKey(org, w.member.ID), identity.UserKey(org, 1)}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.store.gets != 1 {
+		t.Errorf("%d reads, want 1", w.store.gets)
+	}
+	if who.Org != w.org || who.User.ID != w.admin.ID || !who.User.Admin || who.KeyID != k.ID || who.Origin != from || !slices.Equal(who.Scopes, access.Scopes) {
+		t.Errorf("signed in as %+v", who)
+	}
+	if len(items) != 3 || items[0].Key != identity.OrgKey(w.org.ID) || items[1].Key != identity.UserKey(w.org.ID, w.member.ID) || items[2].Found() {
+		t.Errorf("the items read along are %+v", items)
+	}
+	if got := w.journal(); !slices.Equal(got, []string{"key_created", "sign_in"}) {
+		t.Errorf("journal %q", got)
+	}
+}
+
+// TestNothingStoredSignsIn searches every item for what was shown.
+func TestNothingStoredSignsIn(t *testing.T) {
+	w := newWorld(t)
+	_, text := w.firstKey(w.admin)
+	s := w.signIn(text)
+	for _, r := range []store.Range{
+		{Table: store.Meta, Partition: fmt.Sprintf("ORG#%d#U#%d", w.org.ID, w.admin.ID)},
+		{Table: store.Audit, Partition: fmt.Sprintf("ORG#%d#DAY#2026-03-04", w.org.ID)},
+	} {
+		page := must(w.store.Range(t.Context(), r))(t)
+		if len(page.Items) != 2 {
+			t.Fatalf("%s holds %d items", r.Partition, len(page.Items))
+		}
+		for _, shown := range []string{text, s.Token} {
+			parts := strings.SplitN(shown, "_", 5)
+			if got := fmt.Sprintf("%+v", page.Items); strings.Contains(got, parts[4][:43]) || strings.Contains(got, parts[4][20:40]) {
+				t.Error("a secret is stored")
+			}
+		}
+	}
+}
+
+func TestWhatEndsASession(t *testing.T) {
+	for name, end := range map[string]func(w *world, k identity.Key, token string) error{
+		"logout": func(w *world, _ identity.Key, token string) error { return w.Logout(t.Context(), token, from) },
+		"pause": func(w *world, k identity.Key, _ string) error {
+			_, err := w.PauseKey(t.Context(), w.caller(w.member), k.ID)
+			return err
+		},
+		"rotate": func(w *world, k identity.Key, _ string) error {
+			_, _, err := w.RotateKey(t.Context(), w.caller(w.member), k.ID)
+			return err
+		},
+		"delete": func(w *world, k identity.Key, _ string) error {
+			return w.DeleteKey(t.Context(), w.caller(w.member), k.ID)
+		},
+		"suspend": func(w *world, _ identity.Key, _ string) error { w.suspend(w.member); return nil },
+		"a day":   func(w *world, _ identity.Key, _ string) error { w.move(identity.SessionLife); return nil },
+		"the key's expiry": func(w *world, k identity.Key, _ string) error {
+			soon := w.time.Add(time.Hour)
+			_, err := w.UpdateKey(t.Context(), w.caller(w.member), k.ID, identity.Draft{ExpiresAt: &soon})
+			w.move(time.Hour)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			k, text := w.firstKey(w.member)
+			_, other := w.firstKey(w.admin)
+			s, bystander := w.signIn(text), w.signIn(other)
+			w.move(time.Millisecond)
+			if !w.signedIn(s.Token) {
+				t.Fatal("the session does not live at all")
+			}
+			if err := end(w, k, s.Token); err != nil {
+				t.Fatal(err)
+			}
+			if w.signedIn(s.Token) {
+				t.Error("the session lives on")
+			}
+			if _, err := w.Refresh(t.Context(), s.Token, from); !fault.Is(err, fault.CodeUnauthenticated) {
+				t.Errorf("it renews: %v", err)
+			}
+			if err := w.Logout(t.Context(), s.Token, from); !fault.Is(err, fault.CodeUnauthenticated) {
+				t.Errorf("it signs out: %v", err)
+			}
+			_, err := w.SignIn(t.Context(), text, from)
+			if again := err == nil; again != (name == "logout" || name == "a day") {
+				t.Errorf("the key signs in afterwards: %v, %v", again, err)
+			}
+			if name != "a day" && !w.signedIn(bystander.Token) {
+				t.Error("another user's session ended too")
+			}
+		})
+	}
+}
+
+func TestRefreshLeavesTheOldToken(t *testing.T) {
+	w := newWorld(t)
+	_, text := w.firstKey(w.member)
+	old := w.signIn(text)
+	w.move(23 * time.Hour)
+	fresh := must(w.Refresh(t.Context(), old.Token, from))(t)
+	if fresh.Token == old.Token || !w.signedIn(old.Token) || !w.signedIn(fresh.Token) {
+		t.Error("not two living tokens")
+	}
+	w.move(time.Hour)
+	if w.signedIn(old.Token) || !w.signedIn(fresh.Token) {
+		t.Error("the tokens do not live a day each")
+	}
+}
+
+func TestRefusedSignInsAreOneAnswerAndJournalled(t *testing.T) {
+	w := newWorld(t)
+	k, text := w.firstKey(w.member)
+	foreign := newWorld(t)
+	_, elsewhere := foreign.firstKey(foreign.admin)
+	_, rotated := w.firstKey(w.member)
+	for name, row := range map[string]struct {
+		text    string
+		written bool
+	}{
+		"rotated":             {rotated, true},
+		"of an unknown org":   {elsewhere, false},
+		"a session's token":   {w.signIn(text).Token, false},
+		"nothing":             {"", false},
+		"with a wrong letter": {text[:len(text)-10] + "!" + text[len(text)-9:], false},
+	} {
+		if name == "rotated" {
+			n := must(w.ListKeys(t.Context(), w.caller(w.member)))(t)
+			at := slices.IndexFunc(n, func(x identity.Key) bool { return x.ID != k.ID && strings.Contains(rotated, fmt.Sprintf("_%d_", x.ID)) })
+			if _, _, err := w.RotateKey(t.Context(), w.caller(w.member), n[at].ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.move(time.Millisecond)
+		before := len(w.journal())
+		_, err := w.SignIn(t.Context(), row.text, from)
+		var e *fault.Error
+		if !errors.As(err, &e) || e.Code != fault.CodeUnauthenticated || len(e.Details) != 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+		now := w.journal()
+		if wrote := len(now) == before+1 && now[before] == "sign_in_refused"; wrote != row.written || len(now) > before+1 {
+			t.Errorf("%s: %d entries after %d, last %q", name, len(now), before, now[len(now)-1])
+		}
+	}
+	w.store.fail = store.ErrUnavailable
+	if _, err := w.SignIn(t.Context(), rotated, from); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a refusal that cannot be written down: %v", err)
+	}
+	if _, err := w.SignIn(t.Context(), text, from); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a sign-in that cannot be written down: %v", err)
+	}
+}
+
+// TestATokenOnlySaysWhereToLook puts the secret of one session behind the
+// numbers of another user and key: the checksum is right, the numbers exist.
+func TestATokenOnlySaysWhereToLook(t *testing.T) {
+	w := newWorld(t)
+	mine, text := w.firstKey(w.member)
+	other, _ := w.firstKey(w.member)
+	theirs, _ := w.firstKey(w.admin)
+	parts := strings.SplitN(w.signIn(text).Token, "_", 5)
+	forge := func(org, user, key int64) string {
+		body := fmt.Sprintf("crs_%d_%d_%d_%s", org, user, key, parts[4][:43])
+		return body + checksumOf(body)
+	}
+	if !w.signedIn(forge(w.org.ID, w.member.ID, mine.ID)) {
+		t.Fatal("the forger does not even rebuild the true token")
+	}
+	for name, token := range map[string]string{
+		"another key of the user": forge(w.org.ID, w.member.ID, other.ID),
+		"another user":            forge(w.org.ID, w.admin.ID, theirs.ID),
+		"another organisation":    forge(w.org.ID+1, w.member.ID, mine.ID),
+	} {
+		if w.signedIn(token) {
+			t.Errorf("%s: signed in", name)
+		}
+	}
+}
+
+func TestLastUseIsWrittenOnceAnHour(t *testing.T) {
+	w := newWorld(t)
+	k, text := w.firstKey(w.member)
+	start := w.time
+	for _, row := range []struct{ at, used time.Duration }{
+		{0, 0}, {10 * time.Minute, 0}, {59 * time.Minute, 0}, {60 * time.Minute, 60 * time.Minute},
+		{119 * time.Minute, 60 * time.Minute}, {179 * time.Minute, 179 * time.Minute},
+	} {
+		w.move(start.Add(row.at).Sub(w.time))
+		w.signIn(text)
+		got := must(w.GetKey(t.Context(), identity.Caller{Org: w.org, User: w.member}, k.ID))(t)
+		if used := got.UsedAt.Sub(start); used != row.used {
+			t.Errorf("at %v the last use is %v, want %v", row.at, used, row.used)
+		}
+	}
+}
