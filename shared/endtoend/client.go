@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 )
@@ -111,6 +112,8 @@ func (su *suite) send(t *testing.T, method, path string, body any, options ...op
 	for _, o := range options {
 		o(a)
 	}
+	// Times are in milliseconds: what follows must be later to be told apart.
+	time.Sleep(2 * time.Millisecond)
 	r, err := su.exchange(method, path, body, a)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
@@ -154,7 +157,8 @@ func encode(body any) (io.Reader, error) {
 	case raw:
 		return strings.NewReader(string(body)), nil
 	}
-	text, err := json.Marshal(body)
+	// The same bytes each time: what is sent again must be the same request.
+	text, err := json.Marshal(body, json.Deterministic(true))
 	return bytes.NewReader(text), err
 }
 

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 func escape(s string) string { return url.QueryEscape(s) }
@@ -193,7 +192,6 @@ func listOrder(t *testing.T, su *suite) {
 	tag, made := su.several(t, 4)
 	for i, name := range []string{"delta", "alpha", "charlie", "bravo"} {
 		su.admin.put(t, made[i].path, object{"name": name}).ok(t)
-		time.Sleep(2 * time.Millisecond) // updated_at knows milliseconds
 	}
 	su.admin.put(t, made[1].path, object{"description": "touched last"}).ok(t)
 	by := func(order ...int) []int64 {
