@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,12 +149,13 @@ func (a *Attempt) conclude(f Finding, typeName string, config Config) Result {
 	result := NotRun(f.Code, typeName, config.Now())
 	result.Message, result.Pointer, result.Status = f.text()+egress(f.Code, config.Egress), f.field.pointer(), f.wireStatus()
 	result.Warnings, result.Facts = a.warned, a.facts
-	if f.Code == CodeOK {
-		result.Stages = skipped("Not needed.")
-	}
-	for i, name := range stageOrder {
-		if s, ok := a.stages[name]; ok && s.Outcome != StageSkipped {
-			result.Stages[i] = s
+	reached := f.Code == CodeOK // a stage before one that was reached was not needed
+	for i, name := range slices.Backward(stageOrder[:]) {
+		switch s, ok := a.stages[name]; {
+		case ok && s.Outcome != StageSkipped:
+			result.Stages[i], reached = s, true
+		case reached:
+			result.Stages[i].Message = "Not needed."
 		}
 	}
 	return result

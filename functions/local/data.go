@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"credence/shared/audit"
+	"credence/shared/boot"
+	"credence/shared/envelope/localkms"
+	"credence/shared/identity"
+	"credence/shared/store"
+	"credence/shared/store/dynamo"
+	"credence/shared/store/embedded"
+)
+
+// data is what the service keeps: its store, and the key file that opens the
+// secrets in it.
+type data struct {
+	store    store.Store
+	close    io.Closer
+	identity *identity.Service
+	key      *localkms.Key
+	fresh    bool // there was no organisation yet
+}
+
+// Close ends the use of the store.
+func (d *data) Close() error {
+	if d.close == nil {
+		return nil
+	}
+	return d.close.Close()
+}
+
+// openData opens the data folder, which it makes on first use.
+func openData(ctx context.Context, o options) (*data, error) {
+	if err := os.MkdirAll(o.data, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	d := &data{}
+	if err := d.open(ctx, o); err != nil {
+		return nil, err
+	}
+	d.identity = identity.New(d.store, audit.Journal{}, time.Now)
+	orgs, err := d.identity.Orgs(ctx)
+	if err != nil {
+		_ = d.Close()
+		return nil, err
+	}
+	d.fresh = len(orgs) == 0
+	// A key file that is missing beside data is never replaced: a new key would
+	// open none of it.
+	if d.key, err = localkms.Open(filepath.Join(o.data, "key"), !d.fresh); err != nil {
+		_ = d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *data) open(ctx context.Context, o options) error {
+	if o.store == storeDynamo {
+		s, err := openDynamo(ctx, o.dynamo)
+		d.store = s
+		return err
+	}
+	s, err := embedded.Open(o.data)
+	d.store, d.close = s, s
+	return err
+}
+
+// openDynamo uses AWS as the environment says or, with an endpoint on this
+// machine, a local engine, whose tables it makes.
+func openDynamo(ctx context.Context, o dynamoOptions) (store.Store, error) {
+	tables := dynamo.Tables{Meta: o.tables + "-meta", Vault: o.tables + "-vault", Audit: o.tables + "-audit"}
+	if o.endpoint == "" {
+		cfg, err := boot.AWS(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return dynamo.New(dynamodb.NewFromConfig(cfg), tables), nil
+	}
+	if u, err := url.Parse(o.endpoint); err != nil || !loopback(u.Hostname()) {
+		return nil, fmt.Errorf("reading --dynamodb-endpoint: it must be a URL of this machine, such as http://127.0.0.1:8000")
+	}
+	// A local engine asks for no particular credentials, but for some.
+	client := dynamodb.New(dynamodb.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(o.endpoint),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
+		}),
+	})
+	if err := dynamo.CreateTables(ctx, client, tables); err != nil {
+		return nil, fmt.Errorf("making the tables: %w", err)
+	}
+	return dynamo.New(client, tables), nil
+}

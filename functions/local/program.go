@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"credence/shared/api/admin"
+	//cat "credence/shared/api/catalogue"
+	"credence/shared/api/credentials"
+	"credence/shared/api/health"
+	"credence/shared/api/signin"
+	"credence/shared/audit"
+	types "credence/shared/connector/builtin"
+	"credence/shared/credential"
+	"credence/shared/httpapi"
+	"credence/shared/probe"
+	probers "credence/shared/probe/builtin"
+	"credence/shared/probe/netguard"
+)
+
+// program is the service put together.
+type program struct {
+	handler http.Handler
+	admin   admin.API
+	data    *data
+}
+
+// newProgram joins every family of routes, each with what it may use.
+func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*program, error) {
+	registry, err := types.Registry()
+	if err != nil {
+		return nil, err
+	}
+	runner, err := newRunner(ctx, o, logger)
+	if err != nil {
+		return nil, err
+	}
+	service := credential.Service{Store: d.store, Types: registry, Now: time.Now}
+	editor := credential.Editor{Service: service, Keys: d.key}
+	tester := credential.Tester{
+		Service: service, Keys: d.key, Prober: runner,
+		Failed: func(c credential.Credential, code probe.Code, err error) {
+			logger.Error("a probe could not begin", "org", c.Org, "credential", c.ID, "code", string(code), "cause", err)
+		},
+	}
+	handler, err := httpapi.Stack(
+		httpapi.Config{SignIn: d.identity, Denials: audit.Refusals{Store: d.store, Now: time.Now}, Logger: logger},
+		health.API{Store: d.store, Version: version}.Routes(),
+		signin.API{Identity: d.identity}.Routes(),
+		//cat catalogue.API{Types: registry}.Routes(),
+		credentials.Reading{Service: service, Clock: time.Now}.Routes(),
+		credentials.Creating{Editor: editor}.Routes(),
+		credentials.Editing{Editor: editor}.Routes(),
+		credentials.Revealing{
+			Revealer: credential.Revealer{Service: service, Keys: d.key},
+			Copier:   credential.Copier{Editor: editor, Keys: d.key},
+		}.Routes(),
+		credentials.Probing{Tester: tester, Switcher: credential.Switcher{Editor: editor, Tester: tester}}.Routes(),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return &program{handler: handler, admin: admin.API{Identity: d.identity}, data: d}, nil
+}
+
+func newRunner(ctx context.Context, o options, logger *slog.Logger) (*probe.Runner, error) {
+	// A machine without the file has its name servers elsewhere; the guard then
+	// knows of none.
+	resolv, _ := os.ReadFile("/etc/resolv.conf")
+	self, err := netguard.OwnAddrs(ctx, string(resolv))
+	if err != nil {
+		return nil, fmt.Errorf("finding this machine's own addresses: %w", err)
+	}
+	guard, err := netguard.New(netguard.Policy{Allow: o.allow, Loopback: o.local(), Self: self})
+	if err != nil {
+		return nil, err
+	}
+	return probe.NewRunner(probers.Probers(), guard, probe.Config{Log: logger}), nil
+}
+
+// welcome says where everything is. The first start makes an organisation, a
+// user and a key, which is shown this once.
+func (p *program) welcome(ctx context.Context, o options, out io.Writer) error {
+	_, _ = fmt.Fprintf(out, "Credence %s serves %s\nData and key file: %s (back both up together)\n", versionText(), o.url(), o.data)
+	if !p.data.fresh {
+		_, _ = fmt.Fprintf(out, "Another service key: go run ./functions/local key add EMAIL --data %s\n", o.data)
+		return nil
+	}
+	r, err := p.admin.Do(ctx, admin.Command{Action: admin.AddOrg, Name: "My organisation", Email: firstEmail})
+	if err != nil {
+		return fmt.Errorf("making the first organisation: %w", err)
+	}
+	_, _ = fmt.Fprintf(out, first, r.OrgName, r.OrgID, r.Email, r.ServiceKey, o.url())
+	return nil
+}
+
+const firstEmail = "admin@example.com"
+
+const first = `
+This is the first start: it made the organisation %q (%d), the user %s, and a service key.
+The key is shown only now:
+
+%s
+
+Try it from another terminal. First, so that the key stays out of the history, paste it at this prompt:
+
+read -rsp 'Service key: ' KEY
+
+Then:
+
+API=%s
+TOKEN=$(curl -s -X POST $API/token -H "Authorization: Basic $KEY" | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+curl -s $API/users/current -H "Authorization: Bearer $TOKEN"
+curl -s $API/data_credentials -H "Authorization: Bearer $TOKEN" -d '{"name":"my api","credentials_type":"rest","credentials":{"api_key":"secret","base_url":"https://api.example.com"}}'
+curl -s $API/data_credentials -H "Authorization: Bearer $TOKEN"
+
+`

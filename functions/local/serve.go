@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/lmittmann/tint"
+	"golang.org/x/term"
+
+	"credence/shared/boot"
+	"credence/shared/store/embedded"
+)
+
+func serveCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parseServe(args, stderr)
+	if err != nil {
+		return err
+	}
+	boot.ForgetDriverSettings()
+	logger := newLogger(stderr)
+	d, err := openData(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.Close() }()
+	return serve(ctx, o, d, logger, stdout)
+}
+
+// serve listens until ctx ends, then lets requests under way finish.
+func serve(ctx context.Context, o options, d *data, logger *slog.Logger, stdout io.Writer) error {
+	p, err := newProgram(ctx, o, d, logger)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", o.addr, err)
+	}
+	defer func() { _ = listener.Close() }()
+	o.addr = listener.Addr().String()
+	stopAdmin, err := p.listenAdmin(o.data)
+	if err != nil {
+		return err
+	}
+	defer stopAdmin()
+	if err := p.welcome(ctx, o, stdout); err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler: p.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+	ended := make(chan error, 1)
+	go func() {
+		if o.tlsCert != "" {
+			ended <- server.ServeTLS(listener, o.tlsCert, o.tlsKey)
+			return
+		}
+		ended <- server.Serve(listener)
+	}()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	// Longer than the longest request, a probe.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := server.Shutdown(last); err != nil {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	_, _ = fmt.Fprintln(stdout, "Stopped.")
+	return nil
+}
+
+// newLogger writes lines for a person at a terminal, JSON for anything else.
+func newLogger(w io.Writer) *slog.Logger {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return slog.New(tint.NewHandler(w, &tint.Options{TimeFormat: time.TimeOnly}))
+	}
+	return boot.Logger(w, slog.LevelInfo)
+}
+
+// explain turns what may go wrong around a start into what to do about it.
+func explain(err error) string {
+	var path *os.PathError
+	if sentence, ok := said(err); ok {
+		return sentence
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "another program listens on this address already. Stop it, or choose another with --addr (make run ADDR=127.0.0.1:4000)."
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "this machine does not have that address. Choose another with --addr."
+	case errors.Is(err, embedded.ErrLocked):
+		return "another process has this data folder open. Stop it, or choose another with --data."
+	case errors.Is(err, embedded.ErrNewerFormat):
+		return "a newer version of Credence wrote this data. Start that version, or choose another folder with --data."
+	case errors.Is(err, syscall.ENOSPC):
+		return "the disk is full. Make room, then start again; what was acknowledged is safe."
+	case errors.Is(err, os.ErrPermission) && errors.As(err, &path):
+		return "no right to use " + path.Path + ". Choose another folder with --data, or mend its permissions."
+	}
+	return err.Error()
+}
