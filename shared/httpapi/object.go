@@ -33,7 +33,8 @@ type Object struct {
 	fields  map[string]jsontext.Value
 	pointer string
 	faults  *[]fault.Detail
-	bare    bool // made of an array that was the whole body
+	bare    bool   // made of an array that was the whole body
+	list    string // for an array, its name: its entries are then the fields
 }
 
 // HasBody reports whether anything but white space was sent.
@@ -132,7 +133,15 @@ func (o *Object) Require(names ...string) {
 }
 
 func (o *Object) required(name string) {
-	o.Fault(name, fault.DetailRequired, fmt.Sprintf("The field %q is required.", name))
+	o.Fault(name, fault.DetailRequired, fmt.Sprintf("The field %q is required.", o.label(name)))
+}
+
+// label is what a sentence calls a field.
+func (o *Object) label(name string) string {
+	if o.list != "" {
+		return o.list + "[" + name + "]"
+	}
+	return name
 }
 
 // TextRule says what a text may be.
@@ -154,21 +163,21 @@ func (o *Object) Text(name string, rule TextRule) (string, State) {
 		}
 		return "", state
 	}
-	text, ok := o.string(name, raw, rule)
+	text, ok := o.unquote(name, raw, rule)
 	if !ok {
 		return "", Absent
 	}
 	return text, Present
 }
 
-func (o *Object) string(name string, raw jsontext.Value, rule TextRule) (string, bool) {
+func (o *Object) unquote(name string, raw jsontext.Value, rule TextRule) (string, bool) {
 	if raw.Kind() != '"' {
-		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be a text.", name))
+		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be a text.", o.label(name)))
 		return "", false
 	}
 	text, err := jsontext.AppendUnquote(nil, raw)
 	if err != nil { // checkJSON let the text through
-		o.Fault(name, fault.DetailMalformed, fmt.Sprintf("The field %q is not well formed.", name))
+		o.Fault(name, fault.DetailMalformed, fmt.Sprintf("The field %q is not well formed.", o.label(name)))
 		return "", false
 	}
 	limit := rule.Max
@@ -180,11 +189,11 @@ func (o *Object) string(name string, raw jsontext.Value, rule TextRule) (string,
 	case rule.Required && len(bytes.TrimSpace(text)) == 0:
 		o.required(name)
 	case utf8.RuneCount(text) > limit:
-		o.Fault(name, fault.DetailTooLong, fmt.Sprintf("The field %q may have at most %d characters.", name, limit))
+		o.Fault(name, fault.DetailTooLong, fmt.Sprintf("The field %q may have at most %d characters.", o.label(name), limit))
 	case !clean(string(text), rule.Lines):
-		o.Fault(name, fault.DetailForbidden, fmt.Sprintf("The field %q holds control characters or such that turn the direction of writing.", name))
+		o.Fault(name, fault.DetailForbidden, fmt.Sprintf("The field %q holds control characters or such that turn the direction of writing.", o.label(name)))
 	case rule.OneOf != nil && !slices.Contains(rule.OneOf, string(text)):
-		o.Fault(name, fault.DetailUnknown, fmt.Sprintf("The field %q must be one of: %s.", name, strings.Join(rule.OneOf, ", ")))
+		o.Fault(name, fault.DetailUnknown, fmt.Sprintf("The field %q must be one of: %s.", o.label(name), strings.Join(rule.OneOf, ", ")))
 	default:
 		return string(text), true
 	}
@@ -250,11 +259,11 @@ func (o *Object) Texts(name string, limit int, rule TextRule) ([]string, State) 
 		return nil, state
 	}
 	rule.Required = true
-	list := &Object{pointer: o.Pointer(name), faults: o.faults}
+	list := &Object{pointer: o.Pointer(name), faults: o.faults, list: name}
 	before := len(*o.faults)
 	out := make([]string, 0, len(items))
 	for n, raw := range items {
-		text, ok := list.string(strconv.Itoa(n), raw, rule)
+		text, ok := list.unquote(strconv.Itoa(n), raw, rule)
 		if ok && !slices.Contains(out, text) {
 			out = append(out, text)
 		}
@@ -286,7 +295,7 @@ func (o *Object) Objects(name string, limit int) ([]*Object, State) {
 		return nil, state
 	}
 	out := make([]*Object, 0, len(items))
-	list := &Object{pointer: o.Pointer(name), faults: o.faults}
+	list := &Object{pointer: o.Pointer(name), faults: o.faults, list: name}
 	for n, raw := range items {
 		index := strconv.Itoa(n)
 		inner, ok := list.inner(index, raw, list.Pointer(index))
@@ -300,7 +309,7 @@ func (o *Object) Objects(name string, limit int) ([]*Object, State) {
 
 func (o *Object) inner(name string, raw jsontext.Value, pointer string) (*Object, bool) {
 	if raw.Kind() != '{' {
-		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be an object.", name))
+		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be an object.", o.label(name)))
 		return nil, false
 	}
 	inner, err := newObject(raw, pointer, o.faults)

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -128,7 +129,7 @@ func counted(user store.Item, by int64) store.Write {
 }
 
 // UpdateKey changes the fields that the draft names, and no other's that
-// somebody changed meanwhile.
+// somebody changed meanwhile. Where all is as it was, nothing is written.
 func (s *Service) UpdateKey(ctx context.Context, who Caller, key int64, d Draft) (Key, error) {
 	return s.change(ctx, who, key, EventKeyUpdated, func(k *keyRow) error { return s.apply(k, who.Scopes, d) })
 }
@@ -193,8 +194,12 @@ func (s *Service) change(ctx context.Context, who Caller, key int64, event strin
 		if row, _, err = s.ownKey(ctx, who, key); err != nil {
 			return err
 		}
+		before := encodeKey(row)
 		if err := alter(&row); err != nil {
 			return err
+		}
+		if reflect.DeepEqual(before, encodeKey(row)) {
+			return nil // nothing changes, so nothing is written
 		}
 		rev := row.Rev
 		row.Rev, row.UpdatedAt = rev+1, s.clock()

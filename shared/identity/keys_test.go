@@ -43,6 +43,11 @@ func TestAKeysLife(t *testing.T) {
 	if changed.Name != "night job" || changed.Description != about || !changed.ExpiresAt.Equal(soon) || !changed.UpdatedAt.Equal(w.time) || !changed.CreatedAt.Equal(k.CreatedAt) {
 		t.Errorf("changed to %+v", changed)
 	}
+	w.move(time.Minute)
+	w.store.commits = 0
+	if same := must(w.UpdateKey(t.Context(), who, k.ID, named("night job")))(t); !same.UpdatedAt.Equal(changed.UpdatedAt) || w.store.commits != 0 {
+		t.Errorf("an update that changes nothing: %d commits, %+v", w.store.commits, same)
+	}
 	rotated, fresh, err := w.RotateKey(t.Context(), who, k.ID)
 	if err != nil || fresh == text || !rotated.RotatedAt.Equal(w.time) {
 		t.Errorf("rotated to %+v, %v", rotated, err)
