@@ -20,17 +20,21 @@ const (
 
 // Field is one setting of a type.
 type Field struct {
-	Name        string   // the canonical name, literal, dots included
-	Also        []string // other names clients send for it
+	Name string   // the canonical name, literal, dots included
+	Also []string // other names clients send for it
+	// Encoded are names under which clients send an Object as base64 (RFC 4648)
+	// of its JSON. Settings hold the JSON, whichever name it came by.
+	Encoded     []string
 	Kind        Kind
 	Title       string // two or three words for a form
 	Help        string // a sentence; "" where the title says it all
 	Secret      bool   // never shown but by reveal
-	Destination bool   // decides where the secret is sent
-	Identity    bool   // names who signs in
+	Destination bool   // decides where the secret is sent, or how well that is verified
+	Identity    bool   // names, with the others marked so, the account signed in to: host, port, user
 	Public      bool   // shown in credentials_non_secure_data; never with Secret
 	OneOf       []string
 	Min, Max    int64 // of a Number; both 0 = no limit
+	Default     int64 // of a Number: what Settings.Int says where none was sent; 0 = none
 	MaxBytes    int   // of a Text; 0 = the general limit
 	Lines       bool  // a Destination that may hold line breaks
 	// Check tells what is wrong with a text, as a Detail code and a sentence
@@ -38,17 +42,25 @@ type Field struct {
 	Check func(text string) (code, message string)
 }
 
-// Method is one way to sign in. A request uses exactly one: the one its
-// discriminator names, or, where it sends none, the one whose fields are
-// there. Ways whose names differ in case alone are one on the wire, with
-// different fields.
+// Method is one way to sign in. A request uses exactly one: the one whose
+// fields are there, among those that the discriminators which were sent allow.
+// Methods of one name are one way with several sets of fields.
 type Method struct {
-	Name  string   // as the discriminator says it: "Access Key"
-	Needs []string // canonical names, all of them required for this way
+	Name string // what Settings.Method says: "Access Key"
+	// When are the values that the discriminators have for this way, by
+	// canonical name ("true" and "false" of a Bool). A discriminator that was
+	// not sent excludes nothing.
+	When map[string]string
+	// Needs are canonical names, all of them required for this way. A way that
+	// needs nothing would fit every request, so it is taken only where its
+	// discriminators were sent.
+	Needs []string
 	May   []string // canonical names that belong to this way alone, but may be absent
-	// Explicit ways are taken only where the discriminator names them: those
-	// that need nothing would fit any request.
-	Explicit bool
+	// Fallback ways are taken only where no discriminator was sent and the
+	// fields of no other way are whole: their fields may also stand beside those
+	// of another way.
+	Fallback bool
+	Example  jsontext.Value // a credentials object of this way; nil where the type's is one
 }
 
 // Type is the declaration of one credentials_type.
@@ -60,7 +72,26 @@ type Type struct {
 	Help           string
 	Fields         []Field
 	Needs          []string // canonical names required whatever the method
-	Discriminator  string   // the field that names the method; "" where there is one way only
-	Methods        []Method
-	Example        jsontext.Value // a credentials object that validates
+	Methods        []Method // none where Needs is the only way to sign in
+	Example        jsontext.Value
+}
+
+// names are all that clients may send the field under, the canonical one first.
+func (f Field) names() []string {
+	names := make([]string, 0, 1+len(f.Also)+len(f.Encoded))
+	return append(append(append(names, f.Name), f.Also...), f.Encoded...)
+}
+
+// discriminators are the fields that name a method, in the order declared.
+func (t *Type) discriminators() []Field {
+	var found []Field
+	for _, f := range t.Fields {
+		for _, m := range t.Methods {
+			if _, ok := m.When[f.Name]; ok {
+				found = append(found, f)
+				break
+			}
+		}
+	}
+	return found
 }

@@ -1,23 +1,16 @@
 package connector
 
-import (
-	"crypto/x509"
-	"encoding/pem"
-	"net/url"
-	"strings"
-
-	"credence/shared/fault"
-)
+import "slices"
 
 // The groups are fields that many types share.
 
 // SSHTunnel is a target behind an SSH bastion.
 func SSHTunnel() []Field {
 	return []Field{
-		{Name: "has_ssh_tunnel", Kind: Bool, Title: "Reached through an SSH bastion", Public: true},
-		{Name: "tunnel.bastion.host", Kind: Text, Title: "Host of the bastion", Destination: true, Public: true, Check: CheckHost},
-		{Name: "tunnel.bastion.port", Kind: Number, Title: "Port of the bastion", Destination: true, Public: true, Min: 1, Max: 65535},
-		{Name: "tunnel.bastion.user", Kind: Text, Title: "User at the bastion"},
+		{Name: "has_ssh_tunnel", Kind: Bool, Title: "Reached through an SSH bastion", Destination: true, Public: true},
+		{Name: "tunnel.bastion.host", Kind: Text, Title: "Host of the bastion", Destination: true, Public: true, MaxBytes: 253, Check: CheckHost},
+		{Name: "tunnel.bastion.port", Kind: Number, Title: "Port of the bastion", Destination: true, Public: true, Min: 1, Max: 65535, Default: 22},
+		{Name: "tunnel.bastion.user", Kind: Text, Title: "User at the bastion", Destination: true},
 	}
 }
 
@@ -45,27 +38,60 @@ func BucketEncryption() []Field {
 	}
 }
 
-// OAuth is sign-in with tokens of an OAuth 2 provider (RFC 6749).
-func OAuth() []Field {
+// Vendor is what an OAuth 2 consent with a vendor left behind.
+func Vendor() []Field {
 	return []Field{
-		{Name: "auth.type", Kind: Text, Title: "Way to sign in"},
+		{Name: "vendor.name", Kind: Text, Title: "Vendor"},
+		{Name: "vendor.access_token", Kind: Text, Title: "Access token of the vendor", Secret: true},
+		{Name: "vendor.refresh_token", Kind: Text, Title: "Refresh token of the vendor", Secret: true},
+		{Name: "vendor.token_type", Kind: Text, Title: "Type of the vendor's token"},
+		{Name: "vendor.scopes", Kind: Text, Title: "Scopes of the vendor's token"},
+		{Name: "vendor.last_refreshed_at", Kind: Text, Title: "Time of the last refresh"},
+		{Name: "vendor.has_token_expiration_ts", Kind: Bool, Title: "The vendor's token expires"},
+		{Name: "vendor.token_expires_in", Kind: Number, Title: "Life of the vendor's token, seconds"},
+		{Name: "vendor.other_info", Kind: Text, Title: "More of the vendor's answer", Secret: true},
+	}
+}
+
+// OAuth is sign-in with tokens of an OAuth 2 provider (RFC 6749), for types
+// whose discriminator for it is auth.type. OAuthMethods has its ways.
+func OAuth() []Field {
+	return slices.Concat([]Field{
+		{Name: "auth.type", Kind: Text, Title: "Way to sign in", Public: true, OneOf: []string{"OAUTH2"}},
 		{Name: "oauth2.client.id", Kind: Text, Title: "Client id", Identity: true},
 		{Name: "oauth2.client.secret", Kind: Text, Title: "Client secret", Secret: true},
 		{Name: "oauth2.access.token.url", Kind: Text, Title: "Token address", Destination: true, Check: CheckURL},
 		{Name: "access_token", Kind: Text, Title: "Access token", Secret: true},
-		{Name: "vendor.access_token", Kind: Text, Title: "Access token of the vendor", Secret: true},
-		{Name: "vendor.refresh_token", Kind: Text, Title: "Refresh token of the vendor", Secret: true},
+	}, Vendor())
+}
+
+// OAuthMethods are the ways to sign in with the fields of OAuth: a token that
+// is at hand, one that the vendor gave, or the client's own secret. when is what
+// the type's other discriminators say for them. example is an object that holds
+// access_token.
+func OAuthMethods(when map[string]string, example string) []Method {
+	named := map[string]string{"auth.type": "OAUTH2"}
+	for name, value := range when {
+		named[name] = value
+	}
+	way := func(needs ...string) Method { return Method{Name: "OAUTH2", When: named, Needs: needs} }
+	token := way("access_token")
+	token.Example = []byte(example)
+	return []Method{
+		token, way("vendor.access_token"), way("vendor.refresh_token"),
+		way("oauth2.client.id", "oauth2.client.secret", "oauth2.access.token.url"),
 	}
 }
 
-// Database is a server that a user signs in to with a password.
-func Database(port string) []Field {
+// Database is a server that a user signs in to with a password. port is the
+// usual one of its kind.
+func Database(port int64) []Field {
 	return []Field{
-		{Name: "host", Kind: Text, Title: "Host", Help: "Name or address, without scheme and port.", Destination: true, Public: true, MaxBytes: 253, Check: CheckHost},
-		{Name: "port", Kind: Number, Title: "Port", Help: port + " where it is left out.", Destination: true, Public: true, Min: 1, Max: 65535},
+		{Name: "host", Kind: Text, Title: "Host", Help: "A name or an address, without scheme and port.", Destination: true, Identity: true, Public: true, MaxBytes: 253, Check: CheckHost},
+		{Name: "port", Kind: Number, Title: "Port", Destination: true, Identity: true, Public: true, Min: 1, Max: 65535, Default: port},
 		{Name: "username", Also: []string{"user"}, Kind: Text, Title: "User name", Identity: true, Public: true},
 		{Name: "password", Kind: Text, Title: "Password", Secret: true},
-		{Name: "database_name", Also: []string{"database"}, Kind: Text, Title: "Database", Public: true},
+		{Name: "database_name", Also: []string{"database"}, Kind: Text, Title: "Database", Destination: true, Public: true},
 		{
 			Name: "sslmode", Kind: Text, Title: "TLS", Destination: true, Public: true, OneOf: []string{"verify-full", "verify-ca", "require", "disable"},
 			Help: "verify-full where it is left out; disable only towards addresses that the operator allows.",
@@ -79,47 +105,19 @@ func Database(port string) []Field {
 func CACertificate() Field {
 	return Field{
 		Name: "tls.ca_certificate", Kind: Text, Title: "CA certificates", Help: "PEM, at most ten; only these are trusted then.",
-		Destination: true, MaxBytes: 16 << 10, Check: checkCertificates, Lines: true,
+		Destination: true, MaxBytes: 16 << 10, Check: CheckCertificates, Lines: true,
 	}
 }
 
-func checkCertificates(text string) (code, message string) {
-	rest := []byte(text)
-	for n := 0; ; n++ {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			if n == 0 || n > 10 || strings.TrimSpace(string(rest)) != "" {
-				break
-			}
-			return "", ""
-		}
-		if block.Type != "CERTIFICATE" {
-			break
-		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			break
-		}
+// ServiceAccount is the key of a Google Cloud service account: as an object, as
+// its text, or as clients of the published API send it, in base64.
+func ServiceAccount() []Field {
+	return []Field{
+		{Name: "is_service_account", Kind: Bool, Title: "Signs in as a service account", Public: true},
+		{
+			Name: "json_creds", Encoded: []string{"service_account_key"}, Kind: Object, Title: "Service account's key",
+			Help: "The JSON of the key file, or its text.", Secret: true, Check: CheckServiceAccount,
+		},
+		{Name: "project_id", Kind: Text, Title: "Project", Destination: true, Public: true, Check: Form(projectForm, "Send a project's id alone.")},
 	}
-	return fault.DetailMalformed, "Send one to ten certificates in PEM, and nothing else."
-}
-
-// CheckHost takes a host name or an address.
-func CheckHost(text string) (code, message string) {
-	if strings.ContainsAny(text, " \t/\\@,?#%\"'<>") || strings.HasPrefix(text, "-") {
-		return fault.DetailMalformed, "Send one host name or address, without scheme, user, port, path or spaces."
-	}
-	return "", ""
-}
-
-// CheckURL takes an absolute http or https URL that holds no user and no
-// fragment.
-func CheckURL(text string) (code, message string) {
-	u, err := url.Parse(text)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || strings.ContainsAny(text, " \t") {
-		return fault.DetailMalformed, "Send a whole URL, such as https://api.example.com/v1."
-	}
-	if u.User != nil || u.Fragment != "" {
-		return fault.DetailMalformed, "Leave user, password and fragment out of the URL; secrets have fields of their own."
-	}
-	return "", ""
 }

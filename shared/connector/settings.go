@@ -2,7 +2,9 @@ package connector
 
 import (
 	"maps"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -11,8 +13,9 @@ import (
 )
 
 // Settings is a checked credentials object under the canonical names of its
-// type. Every value is a secret.Value, whatever the field, so that Settings can
-// be printed by accident.
+// type. Every value is a secret.Value, a port too, so that a printer that walks
+// Settings finds names that the type declares and nothing that was sent. The
+// zero Settings has no fields. It may be read from many goroutines.
 type Settings struct {
 	typ     *Type
 	method  string
@@ -21,59 +24,77 @@ type Settings struct {
 }
 
 type setting struct {
+	field  int          // its index in the type's Fields
+	sentAs string       // the name it was sent by, one that the type declares
 	text   secret.Value // the text, or the number, truth or object as JSON
-	number int64
-	truth  bool
-	sentAs string
 }
 
-// Text is a field's text; "" where it was not sent. A driver's own settings
-// take it; a secret is better read with Secret.
+// Text is a field's text, a number's or truth's in JSON; "" where it was not
+// sent. It is for what is no secret: a secret is read with Secret.
 func (s Settings) Text(name string) string { return s.values[name].text.ExposeText() }
 
-// Secret is a field's value, which is empty where it was not sent.
+// Secret is a field's value, of whatever kind; empty where it was not sent. An
+// Object is its JSON.
 func (s Settings) Secret(name string) secret.Value { return s.values[name].text }
 
-// Int is a number field's value; false where it was not sent.
+// Int is a Number's value and whether it was sent. Where it was not, the value
+// is the field's default, 0 without one.
 func (s Settings) Int(name string) (int64, bool) {
-	v, ok := s.values[name]
-	return v.number, ok
+	if v, ok := s.values[name]; ok {
+		n, err := strconv.ParseInt(v.text.ExposeText(), 10, 64)
+		return n, err == nil
+	}
+	if s.typ == nil {
+		return 0, false
+	}
+	f, _ := s.typ.field(name)
+	return f.Default, false
 }
 
-// Bool is a truth field's value, and whether it was sent.
+// Bool is a Bool's value, and whether it was sent.
 func (s Settings) Bool(name string) (value, present bool) {
 	v, ok := s.values[name]
-	return v.truth, ok
+	return ok && v.text.ExposeText() == "true", ok
 }
 
-// Has reports whether the field was sent and is not null.
+// Has reports whether the field was sent, neither null nor empty.
 func (s Settings) Has(name string) bool { _, ok := s.values[name]; return ok }
 
 // Method is the name of the way to sign in; "" for a type that has one only.
 func (s Settings) Method() string { return s.method }
 
 // Known lists the type's own fields that were sent, by canonical name, sorted.
-func (s Settings) Known() []string { return slices.Sorted(maps.Keys(s.values)) }
+// It is what an audit entry may name.
+func (s Settings) Known() []string {
+	return slices.AppendSeq(make([]string, 0, len(s.values)), sorted(s.values))
+}
 
-// Unknown is how many fields were sent that the type does not declare. They
-// are sealed with the rest and never shown.
+func sorted(values map[string]setting) func(func(string) bool) {
+	return slices.Values(slices.Sorted(maps.Keys(values)))
+}
+
+// Unknown is how many keys were sent that the type does not declare. They are
+// sealed with the rest and never shown.
 func (s Settings) Unknown() int { return s.unknown }
 
 // Public is the object of those public settings that were sent, under the
-// names they were sent by, sorted. A number sent as text is a number here.
+// names they were sent by, sorted. A number or truth sent as text is a number
+// or truth here.
 func (s Settings) Public() jsontext.Value {
 	out := map[string]jsontext.Value{}
-	for name, v := range s.values {
-		if f, ok := s.typ.field(name); ok && f.Public {
+	for _, v := range s.values {
+		if f := s.typ.Fields[v.field]; f.Public {
 			out[v.sentAs] = f.render(v)
 		}
 	}
 	return object(out)
 }
 
-// Principal names who signs in where: the values of the type's destination and
-// identity fields. It is "" where nobody is named, as with a bare key: then no
-// account can be locked by trying.
+// Principal names the account that is signed in to: the values of the type's
+// identity fields, hosts in lower case, of addresses only the host. Equal texts
+// are one account, whichever credential they come from. It is "" where nobody
+// is named, as with a bare key: then no account can be locked by trying. The
+// text is what was sent: hash it before it is stored.
 func (s Settings) Principal() string {
 	if s.typ == nil {
 		return ""
@@ -81,15 +102,31 @@ func (s Settings) Principal() string {
 	var b strings.Builder
 	named := false
 	for _, f := range s.typ.Fields {
-		v, ok := s.values[f.Name]
-		if !ok || !(f.Identity || f.Destination) {
+		if !f.Identity {
 			continue
 		}
-		named = named || f.Identity
-		b.WriteString(f.Name + "=" + v.text.ExposeText() + "\x00")
+		text := s.Text(f.Name)
+		switch {
+		case f.Kind == Number:
+			n, _ := s.Int(f.Name)
+			text = strconv.FormatInt(n, 10)
+		case f.Destination:
+			text = host(text)
+		case text != "":
+			named = true
+		}
+		b.WriteString(f.Name + "=" + text + "\x00")
 	}
 	if !named {
 		return ""
 	}
 	return s.typ.Name + "\x00" + b.String()
+}
+
+// host is the host of an address, or the text itself where it is none.
+func host(text string) string {
+	if u, err := url.Parse(text); err == nil && u.Host != "" {
+		text = u.Host
+	}
+	return strings.TrimSuffix(strings.ToLower(text), ".")
 }

@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,11 +17,19 @@ import (
 // Limits of a credentials object, of any type.
 const (
 	MaxBytes       = 64 << 10 // in canonical form
-	MaxDepth       = 16
-	MaxMembers     = 512
-	MaxTextBytes   = 32 << 10
+	MaxDepth       = 16       // the object itself is the first level
+	MaxMembers     = 512      // at all levels together
+	MaxTextBytes   = 32 << 10 // of a text or key, unescaped
 	MaxNumberBytes = 32
 )
+
+// maxFaults ends the list of faults that no type is needed to find: whoever
+// sends more than these has not sent a credential.
+const maxFaults = 20
+
+// maxPointer is the longest pointer that is told; beyond it a fault points at
+// the whole.
+const maxPointer = 512
 
 // ErrTooLarge is what Canonical answers for more than MaxBytes.
 var ErrTooLarge = errors.New("the credentials are larger than 64 KB")
@@ -37,19 +46,23 @@ const ignored = "credentials_type"
 var forbidden = []string{"__proto__", "constructor", "prototype"}
 
 // Canonical is the form in which a credentials object is sealed: keys sorted at
-// every level, no spaces, texts and numbers as they were sent. A credentials_type
-// within the object is left out.
+// every level (by UTF-16 code units, as in RFC 8785), no spaces, each text with
+// the fewest escapes and every character that was sent, numbers digit for digit
+// as they were sent. A credentials_type within the object is left out. Canonical
+// of its own answer is that answer. It refuses what is no object, has a key
+// twice or is not UTF-8, and with ErrTooLarge more than MaxBytes. Its errors
+// repeat nothing of what was sent.
 func Canonical(credentials jsontext.Value) (jsontext.Value, error) {
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal(credentials, &members); err != nil || members == nil {
-		return nil, errors.New("reading credentials: not an object")
+		return nil, errors.New("reading credentials: not one well-formed object")
 	}
 	delete(members, ignored)
 	v := object(members)
-	err := v.Format(jsontext.ReorderRawObjects(true), jsontext.PreserveRawStrings(true),
+	err := v.Format(jsontext.ReorderRawObjects(true), jsontext.PreserveRawStrings(false),
 		jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false))
 	if err != nil {
-		return nil, errors.New("reading credentials: malformed")
+		return nil, errors.New("reading credentials: not one well-formed object")
 	}
 	if len(v) > MaxBytes {
 		return nil, ErrTooLarge
@@ -57,6 +70,7 @@ func Canonical(credentials jsontext.Value) (jsontext.Value, error) {
 	return v, nil
 }
 
+// object puts members that are well-formed together.
 func object(members map[string]jsontext.Value) jsontext.Value {
 	v, err := json.Marshal(members, json.Deterministic(true))
 	if err != nil {
@@ -65,54 +79,85 @@ func object(members map[string]jsontext.Value) jsontext.Value {
 	return v
 }
 
-// CheckShape finds what no credentials object may hold, whatever its type.
+// CheckShape finds what no credentials object may hold, whatever its type: a
+// value that is no object, that nests, holds or measures more than the limits
+// allow, a text with the character U+0000, which ends a text in drivers written
+// in C, or a forbidden key. Any bytes may be given. Check calls it first.
 func CheckShape(credentials jsontext.Value) []fault.Detail {
-	if credentials.Kind() != '{' {
+	if len(credentials) == 0 || credentials.Kind() != '{' {
 		return []fault.Detail{{Pointer: Root, Code: fault.DetailWrongKind, Message: "Send credentials as a JSON object."}}
 	}
-	var found []fault.Detail
-	add := func(at jsontext.Pointer, code, message string) {
-		if len(found) < 20 {
-			found = append(found, fault.Detail{Pointer: Root + string(at), Code: code, Message: message})
-		}
-	}
-	dec := jsontext.NewDecoder(strings.NewReader(string(credentials)))
-	members := 0
-	for {
-		tok, err := dec.ReadToken()
+	s := shape{dec: jsontext.NewDecoder(bytes.NewReader(credentials))}
+	for len(s.found) < maxFaults {
+		tok, err := s.dec.ReadToken()
 		if err == io.EOF {
-			return found
+			return s.found
 		}
-		if err != nil {
-			return append(found, fault.Detail{Pointer: Root, Code: fault.DetailMalformed, Message: "Send credentials as one well-formed JSON object in UTF-8, each key once."})
+		// A second value behind the object is malformed too.
+		if err != nil || s.dec.StackDepth() == 0 && tok.Kind() != '}' {
+			return append(s.found, malformed())
 		}
-		if dec.StackDepth() > MaxDepth {
-			return append(found, fault.Detail{Pointer: Root, Code: fault.DetailTooLong, Message: fmt.Sprintf("Nest at most %d levels.", MaxDepth)})
-		}
-		isKey := false
-		if kind, n := dec.StackIndex(dec.StackDepth()); kind == '{' && n%2 == 1 {
-			isKey = true
-			members++
-		}
-		switch tok.Kind() {
-		case '"':
-			text := tok.String()
-			if isKey && slices.Contains(forbidden, text) {
-				return append(found, fault.Detail{Pointer: Root, Code: fault.DetailForbidden, Message: "The keys __proto__, constructor and prototype are refused."})
-			}
-			if strings.ContainsRune(text, 0) {
-				add(dec.StackPointer(), fault.DetailMalformed, "It holds a zero character, which no system takes. Send it without.")
-			}
-			if len(text) > MaxTextBytes {
-				add(dec.StackPointer(), fault.DetailTooLong, fmt.Sprintf("At most %d bytes.", MaxTextBytes))
-			}
-		case '0':
-			if len(tok.String()) > MaxNumberBytes {
-				add(dec.StackPointer(), fault.DetailTooLong, fmt.Sprintf("At most %d digits.", MaxNumberBytes))
-			}
-		}
-		if members > MaxMembers {
-			return append(found, fault.Detail{Pointer: Root, Code: fault.DetailTooLong, Message: fmt.Sprintf("At most %d keys.", MaxMembers)})
+		if ended := s.token(tok); ended {
+			return s.found
 		}
 	}
+	return s.found
+}
+
+func malformed() fault.Detail {
+	return fault.Detail{Pointer: Root, Code: fault.DetailMalformed, Message: "Send credentials as one well-formed JSON object in UTF-8, each key once."}
+}
+
+// shape is one CheckShape under way.
+type shape struct {
+	dec     *jsontext.Decoder
+	members int
+	found   []fault.Detail
+}
+
+func (s *shape) add(code, message string) {
+	at := Root + string(s.dec.StackPointer())
+	if len(at) > maxPointer {
+		at = Root
+	}
+	s.found = append(s.found, fault.Detail{Pointer: at, Code: code, Message: message})
+}
+
+// token looks at one token and reports whether nothing behind it is worth a
+// look.
+func (s *shape) token(tok jsontext.Token) (ended bool) {
+	if s.dec.StackDepth() > MaxDepth {
+		s.add(fault.DetailTooLong, fmt.Sprintf("Nest at most %d levels.", MaxDepth))
+		return true
+	}
+	switch tok.Kind() {
+	case '"':
+		return s.text(tok.String())
+	case '0':
+		if len(tok.String()) > MaxNumberBytes {
+			s.add(fault.DetailTooLong, fmt.Sprintf("A number takes at most %d bytes. Send a longer one as text.", MaxNumberBytes))
+		}
+	}
+	return false
+}
+
+func (s *shape) text(text string) (ended bool) {
+	within, n := s.dec.StackIndex(s.dec.StackDepth())
+	if within == '{' && n%2 == 1 {
+		s.members++
+		if slices.Contains(forbidden, text) {
+			s.add(fault.DetailForbidden, "The keys __proto__, constructor and prototype are refused.")
+		}
+	}
+	if strings.ContainsRune(text, 0) {
+		s.add(fault.DetailMalformed, "It holds the character U+0000, which no system takes. Send it without.")
+	}
+	if len(text) > MaxTextBytes {
+		s.add(fault.DetailTooLong, fmt.Sprintf("At most %d bytes.", MaxTextBytes))
+	}
+	if s.members > MaxMembers {
+		s.found = append(s.found, fault.Detail{Pointer: Root, Code: fault.DetailTooLong, Message: fmt.Sprintf("At most %d keys, those of nested objects included.", MaxMembers)})
+		return true
+	}
+	return false
 }

@@ -11,14 +11,17 @@ import (
 	"credence/shared/connector/s3"
 )
 
-// Registry makes the registry of every type. It fails only on a declaration
-// that contradicts itself or another.
-func Registry() (*connector.Registry, error) {
-	return connector.NewRegistry(
+// Types is the list, made anew by each call.
+func Types() []*connector.Type {
+	return []*connector.Type{
 		gcs.Type(),
 		mysql.Type(),
 		postgres.Type(),
 		rest.Type(),
 		s3.Type(),
-	)
+	}
 }
+
+// Registry makes the registry of every type. It fails only on a declaration
+// that contradicts itself or another.
+func Registry() (*connector.Registry, error) { return connector.NewRegistry(Types()...) }

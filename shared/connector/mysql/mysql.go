@@ -12,7 +12,7 @@ func Type() *connector.Type {
 	return &connector.Type{
 		Name: "mysql", ID: 3, ConnectionType: "mysql", Title: "MySQL",
 		Help:    "A MySQL or MariaDB server, signed in to with user and password.",
-		Fields:  slices.Concat(connector.Database("3306"), connector.SSHTunnel()),
+		Fields:  slices.Concat(connector.Database(3306), connector.SSHTunnel()),
 		Needs:   []string{"host", "username", "password"},
 		Example: []byte(`{"host":"mysql.example.com","port":3306,"database":"production","username":"data_user","password":"correct horse"}`),
 	}

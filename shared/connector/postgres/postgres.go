@@ -12,7 +12,7 @@ func Type() *connector.Type {
 	return &connector.Type{
 		Name: "postgres", ID: 2, ConnectionType: "postgres", Title: "PostgreSQL",
 		Help: "A PostgreSQL server, signed in to with user and password.",
-		Fields: slices.Concat(connector.Database("5432"), []connector.Field{
+		Fields: slices.Concat(connector.Database(5432), []connector.Field{
 			{Name: "schema_name", Also: []string{"schema"}, Kind: connector.Text, Title: "Schema", Public: true},
 		}, connector.SSHTunnel()),
 		Needs:   []string{"host", "username", "password", "database_name"},

@@ -1,10 +1,9 @@
 package rest
 
 import (
-	"strings"
+	"slices"
 
 	"credence/shared/connector"
-	"credence/shared/fault"
 )
 
 const (
@@ -13,13 +12,16 @@ const (
 	truth  = connector.Bool
 )
 
+// The fields, by what they are for. What comes from a page of the published
+// list under a shortened name stands here in full.
+
 var request = []connector.Field{
 	{
 		Name: "auth.type", Kind: text, Title: "Way to sign in", Public: true,
 		OneOf: []string{"NONE", "BASIC", "API_KEY", "TOKEN", "OAUTH1", "OAUTH2", "AWS_SIGNATURE", "gcp_service_account"},
 	},
-	{Name: "base_url", Also: []string{"endpoint", "url"}, Kind: text, Title: "Base URL", Destination: true, Public: true, Check: connector.CheckURL},
-	{Name: "test.url", Kind: text, Title: "Test URL", Help: "What a probe asks for; the base URL where it is left out.", Destination: true},
+	{Name: "base_url", Also: []string{"endpoint", "url"}, Kind: text, Title: "Base URL", Destination: true, Identity: true, Public: true, Check: connector.CheckURL},
+	{Name: "test.url", Kind: text, Title: "Test URL", Help: "What a probe asks for; the base URL where it is left out.", Destination: true, Check: connector.CheckURL},
 	{Name: "test.method", Kind: text, Title: "Test method", Destination: true, Public: true, OneOf: []string{"GET", "POST"}},
 	{Name: "test.content.type", Kind: text, Title: "Test content type", Destination: true},
 	{Name: "test.body", Kind: text, Title: "Test body", Secret: true},
@@ -42,24 +44,24 @@ var apiKey = []connector.Field{
 }
 
 var token = []connector.Field{
-	{Name: "token.auth.url", Kind: text, Title: "Token address", Destination: true},
+	{Name: "token.auth.url", Kind: text, Title: "Token address", Destination: true, Check: connector.CheckURL},
 	{Name: "token.auth.method", Kind: text, Title: "Token method", Destination: true, OneOf: []string{"GET", "POST", "PUT"}},
-	{Name: "token.auth.token.header.name", Kind: text, Title: "Header that the token comes in", Check: headerName},
+	{Name: "token.auth.token.header.name", Kind: text, Title: "Header that the token comes in", Check: connector.CheckHeaderName},
 	{Name: "token.auth.body", Kind: text, Title: "Token body", Secret: true},
 	{Name: "token.auth.response.format", Kind: text, Title: "Format of the token's answer", OneOf: []string{"xml", "json", "plain"}},
 	{Name: "token.auth.token.path", Kind: text, Title: "Path of the token in the answer"},
 	{Name: "token.auth.token.include.mode", Kind: text, Title: "Place of the token", Destination: true},
 	{Name: "token.auth.token.url.parameter", Kind: text, Title: "Parameter that takes the token", Destination: true},
-	{Name: "token.auth.request.header.name", Kind: text, Title: "Header that takes the token", Destination: true, Check: headerName},
+	{Name: "token.auth.request.header.name", Kind: text, Title: "Header that takes the token", Destination: true, Check: connector.CheckHeaderName},
 	{Name: "token.auth.token.include.cookie", Kind: text, Title: "Cookie that takes the token", Destination: true},
 	{Name: "token.auth.request.header.prefix", Kind: text, Title: "Prefix of the token", Destination: true},
 }
 
 var oauth1 = []connector.Field{
 	{Name: "oauth1.token_exchange_type", Kind: text, Title: "OAuth 1 exchange", OneOf: []string{"2-legged", "3-legged"}},
-	{Name: "oauth1.request.url", Kind: text, Title: "OAuth 1 request address", Destination: true},
-	{Name: "oauth1.auth.url", Kind: text, Title: "OAuth 1 consent address", Destination: true},
-	{Name: "oauth1.token.url", Kind: text, Title: "OAuth 1 token address", Destination: true},
+	{Name: "oauth1.request.url", Kind: text, Title: "OAuth 1 request address", Destination: true, Check: connector.CheckURL},
+	{Name: "oauth1.auth.url", Kind: text, Title: "OAuth 1 consent address", Destination: true, Check: connector.CheckURL},
+	{Name: "oauth1.token.url", Kind: text, Title: "OAuth 1 token address", Destination: true, Check: connector.CheckURL},
 	{Name: "oauth1.signature.method", Kind: text, Title: "OAuth 1 signature", OneOf: []string{"PLAINTEXT", "HMAC-SHA1", "HMAC-SHA256"}},
 	{Name: "oauth1.consumer.key", Kind: text, Title: "Consumer key", Identity: true},
 	{Name: "oauth1.consumer.secret", Kind: text, Title: "Consumer secret", Secret: true},
@@ -68,21 +70,19 @@ var oauth1 = []connector.Field{
 	{Name: "oauth1.extra.parameters", Kind: text, Title: "OAuth 1 extra parameters", Secret: true},
 }
 
-var oauth2 = []connector.Field{
+var oauth2 = slices.Concat([]connector.Field{
 	{Name: "oauth2.token_exchange_type", Kind: text, Title: "OAuth 2 exchange", OneOf: []string{"2-legged", "3-legged"}},
 	{Name: "oauth2.client.id", Kind: text, Title: "Client id", Identity: true},
 	{Name: "oauth2.client.secret", Kind: text, Title: "Client secret", Secret: true},
-	{Name: "oauth2.auth.url", Kind: text, Title: "Consent address", Destination: true},
-	{Name: "oauth2.access.token.url", Kind: text, Title: "Token address", Destination: true},
+	{Name: "oauth2.auth.url", Kind: text, Title: "Consent address", Destination: true, Check: connector.CheckURL},
+	{Name: "oauth2.access.token.url", Kind: text, Title: "Token address", Destination: true, Check: connector.CheckURL},
 	{Name: "oauth2.access.token.method", Kind: text, Title: "Token method", Destination: true, OneOf: []string{"GET", "POST"}},
 	{Name: "oauth2.token.type.override", Kind: text, Title: "Type of the token"},
 	{Name: "oauth2.client.auth.scheme", Kind: text, Title: "Place of the client's secret", Destination: true, OneOf: []string{"header", "form", "query"}},
 	{Name: "oauth2.auth.body", Kind: text, Title: "Token body", Secret: true},
 	{Name: "oauth2.auth.headers", Kind: text, Title: "Token headers", Secret: true},
 	{Name: "oauth2.access.token", Kind: text, Title: "Access token", Secret: true},
-	{Name: "vendor.access_token", Kind: text, Title: "Access token of the vendor", Secret: true},
-	{Name: "vendor.refresh_token", Kind: text, Title: "Refresh token of the vendor", Secret: true},
-}
+}, connector.Vendor())
 
 var aws = []connector.Field{
 	{Name: "aws.access.key", Kind: text, Title: "AWS access key id", Identity: true},
@@ -90,13 +90,22 @@ var aws = []connector.Field{
 	{Name: "aws.region", Kind: text, Title: "AWS region", Destination: true, Public: true},
 	{Name: "aws.service", Kind: text, Title: "AWS service", Destination: true, Public: true},
 	{Name: "aws.session.token", Kind: text, Title: "AWS session token", Secret: true},
-	{Name: "gcp.service.account.credentials.json", Kind: connector.Object, Title: "Service account's JSON", Secret: true},
+}
+
+var gcp = []connector.Field{
+	{Name: "gcp.service.account.credentials.json", Kind: connector.Object, Title: "Service account's key", Help: "The JSON of the key file, or its text.", Secret: true, Check: connector.CheckServiceAccount},
 	{Name: "gcp.service.account.oauth.scopes", Kind: text, Title: "OAuth scopes"},
+}
+
+// algorithms are those of JSON Web Algorithms that sign (RFC 7518, section 3.1).
+var algorithms = []string{
+	"NONE", "HS256", "HS384", "HS512", "RS256", "RS384", "RS512",
+	"ES256", "ES384", "ES512", "PS256", "PS384", "PS512",
 }
 
 var jwt = []connector.Field{
 	{Name: "jwt.enabled", Kind: truth, Title: "Sign in with a JWT"},
-	{Name: "jwt.auth.url", Kind: text, Title: "JWT sign-in address", Destination: true},
+	{Name: "jwt.auth.url", Kind: text, Title: "JWT sign-in address", Destination: true, Check: connector.CheckURL},
 	{Name: "jwt.auth.body", Kind: text, Title: "JWT sign-in body", Secret: true},
 	{Name: "jwt.auth.content.type", Kind: text, Title: "JWT sign-in content type"},
 	{Name: "jwt.auth.response.format", Kind: text, Title: "Format of the JWT's answer"},
@@ -104,10 +113,10 @@ var jwt = []connector.Field{
 	{Name: "jwt.auth.token.type.path", Kind: text, Title: "Path of the JWT's type"},
 	{Name: "jwt.token.include.mode", Kind: text, Title: "Place of the JWT", Destination: true},
 	{Name: "jwt.token.url.parameter", Kind: text, Title: "Parameter that takes the JWT", Destination: true},
-	{Name: "jwt.token.header", Kind: text, Title: "Header that takes the JWT", Destination: true, Check: headerName},
+	{Name: "jwt.token.header", Kind: text, Title: "Header that takes the JWT", Destination: true, Check: connector.CheckHeaderName},
 	{Name: "jwt.token.header.type", Kind: text, Title: "Prefix of the JWT"},
 	{Name: "jwt.token.secret", Kind: text, Title: "Key that signs the JWT", Secret: true},
-	{Name: "jwt.token.algorithm", Kind: text, Title: "Algorithm of the JWT"},
+	{Name: "jwt.token.algorithm", Kind: text, Title: "Algorithm of the JWT", OneOf: algorithms},
 	{Name: "jwt.claim.expiration.sec", Kind: number, Title: "Life of the JWT, seconds"},
 	{Name: "jwt.claim.scope", Kind: text, Title: "Scope of the JWT"},
 	{Name: "jwt.claim.audience", Kind: text, Title: "Audience of the JWT"},
@@ -120,19 +129,10 @@ var hmac = []connector.Field{
 	{Name: "hmac.api.key", Kind: text, Title: "HMAC key id", Secret: true},
 	{Name: "hmac.api.secret", Kind: text, Title: "HMAC secret", Secret: true},
 	{Name: "hmac.func", Kind: text, Title: "HMAC function"},
+}
+
+var certificate = []connector.Field{
 	{Name: "ui.cert_signed", Kind: truth, Title: "Signs in with a client certificate"},
 	{Name: "client.p12", Kind: text, Title: "Client certificate, PKCS 12 in base64", Secret: true},
 	{Name: "client.p12.password", Kind: text, Title: "Password of the client certificate", Secret: true},
-}
-
-// headerName takes a field name of HTTP (RFC 9110, section 5.1).
-func headerName(name string) (code, message string) {
-	const marks = "!#$%&'*+-.^_`|~"
-	if strings.ContainsFunc(name, func(r rune) bool {
-		return r >= 0x80 || !strings.ContainsRune(marks, r) &&
-			(r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
-	}) {
-		return fault.DetailMalformed, "A header's name holds letters, digits and hyphens."
-	}
-	return "", ""
 }

@@ -5,6 +5,7 @@ package s3
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"credence/shared/connector"
 	"credence/shared/fault"
@@ -20,34 +21,43 @@ func Type() *connector.Type {
 			{Name: "access_key", Also: []string{"access_key_id"}, Kind: connector.Text, Title: "Access key id", Identity: true},
 			{Name: "secret_key", Also: []string{"secret_access_key"}, Kind: connector.Text, Title: "Secret access key", Secret: true},
 			{Name: "session_token", Kind: connector.Text, Title: "Session token", Help: "With temporary keys only.", Secret: true},
-			{Name: "region", Kind: connector.Text, Title: "Region", Destination: true, Public: true, Check: form(regionForm, "Send a region's name, such as us-east-1.")},
-			{Name: "bucket", Kind: connector.Text, Title: "Bucket", Destination: true, Public: true, Check: form(bucketForm, "Send a bucket's name alone: no ARN, no path.")},
-			{Name: "endpoint", Kind: connector.Text, Title: "Address of the store", Help: "Of a store other than Amazon's.", Destination: true, Public: true, Check: connector.CheckURL},
-			{Name: "arn", Kind: connector.Text, Title: "ARN of the role", Public: true},
-			{Name: "external_id", Kind: connector.Text, Title: "External id", Secret: true},
-			{Name: "test.path", Kind: connector.Text, Title: "Path to test with", Public: true},
+			{Name: "arn", Kind: connector.Text, Title: "ARN of the role", Destination: true, Public: true, MaxBytes: 2048, Check: connector.Form(arnForm, "Send an ARN, such as arn:aws:iam::123456789012:role/reader.")},
+			{Name: "external_id", Kind: connector.Text, Title: "External id"},
+			{Name: "region", Kind: connector.Text, Title: "Region", Destination: true, Public: true, Check: connector.Form(regionForm, "Send a region's name, such as us-east-1.")},
+			{Name: "bucket", Kind: connector.Text, Title: "Bucket", Destination: true, Public: true, Check: connector.Form(bucketForm, "Send a bucket's name alone: no ARN, no path.")},
+			{Name: "endpoint", Kind: connector.Text, Title: "Address of the store", Help: "Of a store other than Amazon's.", Destination: true, Public: true, Check: checkEndpoint},
+			{Name: "test.path", Kind: connector.Text, Title: "Path to test with", Destination: true, Public: true},
 			connector.CACertificate(),
 		}, connector.BucketEncryption(), connector.FileEncryption()),
-		Discriminator: "s3_auth_type",
 		Methods: []connector.Method{
-			{Name: "Access Key", Needs: []string{"access_key", "secret_key"}, May: []string{"session_token"}},
-			{Name: "ARN", Needs: []string{"arn"}, May: []string{"external_id"}},
-			{Name: "Instance Role", Explicit: true},
+			{Name: "Access Key", When: named("Access Key"), Needs: []string{"access_key", "secret_key"}, May: []string{"session_token"}},
+			{Name: "ARN", When: named("ARN"), Needs: []string{"arn"}, May: []string{"external_id"}, Example: []byte(
+				`{"s3_auth_type":"ARN","arn":"arn:aws:iam::123456789012:role/reader","external_id":"a-shared-word"}`)},
+			// The published list of fields asks for the external id and not for
+			// the ARN.
+			{Name: "ARN", When: named("ARN"), Needs: []string{"external_id"}},
+			{Name: "Instance Role", When: named("Instance Role"), Example: []byte(`{"s3_auth_type":"Instance Role","bucket":"my-data-bucket"}`)},
 		},
 		Example: []byte(`{"access_key_id":"AKIAIOSFODNN7EXAMPLE","secret_key":"correct horse battery staple","bucket":"my-data-bucket","region":"us-east-1"}`),
 	}
 }
 
+func named(way string) map[string]string { return map[string]string{"s3_auth_type": way} }
+
 var (
-	regionForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-	bucketForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$`)
+	// regionForm takes the names of other stores' regions too. A dot or slash
+	// would let it become a host of its own in the address that drivers build.
+	regionForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+	// bucketForm takes names of old buckets too, with capitals, underscores and
+	// up to 255 bytes. A colon or slash would make it an ARN or a path.
+	bucketForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9_-]$`)
+	arnForm    = regexp.MustCompile(`^arn:[a-z0-9-]+:[a-z0-9-]*:[a-z0-9-]*:[0-9]*:[!-~]+$`)
 )
 
-func form(re *regexp.Regexp, message string) func(string) (string, string) {
-	return func(text string) (string, string) {
-		if re.MatchString(text) {
-			return "", ""
-		}
-		return fault.DetailMalformed, message
+// checkEndpoint takes a URL without a query, which a driver would drop or sign.
+func checkEndpoint(text string) (code, message string) {
+	if strings.Contains(text, "?") {
+		return fault.DetailMalformed, "Send the store's address without a query, such as https://s3.example.com."
 	}
+	return connector.CheckURL(text)
 }
