@@ -19,8 +19,10 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func failing(err error) httpapi.Route {
-	return httpapi.Route{Pattern: "GET /things/{id}", Public: true, Resource: "Thing",
-		Handle: func(context.Context, *httpapi.Request) (httpapi.Answer, error) { return httpapi.Answer{}, err }}
+	return httpapi.Route{
+		Pattern: "GET /things/{id}", Public: true, Resource: "Thing",
+		Handle: func(context.Context, *httpapi.Request) (httpapi.Answer, error) { return httpapi.Answer{}, err },
+	}
 }
 
 // TestErrors pins what every kind of error becomes. The golden file holds the
@@ -102,14 +104,16 @@ func compareGolden(t *testing.T, path, got string) {
 }
 
 func TestANotFoundLooksTheSameWhateverTheReason(t *testing.T) {
-	byID := httpapi.Route{Pattern: "GET /things/{id}", Public: true, Resource: "Thing",
+	byID := httpapi.Route{
+		Pattern: "GET /things/{id}", Public: true, Resource: "Thing",
 		Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 			n, err := r.ID("id")
 			if err != nil {
 				return httpapi.Answer{}, err
 			}
 			return httpapi.Answer{}, fault.New(fault.CodeNotFound, "of another organisation").On("Thing", n)
-		}}
+		},
+	}
 	k := newKit(t, byID)
 	unknown := wants(t, k.send("GET", "/things/12", ""), 404, "not_found")
 	if unknown["resource_id"] != 12.0 {

@@ -51,7 +51,7 @@ func (s *stack) log(ex *exchange, status, sizeOut int, e *fault.Error, err error
 		level = slog.LevelError
 		attrs = append(attrs, slog.String("cause", cause(err)))
 		if p := (*panicError)(nil); errors.As(err, &p) {
-			attrs = append(attrs, slog.Any("stack", p.at))
+			attrs = append(attrs, slog.String("stack", strings.Join(p.at, " < ")))
 		}
 	}
 	s.Logger.LogAttrs(ex.http.Context(), level, "request", attrs...)

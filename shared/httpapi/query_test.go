@@ -111,10 +111,14 @@ func TestLists(t *testing.T) {
 	}{
 		{"", 3, "[0,1,2]", map[string]string{"X-Total-Count": "3", "X-Current-Page": "", "X-Page-Count": "", "X-Total-Page-Count": "", "Link": ""}},
 		{"", 0, "[]", map[string]string{"X-Total-Count": "0"}},
-		{"page=1", 12, "[0,1,2,3,4,5,6,7,8,9]", map[string]string{"X-Total-Count": "12", "X-Current-Page": "1", "X-Page-Count": "10", "X-Total-Page-Count": "2",
-			"Link": `</list?page=2&per_page=10>; rel="Next"`}},
-		{"page=2&per_page=5&access_role=a%26b&tags=x&tags=y", 12, "[5,6,7,8,9]", map[string]string{"X-Current-Page": "2", "X-Page-Count": "5", "X-Total-Page-Count": "3",
-			"Link": `</list?access_role=a%26b&page=1&per_page=5&tags=x&tags=y>; rel="Previous", </list?access_role=a%26b&page=3&per_page=5&tags=x&tags=y>; rel="Next"`}},
+		{"page=1", 12, "[0,1,2,3,4,5,6,7,8,9]", map[string]string{
+			"X-Total-Count": "12", "X-Current-Page": "1", "X-Page-Count": "10", "X-Total-Page-Count": "2",
+			"Link": `</list?page=2&per_page=10>; rel="Next"`,
+		}},
+		{"page=2&per_page=5&access_role=a%26b&tags=x&tags=y", 12, "[5,6,7,8,9]", map[string]string{
+			"X-Current-Page": "2", "X-Page-Count": "5", "X-Total-Page-Count": "3",
+			"Link": `</list?access_role=a%26b&page=1&per_page=5&tags=x&tags=y>; rel="Previous", </list?access_role=a%26b&page=3&per_page=5&tags=x&tags=y>; rel="Next"`,
+		}},
 		{"page=3&per_page=5", 12, "[10,11]", map[string]string{"X-Page-Count": "2", "Link": `</list?page=2&per_page=5>; rel="Previous"`}},
 		{"per_page=5", 3, "[0,1,2]", map[string]string{"X-Current-Page": "1", "X-Total-Page-Count": "1", "Link": ""}},
 		{"page=9&per_page=5", 12, "[]", map[string]string{"X-Total-Count": "12", "X-Page-Count": "0", "X-Total-Page-Count": "3", "Link": `</list?page=3&per_page=5>; rel="Previous"`}},
@@ -166,8 +170,11 @@ func TestAListIsNeverCutSilently(t *testing.T) {
 		query, filler string
 		total, status int
 	}{
-		{"", "", 5000, 200}, {"", "", 5001, 400}, {"page=1", "", 5001, 200},
-		{"", kilobyte, 4400, 200}, {"", kilobyte, 4600, 400},
+		{"", "", 5000, 200},
+		{"", "", 5001, 400},
+		{"page=1", "", 5001, 200},
+		{"", kilobyte, 4400, 200},
+		{"", kilobyte, 4600, 400},
 		{"per_page=1000", strings.Repeat(kilobyte, 5), 1000, 400},
 	} {
 		w := list(t, row.query, row.total, row.filler)

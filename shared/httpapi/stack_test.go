@@ -138,10 +138,18 @@ func TestTheOrderOfTheStack(t *testing.T) {
 		{"no route, before anything else", "/nothing", big, "bad", nil, nil, 404, "route_not_found", nil, 0},
 		{"too long, before sign-in", "/things/3", big, "bad", nil, nil, 413, "too_large", nil, 0},
 		{"nobody, before the scope", "/things/3", "{", "bad", nil, nil, 401, "unauthenticated", []string{"sign-in"}, 0},
-		{"no scope, before the endpoint", "/things/3", "{", "good", []access.Scope{access.ScopeRead}, nil, 403, "scope_missing",
-			[]string{"sign-in", "denied 9 POST /things/{id} update Thing 3"}, 0},
-		{"a refusal that cannot be recorded", "/things/3", "{", "good", nil, store.ErrUnavailable, 503, "store_unavailable",
-			[]string{"sign-in", "denied 9 POST /things/{id} update Thing 3"}, 0},
+		{
+			"no scope, before the endpoint", "/things/3", "{", "good",
+			[]access.Scope{access.ScopeRead},
+			nil, 403, "scope_missing",
+			[]string{"sign-in", "denied 9 POST /things/{id} update Thing 3"},
+			0,
+		},
+		{
+			"a refusal that cannot be recorded", "/things/3", "{", "good", nil, store.ErrUnavailable, 503, "store_unavailable",
+			[]string{"sign-in", "denied 9 POST /things/{id} update Thing 3"},
+			0,
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			handled = 0
@@ -271,7 +279,7 @@ func TestAPanicIsAnErrorLikeAnyOther(t *testing.T) {
 			panic(errors.New("hunter2"))
 		},
 		"abort": func(context.Context, *httpapi.Request) (httpapi.Answer, error) { panic(http.ErrAbortHandler) },
-		"nil": func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+		"nil": func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
 			var p *int
 			_ = *p
 			return httpapi.Answer{}, nil
@@ -296,18 +304,22 @@ func TestAPanicIsAnErrorLikeAnyOther(t *testing.T) {
 }
 
 func TestTheLogLine(t *testing.T) {
-	k := newKit(t, httpapi.Route{Pattern: "POST /things/{id}", Needs: access.Update, Resource: "Thing",
+	k := newKit(t, httpapi.Route{
+		Pattern: "POST /things/{id}", Needs: access.Update, Resource: "Thing",
 		Handle: func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
 			return httpapi.Answer{}, fmt.Errorf("doing: %w", fault.New(fault.CodeInternal, "x").Because(errors.New("the cause")))
-		}})
+		},
+	})
 	k.send("POST", "/things/3?token=canary-query", `{"p":"canary-body"}`,
 		"X-Other", "canary-header", "User-Agent", "agent\x1b[31m\n\u202e"+strings.Repeat("é", 200))
 	var line map[string]any
 	if err := json.Unmarshal(k.log.Bytes(), &line); err != nil {
 		t.Fatal(err)
 	}
-	allowed := []string{"time", "level", "msg", "request_id", "method", "route", "status", "latency_ms", "bytes_in", "bytes_out",
-		"user_agent", "org", "user", "key", "error_code", "cause"}
+	allowed := []string{
+		"time", "level", "msg", "request_id", "method", "route", "status", "latency_ms", "bytes_in", "bytes_out",
+		"user_agent", "org", "user", "key", "error_code", "cause",
+	}
 	for name := range line {
 		if !slices.Contains(allowed, name) {
 			t.Errorf("the field %q is not on the list", name)

@@ -120,6 +120,7 @@ func (s *Service) retry(ctx context.Context, do func() error) error {
 			return fault.New(fault.CodeConflict,
 				"Others changed the same thing at the same time, again and again. Read it and repeat your change.").Because(err)
 		}
+		//nolint:gosec // spreading waits needs no secret randomness
 		wait := time.NewTimer(time.Duration(rand.Int64N(int64(min(n+1, 8)) * int64(5*time.Millisecond))))
 		select {
 		case <-ctx.Done():

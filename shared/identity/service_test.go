@@ -343,8 +343,12 @@ func TestLastUseIsWrittenOnceAnHour(t *testing.T) {
 	k, text := w.firstKey(w.member)
 	start := w.time
 	for _, row := range []struct{ at, used time.Duration }{
-		{0, 0}, {10 * time.Minute, 0}, {59 * time.Minute, 0}, {60 * time.Minute, 60 * time.Minute},
-		{119 * time.Minute, 60 * time.Minute}, {179 * time.Minute, 179 * time.Minute},
+		{0, 0},
+		{10 * time.Minute, 0},
+		{59 * time.Minute, 0},
+		{60 * time.Minute, 60 * time.Minute},
+		{119 * time.Minute, 60 * time.Minute},
+		{179 * time.Minute, 179 * time.Minute},
 	} {
 		w.move(start.Add(row.at).Sub(w.time))
 		w.signIn(text)
