@@ -34,7 +34,7 @@ import (
 func TestStore(t *testing.T) {
 	client := dynamodb.New(options(engine(t)))
 	storetest.Run(t, func(_ *testing.T, now func() time.Time) store.Store {
-		return dynamo.New(client, tables, dynamo.WithClock(now))
+		return dynamo.New(client, tables, dynamo.WithClock(now), dynamo.WithPatience(patience))
 	})
 }
 
@@ -48,7 +48,7 @@ func TestStoreOnDynamoDBLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	storetest.Run(t, func(_ *testing.T, now func() time.Time) store.Store {
-		return dynamo.New(client, tables, dynamo.WithClock(now))
+		return dynamo.New(client, tables, dynamo.WithClock(now), dynamo.WithPatience(patience))
 	})
 }
 
@@ -89,6 +89,9 @@ func TestCreateTables(t *testing.T) {
 		t.Errorf("range of a table without a name: %v, want ErrInvalid", err)
 	}
 }
+
+// patience is for engines that are there and well.
+const patience = 20 * time.Second
 
 var tables = dynamo.Tables{Meta: "test-meta", Vault: "test-vault", Audit: "test-audit"}
 

@@ -285,6 +285,21 @@ func TestCommitReadsBackMeta(t *testing.T) {
 	b.expectCalls("BatchGetItem", 1)
 }
 
+// TestCommitHalfSeen reads back while the engine is still at work: one item is
+// as the transaction leaves it, the other as before. That is no proof of either.
+func TestCommitHalfSeen(t *testing.T) {
+	b := newBroken(t)
+	var writes []store.Write
+	for _, sort := range []string{"a", "b"} {
+		b.set(b.item(store.Meta, sort, 1))
+		writes = append(writes, store.Write{Verb: store.Put, Item: b.item(store.Meta, sort, 2), If: store.Equal("rev", int64(1))})
+	}
+	fault := exception(500, "InternalServerError")
+	b.wire.script("TransactWriteItems", fault, fault, after(func() { b.set(writes[0].Item) }, fault))
+	b.expect(b.store.Commit(t.Context(), writes...), store.ErrOutcomeUnknown)
+	b.expectCalls("BatchGetItem", 1)
+}
+
 // TestCommitOfChecks has nothing to be in doubt of.
 func TestCommitOfChecks(t *testing.T) {
 	b := newBroken(t)

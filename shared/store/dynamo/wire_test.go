@@ -263,8 +263,8 @@ func newBroken(t *testing.T, opts ...dynamo.Option) *broken {
 	o.HTTPClient = &http.Client{Transport: w}
 	return &broken{
 		T: t, wire: w,
-		store:     dynamo.New(dynamodb.New(o), tables, opts...),
-		truth:     dynamo.New(dynamodb.New(options(endpoint)), tables),
+		store:     dynamo.New(dynamodb.New(o), tables, append(opts, dynamo.WithPatience(patience))...),
+		truth:     dynamo.New(dynamodb.New(options(endpoint)), tables, dynamo.WithPatience(patience)),
 		partition: fmt.Sprintf("%s %d", t.Name(), time.Now().UnixNano()),
 	}
 }
