@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,22 +65,21 @@ func (s Service) prepare(who identity.Caller, d Draft, current string) (prepared
 	if d.Interval != nil && !slices.Contains([]string{string(Off), string(Hourly), string(Daily)}, *d.Interval) {
 		f.add("/probe_interval", fault.DetailUnknown, "Use off, hourly or daily.")
 	}
-	unknownType := s.prepareSecret(&p, &f, current)
-	if len(f.list) == 0 {
-		return p, nil
+	refusal := s.prepareSecret(&p, &f, current)
+	switch {
+	case refusal != nil:
+		refusal.Details = f.list
+		return prepared{}, refusal
+	case len(f.list) > 0:
+		return prepared{}, fault.Invalid(f.list)
 	}
-	err := fault.Invalid(f.list)
-	if unknownType {
-		e := fault.New(fault.CodeInvalidConnectorType, "Invalid connector type")
-		e.Details = f.list
-		err = e
-	}
-	return prepared{}, err
+	return p, nil
 }
 
-// prepareSecret checks the type and the credentials of the draft. It reports
-// whether the type is unknown.
-func (s Service) prepareSecret(p *prepared, f *faults, current string) bool {
+// prepareSecret checks the type and the credentials of the draft. Where what is
+// wrong has a code of its own, an unknown type or too many bytes, it returns
+// that, without its details.
+func (s Service) prepareSecret(p *prepared, f *faults, current string) *fault.Error {
 	name := current
 	if p.Type != nil {
 		name = *p.Type
@@ -96,27 +96,33 @@ func (s Service) prepareSecret(p *prepared, f *faults, current string) bool {
 	}
 	typ, ok := s.Types.Lookup(name)
 	if !ok {
-		if name != "" {
-			f.add("/credentials_type", fault.DetailUnknown, "There is no such type: GET /credential_types lists those there are.")
+		if name == "" {
+			return nil
 		}
-		return name != ""
+		f.add("/credentials_type", fault.DetailUnknown, "There is no such type: GET /credential_types lists those there are.")
+		return fault.New(fault.CodeInvalidConnectorType, "Invalid connector type")
 	}
 	p.typ = typ
 	if p.Credentials == nil || f.has("/credentials") {
-		return false
+		return nil
 	}
 	settings, details := typ.Check(p.Credentials)
 	f.list = append(f.list, details...)
 	if len(details) > 0 {
-		return false
+		return nil
 	}
 	canonical, err := connector.Canonical(p.Credentials)
-	if err != nil {
+	switch {
+	case errors.Is(err, connector.ErrTooLarge):
+		const sentence = "The credentials are larger than 64 KB. Keep certificates and keys, and leave out what signing in does not need."
+		f.add("/credentials", fault.DetailTooLong, sentence)
+		return fault.New(fault.CodeTooLarge, sentence)
+	case err != nil:
 		f.add("/credentials", fault.DetailMalformed, "Send credentials as a JSON object.")
-		return false
+		return nil
 	}
 	p.settings, p.canonical = settings, canonical
-	return false
+	return nil
 }
 
 // faults gathers all that is wrong, at most once for each pointer.
