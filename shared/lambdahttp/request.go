@@ -2,14 +2,13 @@ package lambdahttp
 
 import (
 	"encoding/base64"
+	"maps"
 	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
-
-	"maps"
 
 	"github.com/aws/aws-lambda-go/events"
 

@@ -38,7 +38,7 @@ func main() {
 type order struct {
 	Do   string `json:"do"`
 	Size int    `json:"size"`
-	Gate string `json:"gate"` // a URL: the invocation lasts until it answers
+	Gate string `json:"gate"` // a URL, or "": what is done waits for its answer
 }
 
 // said is an answer of the raw mode.
@@ -60,15 +60,16 @@ func raw(ctx context.Context, o order) (any, error) {
 	case "exit":
 		os.Exit(7)
 	case "hang":
+		if err := knock(o.Gate); err != nil {
+			return nil, err
+		}
 		<-make(chan struct{})
 	case "chatter":
 		fmt.Println(strings.Repeat("chatter ", o.Size/8))
 	case "gate":
-		resp, err := http.Get(o.Gate) //nolint:gosec // the test's own server
-		if err != nil {
+		if err := knock(o.Gate); err != nil {
 			return nil, err
 		}
-		_ = resp.Body.Close()
 	case "bad-answer":
 		return map[string]any{"statusCode": "x"}, nil
 	case "inferred":
@@ -80,4 +81,15 @@ func raw(ctx context.Context, o order) (any, error) {
 		env[name] = value
 	}
 	return said{PID: os.Getpid(), Env: env, Left: time.Until(deadline).Milliseconds(), Fill: strings.Repeat("x", o.Size)}, nil
+}
+
+func knock(gate string) error {
+	if gate == "" {
+		return nil
+	}
+	resp, err := http.Get(gate)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }
