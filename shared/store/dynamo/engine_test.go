@@ -32,7 +32,7 @@ import (
 //
 // It listens on every address: give it a network namespace of its own.
 func TestStore(t *testing.T) {
-	client := dynamodb.New(options(engine(t)))
+	client := dynamo.LocalClient(engine(t))
 	storetest.Run(t, func(_ *testing.T, now func() time.Time) store.Store {
 		return dynamo.New(client, tables, dynamo.WithClock(now), dynamo.WithPatience(patience))
 	})
@@ -43,7 +43,7 @@ func TestStoreOnDynamoDBLocal(t *testing.T) {
 	if endpoint == "" {
 		t.Skip("CREDENCE_DYNAMODB_LOCAL names no DynamoDB Local")
 	}
-	client := dynamodb.New(options(endpoint))
+	client := dynamo.LocalClient(endpoint)
 	if err := dynamo.CreateTables(t.Context(), client, tables); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestStoreOnDynamoDBLocal(t *testing.T) {
 }
 
 func TestCreateTables(t *testing.T) {
-	client := dynamodb.New(options(engine(t)))
+	client := dynamo.LocalClient(engine(t))
 	made := dynamo.Tables{Meta: "made-meta", Audit: "made-audit"} // no vault
 	for range 2 {
 		if err := dynamo.CreateTables(t.Context(), client, made); err != nil {
@@ -152,7 +152,7 @@ func startEngine() (string, error) {
 	for range 3 {
 		var endpoint string
 		if endpoint, err = serve(path); err == nil {
-			return endpoint, dynamo.CreateTables(context.Background(), dynamodb.New(options(endpoint)), tables)
+			return endpoint, dynamo.CreateTables(context.Background(), dynamo.LocalClient(endpoint), tables)
 		}
 	}
 	return "", err

@@ -72,7 +72,7 @@ func TestReadFaults(t *testing.T) {
 }
 
 func TestReadRefusedConnection(t *testing.T) {
-	s := dynamo.New(dynamodb.New(options(closedPort(t))), tables)
+	s := dynamo.New(dynamo.LocalClient(closedPort(t)), tables)
 	key := store.Key{Table: store.Meta, Partition: "p", Sort: "s"}
 	if _, err := s.Get(t.Context(), key); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("get: %v, want ErrUnavailable for a refused connection", err)
@@ -249,7 +249,7 @@ func TestExpired(t *testing.T) {
 	}
 
 	now = expiry
-	raw, err := dynamodb.New(options(engine(t))).GetItem(t.Context(), &dynamodb.GetItemInput{
+	raw, err := dynamo.LocalClient(engine(t)).GetItem(t.Context(), &dynamodb.GetItemInput{
 		TableName: &tables.Meta, ConsistentRead: aws.Bool(true),
 		Key: map[string]types.AttributeValue{
 			"pk": &types.AttributeValueMemberS{Value: b.partition},
@@ -281,7 +281,7 @@ func TestExpired(t *testing.T) {
 
 // TestForeignItems has in the tables what this store cannot have written.
 func TestForeignItems(t *testing.T) {
-	client := dynamodb.New(options(engine(t)))
+	client := dynamo.LocalClient(engine(t))
 	for i, foreign := range []map[string]types.AttributeValue{
 		{"a": &types.AttributeValueMemberN{Value: "1.5"}},
 		{"a": &types.AttributeValueMemberNULL{Value: true}},

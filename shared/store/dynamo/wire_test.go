@@ -264,7 +264,7 @@ func newBroken(t *testing.T, opts ...dynamo.Option) *broken {
 	return &broken{
 		T: t, wire: w,
 		store:     dynamo.New(dynamodb.New(o), tables, append(opts, dynamo.WithPatience(patience))...),
-		truth:     dynamo.New(dynamodb.New(options(endpoint)), tables, dynamo.WithPatience(patience)),
+		truth:     dynamo.New(dynamo.LocalClient(endpoint), tables, dynamo.WithPatience(patience)),
 		partition: fmt.Sprintf("%s %d", t.Name(), time.Now().UnixNano()),
 	}
 }
