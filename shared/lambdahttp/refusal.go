@@ -26,7 +26,7 @@ type refusalBody struct {
 
 // internal is the fault that says nothing.
 func internal() *fault.Error {
-	return fault.New(fault.CodeInternal, "Something went wrong on our side; it has been logged.")
+	return fault.New(fault.CodeInternal, "Something went wrong on our side. Try again; if it stays, report the request_id.")
 }
 
 // refusal is the answer that stands in for a handler's.

@@ -62,6 +62,9 @@ func TestRuntimeAPI(t *testing.T) {
 		t.Errorf("answer %s", a.payload)
 	}
 	call("POST", "invocation/"+inv.id+"/error", "{}", http.StatusBadRequest) // it has its answer
+	if env.reusable() {
+		t.Error("a runtime that has not come back for more is taken for ready")
+	}
 }
 
 // TestStreamedFailure: a failure that a runtime finds while it answers comes in
