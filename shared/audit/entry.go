@@ -30,6 +30,7 @@ const (
 	Revealed   Event = "reveal"
 	Probed     Event = "probe"
 	Denied     Event = "denied"
+	Transfer   Event = "transfer"
 )
 
 // Change is one field before and after; nil stands for null. Secrets have no
@@ -56,6 +57,7 @@ type Entry struct {
 // credential, as a tombstone that keeps who may read the log.
 type Head struct {
 	Number     int64 // of the last change; 0 = none yet
+	LastID     int64 // of its entry
 	Hash       string
 	OwnerID    int64
 	OwnerEmail string
@@ -78,6 +80,7 @@ func DecodeHead(i store.Item) Head {
 	a := i.Attributes
 	return Head{
 		Number:     a.Int("n"),
+		LastID:     a.Int("last"),
 		Hash:       a.Text("hash"),
 		OwnerID:    a.Int("owner"),
 		OwnerEmail: a.Text("owner_email"),
@@ -88,8 +91,10 @@ func DecodeHead(i store.Item) Head {
 // Record makes the writes that put a change and move the head behind it. They
 // belong into the commit of the change itself, whose precondition on the head
 // makes two changes of one credential queue up. With gone, the head becomes
-// the tombstone.
+// the tombstone. An entry's id is raised behind that of the change before it:
+// ids of one millisecond are in no order of their own.
 func Record(head Head, e Entry, gone bool) ([]store.Write, error) {
+	e.ID = max(e.ID, head.LastID+1)
 	item, err := encode(e)
 	if err != nil {
 		return nil, err
@@ -101,7 +106,7 @@ func Record(head Head, e Entry, gone bool) ([]store.Write, error) {
 		return nil, err
 	}
 	next := store.Attributes{
-		"n": head.Number + 1, "hash": hash, "owner": e.OwnerID, "owner_email": e.OwnerEmail, "gone": gone,
+		"n": head.Number + 1, "last": e.ID, "hash": hash, "owner": e.OwnerID, "owner_email": e.OwnerEmail, "gone": gone,
 	}
 	condition := store.Absent()
 	if head.Number > 0 {

@@ -213,6 +213,6 @@ func (s Service) nameOwners(ctx context.Context, org int64, entries []audit.Entr
 func Filterable() []audit.Event {
 	return []audit.Event{
 		audit.Created, audit.Updated, audit.Destroyed, audit.RolledBack, audit.Copied,
-		audit.Revealed, audit.Probed, audit.Denied,
+		audit.Revealed, audit.Probed, audit.Denied, audit.Transfer,
 	}
 }

@@ -80,8 +80,10 @@ func (e Editor) update(ctx context.Context, who identity.Caller, id int64, read 
 	if err := e.commit(ctx, &ch); err != nil {
 		return View{}, err
 	}
-	// Who gives a credential away sees it once more, as what he was.
-	return e.view(ctx, who, after, max(role(who, after), held))
+	if now := role(who, after); now != access.None {
+		held = now // who gives a credential away sees it once more, as what he was
+	}
+	return e.view(ctx, who, after, held)
 }
 
 func stale(id int64) error {
@@ -119,7 +121,7 @@ func (e Editor) transfer(ctx context.Context, ch *change, to *int64) error {
 		return err
 	}
 	org, id := ch.before.Org, ch.before.ID
-	ch.after.Owner, ch.owner = *to, heir.Email
+	ch.after.Owner, ch.owner, ch.event = *to, heir.Email, audit.Transfer
 	ch.writes = append(ch.writes,
 		store.Write{Verb: store.Put, Item: store.Item{Key: orgIndexKey(org, id), Attributes: store.Attributes{"owner": *to}}, If: store.Present()},
 		remove(userIndexKey(org, ch.before.Owner, id), store.Always()),

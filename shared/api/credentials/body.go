@@ -94,7 +94,8 @@ func details(err error) []fault.Detail {
 var tagForm = regexp.MustCompile(`^"v([1-9][0-9]{0,15})"$`)
 
 // ifMatch reads If-Match (RFC 9110, 13.1.1): nil where there is none, or "*".
-// A tag that is none of ours matches nothing.
+// Of a list the last of our tags counts, for at most one version is current; a
+// tag that is none of ours, a weak one too, matches nothing.
 func ifMatch(r *httpapi.Request) *int64 {
 	h := r.HTTP.Header.Get("If-Match")
 	if h == "" || h == "*" {

@@ -48,8 +48,8 @@ func (a Editing) Routes() []httpapi.Route {
 	return []httpapi.Route{
 		on("PUT "+path, access.Update, a.update),
 		on("DELETE "+path, access.Delete, a.delete),
-		on("POST "+path+"/tags", access.Update, a.editTags(addTags)),
-		on("PUT "+path+"/tags", access.Update, a.editTags(replaceTags)),
+		on("PUT "+path+"/tags", access.Update, a.editTags(addTags)),
+		on("POST "+path+"/tags", access.Update, a.editTags(replaceTags)),
 		on("DELETE "+path+"/tags", access.Update, a.editTags(removeTags)),
 		on("POST "+path+"/rollback", access.Update, a.rollBack),
 	}

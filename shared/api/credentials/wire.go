@@ -157,7 +157,7 @@ type result struct {
 	Pointer        *string           `json:"pointer"`
 	Retryable      bool              `json:"retryable"`
 	ConnectionType string            `json:"connection_type"`
-	Output         *struct{}         `json:"output,omitempty"`
+	Output         *struct{}         `json:"output,omitzero"`
 	Warnings       []warning         `json:"warnings"`
 	Stages         []stage           `json:"stages"`
 	Facts          map[string]string `json:"facts"`

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"credence/shared/endtoend"
+)
+
+// server is the program under test, started as a person starts it.
+type server struct {
+	dir, url string
+	out      *output
+	stop     context.CancelFunc
+	ended    chan int
+}
+
+// output takes what a program prints while others read it.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+var servesAt = regexp.MustCompile(`serves (https?://\S+)`)
+
+func start(t *testing.T, dir string, args ...string) *server {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	s := &server{dir: dir, out: &output{}, stop: stop, ended: make(chan int, 1)}
+	args = append([]string{"serve", "--addr", "127.0.0.1:0", "--data", dir}, args...)
+	logs := &output{}
+	go func() { s.ended <- run(ctx, args, s.out, logs) }()
+	t.Cleanup(func() { s.end(t) })
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if m := servesAt.FindStringSubmatch(s.out.String()); m != nil {
+			s.url = m[1]
+			if res, err := http.Get(s.url + "/health"); err == nil {
+				_ = res.Body.Close()
+				return s
+			}
+		}
+		select {
+		case code := <-s.ended:
+			t.Fatalf("the server ended with %d: %s%s", code, s.out, logs)
+		default:
+		}
+	}
+	t.Fatalf("the server does not answer: %s%s", s.out, logs)
+	return nil
+}
+
+func (s *server) end(t *testing.T) {
+	s.stop()
+	select {
+	case code, running := <-s.ended:
+		if running && code != 0 {
+			t.Errorf("the server ended with %d", code)
+		}
+		close(s.ended)
+	case <-time.After(15 * time.Second):
+		t.Error("the server does not end")
+	}
+}
+
+var keyLine = regexp.MustCompile(`(?m)^crk_\S+$`)
+
+// key takes the one key out of what was printed.
+func key(t *testing.T, printed string) string {
+	t.Helper()
+	found := keyLine.FindAllString(printed, -1)
+	if len(found) != 1 || strings.Count(printed, found[0]) != 1 {
+		t.Fatalf("the output shows %d keys alone on a line, want one, once", len(found))
+	}
+	return found[0]
+}
+
+// command runs an admin command to its end.
+func command(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), args, &out, &errs); code != want {
+		t.Fatalf("%v: exit %d, want %d: %s%s", args, code, want, out.String(), errs.String())
+	}
+	return out.String() + errs.String()
+}
+
+func suiteOn(t *testing.T, s *server) endtoend.Service {
+	t.Helper()
+	first := key(t, s.out.String())
+	org := regexp.MustCompile(`organisation "[^"]*" \((\d+)\)`).FindStringSubmatch(s.out.String())[1]
+	user := key(t, command(t, 0, "user", "add", "plain@example.com", "--org", org, "--data", s.dir))
+	other := key(t, command(t, 0, "org", "add", "Other", "--data", s.dir))
+	return endtoend.Service{
+		URL: s.url, Targets: "127.0.0.1",
+		Keys: [2]endtoend.OrgKeys{{Admin: first, User: user}, {Admin: other}},
+	}
+}
+
+func TestEndToEnd(t *testing.T) {
+	s := start(t, t.TempDir())
+	service := suiteOn(t, s)
+	t.Run("contract", func(t *testing.T) { endtoend.Run(t, service) })
+	t.Run("versions", func(t *testing.T) { endtoend.RunVersions(t, service) })
+}
+
+func TestFirstAndLaterStarts(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made", "here")
+	s := start(t, dir)
+	first := key(t, s.out.String())
+	for name, mode := range map[string]os.FileMode{"key": 0o600, "admin.sock": 0o600, "credence.db": 0o600} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: %v, %v, want mode %o", name, info, err, mode)
+		}
+	}
+	if second := key(t, command(t, 0, "key", "add", "admin@example.com", "--data", dir)); second == first {
+		t.Error("key add printed the same key")
+	}
+	s.end(t)
+	third := key(t, command(t, 0, "key", "add", "admin@example.com", "--data", dir))
+	later := start(t, dir)
+	if strings.Contains(later.out.String(), "crk_") || !strings.Contains(later.out.String(), "key add") || !strings.Contains(later.out.String(), dir) {
+		t.Errorf("a later start says:\n%s", later.out)
+	}
+	for _, k := range []string{first, third} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, later.url+"/token", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Basic "+k)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Errorf("a key does not sign in after a restart: %d", res.StatusCode)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	running := start(t, t.TempDir())
+	occupied := strings.TrimPrefix(running.url, "http://")
+	wide := filepath.Join(t.TempDir(), "wide")
+	lost := t.TempDir()
+	start(t, lost).end(t)
+	if err := os.Remove(filepath.Join(lost, "key")); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, wide)
+	s.end(t)
+	if err := os.Chmod(filepath.Join(wide, "key"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	notFolder := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(notFolder, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name string
+		args []string
+		exit int
+		says string
+	}{
+		{"a port in use", []string{"serve", "--addr", occupied, "--data", t.TempDir()}, 1, "listens on this address already"},
+		{"a folder in use", []string{"serve", "--addr", "127.0.0.1:0", "--data", running.dir}, 1, "another process"},
+		{"no folder", []string{"serve", "--addr", "127.0.0.1:0", "--data", notFolder}, 1, "data folder"},
+		{"a key file that is missing", []string{"serve", "--addr", "127.0.0.1:0", "--data", lost}, 1, "missing"},
+		{"a key file that others may read", []string{"serve", "--addr", "127.0.0.1:0", "--data", wide}, 1, "0600"},
+		{"others can reach it", []string{"serve", "--addr", "0.0.0.0:0"}, 2, "--public"},
+		{"others can reach it in clear", []string{"serve", "--addr", "0.0.0.0:0", "--public"}, 2, "must not cross a network in clear"},
+		{"a public range", []string{"serve", "--allow", "8.8.8.0/24"}, 2, "--allow"},
+		{"the metadata address", []string{"serve", "--allow", "169.254.169.254/32"}, 2, "--allow"},
+		{"no such store", []string{"serve", "--store", "paper"}, 2, "--store"},
+		{"no such flag", []string{"serve", "--prot", "1"}, 2, "-prot"},
+		{"no such command", []string{"start"}, 2, `no command "start"`},
+		{"two faults at once", []string{"serve", "--addr", "x", "--store", "paper"}, 2, "--store"},
+		{"a user of no data", []string{"user", "add", "a@example.com", "--data", filepath.Join(t.TempDir(), "none")}, 1, "no data"},
+		{"no address", []string{"user", "add", "not-an-address", "--data", running.dir}, 1, "address"},
+		{"an address twice", []string{"user", "add", "admin@example.com", "--data", running.dir}, 1, "this address"},
+		{"a user who is not", []string{"key", "add", "nobody@example.com", "--data", running.dir}, 1, "no user"},
+		{"an organisation that is not", []string{"user", "add", "a@example.com", "--org", "7", "--data", running.dir}, 1, "--org"},
+		{"nothing to add", []string{"key", "add"}, 2, "Usage"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if out := command(t, row.exit, row.args...); !strings.Contains(out, row.says) {
+				t.Errorf("says %q, want it to say %q", out, row.says)
+			}
+		})
+	}
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"key", "--help"}, {"--version"}} {
+		if out := command(t, 0, args...); !strings.Contains(out, "local") && !strings.Contains(out, "credence 0.") {
+			t.Errorf("%v says %q", args, out)
+		}
+	}
+}
