@@ -102,14 +102,19 @@ func named(ways []Method) []Method {
 	return found
 }
 
-// nearest is the way of which the most is there, the first where none is.
+// nearest is the way of which the most is there, the first where none is. Who
+// signs in says more than where, which is much the same for every way.
 func (c *check) nearest(ways []Method) Method {
 	best, most := ways[0], 0
 	for _, m := range ways {
 		there := 0
 		for _, name := range slices.Concat(m.Needs, m.May) {
-			if c.has(name) {
+			f, _ := c.typ.field(name)
+			switch {
+			case c.has(name) && f.Destination:
 				there++
+			case c.has(name):
+				there += len(c.typ.Fields)
 			}
 		}
 		if there > most {

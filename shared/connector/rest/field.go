@@ -40,14 +40,14 @@ var apiKey = []connector.Field{
 	{Name: "api_key", Kind: text, Title: "API key", Help: "Sent in the header X-Api-Key.", Secret: true},
 	{Name: "api.key.include.mode", Kind: text, Title: "Place of the API key", Destination: true, OneOf: []string{"HEADER", "URL_PARAMETER"}},
 	{Name: "api.key.auth.key", Kind: text, Title: "Name of the header or parameter", Destination: true, MaxBytes: 256},
-	{Name: "api.key.auth.value", Kind: text, Title: "API key", Secret: true},
+	{Name: "api.key.auth.value", Kind: text, Title: "Value of the API key", Secret: true},
 }
 
 var token = []connector.Field{
-	{Name: "token.auth.url", Kind: text, Title: "Token address", Destination: true, Check: connector.CheckURL},
-	{Name: "token.auth.method", Kind: text, Title: "Token method", Destination: true, OneOf: []string{"GET", "POST", "PUT"}},
+	{Name: "token.auth.url", Kind: text, Title: "Sign-in address", Destination: true, Check: connector.CheckURL},
+	{Name: "token.auth.method", Kind: text, Title: "Sign-in method", Destination: true, OneOf: []string{"GET", "POST", "PUT"}},
 	{Name: "token.auth.token.header.name", Kind: text, Title: "Header that the token comes in", Check: connector.CheckHeaderName},
-	{Name: "token.auth.body", Kind: text, Title: "Token body", Secret: true},
+	{Name: "token.auth.body", Kind: text, Title: "Sign-in body", Secret: true},
 	{Name: "token.auth.response.format", Kind: text, Title: "Format of the token's answer", OneOf: []string{"xml", "json", "plain"}},
 	{Name: "token.auth.token.path", Kind: text, Title: "Path of the token in the answer"},
 	{Name: "token.auth.token.include.mode", Kind: text, Title: "Place of the token", Destination: true},

@@ -1,0 +1,125 @@
+package conntest
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"credence/shared/connector"
+	"credence/shared/fault"
+	"credence/shared/secret/secrettest"
+)
+
+// canary is a value that stands nowhere else.
+const canary = "wq7ZxK93vbTn51Lh"
+
+const strange = "key.of/nobody~else"
+
+// unknown sends a key that no type has.
+func unknown(s *subject) (found []string) {
+	for _, one := range s.samples {
+		before, _ := s.check(one.members)
+		o := one.members.with(connector.Field{Name: strange}, strange, strconv.Quote(canary))
+		after, faults := s.check(o)
+		if len(faults) > 0 || after.Unknown() != before.Unknown()+1 {
+			found = append(found, fmt.Sprintf("%s with a key of nobody's: %s, %d unknown", one.label, brief(faults), after.Unknown()))
+			continue
+		}
+		if after.Method() != before.Method() || string(after.Public()) != string(before.Public()) || !slices.Equal(after.Known(), before.Known()) {
+			found = append(found, fmt.Sprintf("%s with a key of nobody's means or shows something else", one.label))
+		}
+		sealed, err := connector.Canonical(o.text())
+		if err != nil || !bytes.Contains(sealed, []byte(canary)) {
+			found = append(found, fmt.Sprintf("%s with a key of nobody's is sealed without it", one.label))
+		}
+	}
+	return found
+}
+
+// public holds Public to the fields that are marked so.
+func public(s *subject) (found []string) {
+	for _, one := range s.samples {
+		settings, _ := s.check(one.members)
+		var shown map[string]jsontext.Value
+		if err := json.Unmarshal(settings.Public(), &shown); err != nil || shown == nil {
+			return []string{one.label + ": what is public is no object"}
+		}
+		for _, f := range s.typ.Fields {
+			for _, name := range names(f) {
+				_, sent := one.members[name]
+				if _, ok := shown[name]; ok != (sent && f.Public) {
+					found = append(found, fmt.Sprintf("%s: %s sent %t, public %t, shown %t", one.label, name, sent, f.Public, ok))
+				}
+				delete(shown, name)
+			}
+		}
+		if len(shown) > 0 {
+			found = append(found, fmt.Sprintf("%s: %d settings are shown that the type does not declare", one.label, len(shown)))
+		}
+	}
+	return found
+}
+
+// silent sends the canary as the value of each field and looks for it in all
+// that may be printed.
+func silent(s *subject) (found []string) {
+	search := secrettest.NewSearch([]byte(canary))
+	look := func(name, where string, printed []byte) {
+		if forms := search.In(printed); len(forms) > 0 {
+			found = append(found, fmt.Sprintf("the value of %s stands in %s: %s", name, where, strings.Join(forms, ", ")))
+		}
+	}
+	for _, f := range s.typ.Fields {
+		for _, name := range names(f) {
+			for _, value := range []string{canary, "https://u:" + canary + "@h.example.org/%zz", "a\n" + canary} {
+				quoted := strconv.Quote(value)
+				settings, faults := s.check(s.base().with(f, name, quoted))
+				look(name, "a fault", told(faults))
+				look(name, "printed settings", prints(settings))
+				if !f.Public {
+					look(name, "what is public", settings.Public())
+				}
+				// The same where another field is at fault too.
+				_, faults = s.check(object{name: jsontext.Value(quoted), strange: jsontext.Value(quoted)})
+				look(name, "a fault among others", told(faults))
+				_, faults = s.check(object{name: jsontext.Value(`{"` + canary + `":["` + canary + `"]}`)})
+				look(name, "a fault of a nested value", told(faults))
+			}
+		}
+	}
+	return found
+}
+
+func told(faults []fault.Detail) []byte {
+	var b bytes.Buffer
+	for _, d := range faults {
+		fmt.Fprintf(&b, "%s %s %s\n", d.Pointer, d.Code, d.Message)
+	}
+	return b.Bytes()
+}
+
+// prints is all that may be printed of settings by accident.
+func prints(settings connector.Settings) []byte {
+	var b bytes.Buffer
+	nested := struct {
+		Deep  any
+		inner connector.Settings
+	}{Deep: &settings, inner: settings}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		fmt.Fprintf(&b, verb+" "+verb+" "+verb+"\n", settings, &settings, nested)
+	}
+	if text, err := json.Marshal(settings); err == nil {
+		b.Write(text)
+	}
+	for _, h := range []slog.Handler{slog.NewTextHandler(&b, nil), slog.NewJSONHandler(&b, nil)} {
+		slog.New(h).Info("settings", "settings", settings, "nested", nested)
+	}
+	fmt.Fprintln(&b, settings.Known(), settings.Method(), settings.Unknown())
+	return b.Bytes()
+}
