@@ -1,0 +1,70 @@
+// Package catalogue answers which types of credentials there are and what each
+// of them asks for. It reads nothing but the declarations.
+package catalogue
+
+import (
+	"context"
+
+	"credence/shared/access"
+	"credence/shared/connector"
+	"credence/shared/fault"
+	"credence/shared/httpapi"
+)
+
+// API is the family of routes. Types is required.
+type API struct{ Types *connector.Registry }
+
+// Routes lists the family's routes. Each needs a key that may read.
+func (a API) Routes() []httpapi.Route {
+	return []httpapi.Route{
+		{Pattern: "GET /credential_types", Needs: access.Read, Handle: a.list},
+		{Pattern: "GET /credential_types/{type}", Needs: access.Read, Handle: a.schema},
+		{Pattern: "GET /data_credentials/schema", Needs: access.Read, Handle: a.request},
+	}
+}
+
+// credentialType is the object that a credential has under connector, too.
+type credentialType struct {
+	ID               int64  `json:"id"`
+	Type             string `json:"type"`
+	ConnectionType   string `json:"connection_type"`
+	Name             string `json:"name"`
+	Description      string `json:"description"`
+	NexsetCompatible bool   `json:"nexset_api_compatible"` // no type serves data sets over HTTP
+}
+
+// list answers the types, sorted by name.
+func (a API) list(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	q := r.Query()
+	paging := q.Paging()
+	if err := q.Err(); err != nil {
+		return httpapi.Answer{}, err
+	}
+	types := a.Types.All()
+	from, to, err := paging.Window(len(types))
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	rows := make([]credentialType, 0, to-from)
+	for _, t := range types[from:to] {
+		rows = append(rows, credentialType{
+			ID: t.ID, Type: t.Name, ConnectionType: t.ConnectionType, Name: t.Title, Description: t.Help,
+		})
+	}
+	return httpapi.List(r, paging, len(types), rows), nil
+}
+
+// schema answers the JSON Schema of one type's credentials. Names are told
+// apart by case, as they are in a credential.
+func (a API) schema(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	t, ok := a.Types.Lookup(r.HTTP.PathValue("type"))
+	if !ok {
+		return httpapi.Answer{}, fault.New(fault.CodeNotFound, "There is no such type: GET /credential_types lists those there are.")
+	}
+	return httpapi.Answer{Body: t.Schema()}, nil
+}
+
+// request answers the JSON Schema of the body that makes a credential.
+func (a API) request(context.Context, *httpapi.Request) (httpapi.Answer, error) {
+	return httpapi.Answer{Body: a.Types.RequestSchema()}, nil
+}
