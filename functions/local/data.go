@@ -9,9 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"credence/shared/audit"
 	"credence/shared/boot"
 	"credence/shared/envelope/localkms"
@@ -84,18 +81,12 @@ func openDynamo(ctx context.Context, o dynamoOptions) (store.Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		return dynamo.New(dynamodb.NewFromConfig(cfg), tables), nil
+		return dynamo.New(dynamo.Client(cfg), tables), nil
 	}
 	if u, err := url.Parse(o.endpoint); err != nil || !loopback(u.Hostname()) {
 		return nil, fmt.Errorf("reading --dynamodb-endpoint: it must be a URL of this machine, such as http://127.0.0.1:8000")
 	}
-	// A local engine asks for no particular credentials, but for some.
-	client := dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(o.endpoint),
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
-		}),
-	})
+	client := dynamo.LocalClient(o.endpoint)
 	if err := dynamo.CreateTables(ctx, client, tables); err != nil {
 		return nil, fmt.Errorf("making the tables: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"credence/shared/api/admin"
-	//cat "credence/shared/api/catalogue"
+	"credence/shared/api/catalogue"
 	"credence/shared/api/credentials"
 	"credence/shared/api/health"
 	"credence/shared/api/signin"
@@ -52,7 +52,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 		httpapi.Config{SignIn: d.identity, Denials: audit.Refusals{Store: d.store, Now: time.Now}, Logger: logger},
 		health.API{Store: d.store, Version: version}.Routes(),
 		signin.API{Identity: d.identity}.Routes(),
-		//cat catalogue.API{Types: registry}.Routes(),
+		catalogue.API{Types: registry}.Routes(),
 		credentials.Reading{Service: service, Clock: time.Now}.Routes(),
 		credentials.Creating{Editor: editor}.Routes(),
 		credentials.Editing{Editor: editor}.Routes(),

@@ -15,9 +15,9 @@ import (
 // Delete destroys the credential, every version of its secret, and all that
 // lists it, in one commit; its log stays. It is refused while something uses
 // the credential. read is what ChangeReads named. A second call finds nothing.
-func (e Editor) Delete(ctx context.Context, who identity.Caller, id int64, read []store.Item, ifVersion *int64) error {
+func (e Editor) Delete(ctx context.Context, who identity.Caller, id int64, read []store.Item, match Match) error {
 	for attempt := 0; ; attempt++ {
-		err := e.delete(ctx, who, id, read, ifVersion)
+		err := e.delete(ctx, who, id, read, match)
 		if err == nil {
 			return nil
 		}
@@ -31,12 +31,12 @@ func (e Editor) Delete(ctx context.Context, who identity.Caller, id int64, read 
 	}
 }
 
-func (e Editor) delete(ctx context.Context, who identity.Caller, id int64, read []store.Item, ifVersion *int64) error {
+func (e Editor) delete(ctx context.Context, who identity.Caller, id int64, read []store.Item, match Match) error {
 	c, _, err := e.open(ctx, who, id, read[0], access.Delete)
 	if err != nil {
 		return err
 	}
-	if ifVersion != nil && *ifVersion != c.Version {
+	if !match.holds(c.Version) {
 		return stale(id)
 	}
 	own, err := e.Store.Range(ctx, store.Range{Table: store.Meta, Partition: ownPartition(c.Org, id)})

@@ -32,9 +32,16 @@ type Draft struct {
 	Owner       *int64
 	Org         *int64
 	Interval    *string
-	IfVersion   *int64         // the version that must still be the current one; nil = any
+	IfMatch     Match          // the versions of which one must still be the current one
 	Faults      []fault.Detail // what reading the body found wrong already
 }
+
+// Match is a condition on a credential's version: that it is one of these. A nil
+// Match is no condition; an empty one never holds.
+type Match []int64
+
+// holds reports whether a change of this version may go on.
+func (m Match) holds(version int64) bool { return m == nil || slices.Contains(m, version) }
 
 // Description is a text or null.
 type Description struct{ Text *string }
@@ -58,6 +65,9 @@ func (s Service) prepare(who identity.Caller, d Draft, current string) (prepared
 	}
 	if d.Tags != nil && len(*d.Tags) > MaxTags {
 		f.add("/tags", fault.DetailTooLong, fmt.Sprintf("At most %d tags.", MaxTags))
+	}
+	if creating && d.Owner != nil && *d.Owner != who.User.ID {
+		f.add("/owner_id", fault.DetailForbidden, "Whoever makes a credential owns it. Leave owner_id out, and transfer the credential afterwards.")
 	}
 	if d.Org != nil && *d.Org != who.Org.ID {
 		f.add("/org_id", fault.DetailForbidden, "A credential stays in the organisation of the key that makes it. Leave org_id out.")
@@ -83,14 +93,15 @@ func (s Service) prepareSecret(p *prepared, f *faults, current string) *fault.Er
 	name := current
 	if p.Type != nil {
 		name = *p.Type
-	} else if current == "" {
+	}
+	if name == "" {
 		f.add("/credentials_type", fault.DetailRequired, "Say which type of system the credential is for: GET /credential_types lists them.")
 	}
 	if p.Credentials == nil {
 		switch {
 		case current == "":
 			f.add("/credentials", fault.DetailRequired, "Send the secrets and settings of the type: GET /credential_types/{type} says which.")
-		case name != current:
+		case name != current && name != "":
 			f.add("/credentials", fault.DetailRequired, "A new type needs new credentials: send them in the same request.")
 		}
 	}

@@ -28,15 +28,15 @@ type Revealed struct {
 
 // Reveal returns the active version of the secret to whoever may have it. The
 // audit entry is durable before the secret is returned; without an entry there
-// is no secret. If the caller already holds version known, nothing is opened
-// and Object is empty. read is what Reads named.
-func (r Revealer) Reveal(ctx context.Context, who identity.Caller, id int64, read []store.Item, known int64) (Revealed, error) {
+// is no secret. Of a version that the caller knows already, nothing is
+// opened and Object is empty. read is what Reads named.
+func (r Revealer) Reveal(ctx context.Context, who identity.Caller, id int64, read []store.Item, known func(sv int64) bool) (Revealed, error) {
 	c, _, err := r.open(ctx, who, id, read[0], access.Reveal)
 	if err != nil {
 		return Revealed{}, err
 	}
-	if known == c.SecretVersion {
-		return Revealed{Version: known}, nil
+	if known(c.SecretVersion) {
+		return Revealed{Version: c.SecretVersion}, nil
 	}
 	principal := fmt.Sprintf("U%d-K%d", who.User.ID, who.KeyID)
 	items, err := r.Store.Get(ctx, secretKey(c.Org, id, c.SecretVersion), lastReadKey(c.Org, id, principal))

@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -18,7 +19,7 @@ import (
 // Update changes what the draft sends and leaves the rest. A new secret
 // replaces the old one whole and makes its verdict unknown again. A draft that
 // changes nothing writes nothing. read is what ChangeReads named. Without
-// IfVersion, a change that others' changes overtook starts over from theirs,
+// IfMatch, a change that others' changes overtook starts over from theirs,
 // so neither loses a field.
 func (e Editor) Update(ctx context.Context, who identity.Caller, id int64, read []store.Item, d Draft) (View, error) {
 	return e.change(ctx, who, id, read, func(Credential) Draft { return d })
@@ -26,10 +27,10 @@ func (e Editor) Update(ctx context.Context, who identity.Caller, id int64, read 
 
 // EditTags changes the tags: edit gets the current ones and returns the new.
 // It may be called more than once. Otherwise it is as Update.
-func (e Editor) EditTags(ctx context.Context, who identity.Caller, id int64, read []store.Item, ifVersion *int64, edit func(current []string) []string) (View, error) {
+func (e Editor) EditTags(ctx context.Context, who identity.Caller, id int64, read []store.Item, match Match, edit func(current []string) []string) (View, error) {
 	return e.change(ctx, who, id, read, func(c Credential) Draft {
 		next := edit(slices.Clone(c.Tags))
-		return Draft{Tags: &next, IfVersion: ifVersion}
+		return Draft{Tags: &next, IfMatch: match}
 	})
 }
 
@@ -55,8 +56,12 @@ func (e Editor) update(ctx context.Context, who identity.Caller, id int64, read 
 		return View{}, err
 	}
 	d := draft(before)
-	if d.IfVersion != nil && *d.IfVersion != before.Version {
+	if !d.IfMatch.holds(before.Version) {
 		return View{}, stale(id)
+	}
+	heir, err := e.heir(ctx, who, before, &d)
+	if err != nil {
+		return View{}, err
 	}
 	p, err := e.prepare(who, d, before.Type)
 	if err != nil {
@@ -65,9 +70,7 @@ func (e Editor) update(ctx context.Context, who identity.Caller, id int64, read 
 	after := before
 	p.apply(&after)
 	ch := change{who: who, before: before, after: &after, head: audit.DecodeHead(read[1]), event: audit.Updated}
-	if err := e.transfer(ctx, &ch, d.Owner); err != nil {
-		return View{}, err
-	}
+	ch.transfer(heir)
 	if p.canonical != nil {
 		if err := e.replaceSecret(ctx, &ch, p); err != nil {
 			return View{}, err
@@ -104,45 +107,46 @@ type change struct {
 	owner   string        // the new owner's address, after a transfer
 }
 
-// transfer gives the credential to another user of the organisation.
-func (e Editor) transfer(ctx context.Context, ch *change, to *int64) error {
-	if to == nil || *to == ch.before.Owner {
-		return nil
+// heir reads the user whom the draft gives the credential to: the zero User
+// where it gives it to nobody new. One who cannot have it is a fault of the
+// draft, beside its others.
+func (e Editor) heir(ctx context.Context, who identity.Caller, c Credential, d *Draft) (identity.User, error) {
+	if d.Owner == nil || *d.Owner == c.Owner {
+		return identity.User{}, nil
 	}
-	if err := e.permit(ctx, ch.who, ch.before, access.Transfer); err != nil {
-		return err
+	if err := e.permit(ctx, who, c, access.Transfer); err != nil {
+		return identity.User{}, err
 	}
-	items, err := e.Store.Get(ctx, identity.UserKey(ch.before.Org, *to))
+	items, err := e.Store.Get(ctx, identity.UserKey(c.Org, *d.Owner))
 	if err != nil {
-		return err
+		return identity.User{}, err
 	}
-	heir, err := e.heir(items[0])
-	if err != nil {
-		return err
+	if items[0].Found() {
+		u, err := identity.DecodeUser(items[0])
+		if err != nil || u.Active {
+			return u, err
+		}
 	}
-	org, id := ch.before.Org, ch.before.ID
-	ch.after.Owner, ch.owner, ch.event = *to, heir.Email, audit.Transfer
-	ch.writes = append(ch.writes,
-		store.Write{Verb: store.Put, Item: store.Item{Key: orgIndexKey(org, id), Attributes: store.Attributes{"owner": *to}}, If: store.Present()},
-		remove(userIndexKey(org, ch.before.Owner, id), store.Always()),
-		store.Write{Verb: store.Put, Item: store.Item{Key: userIndexKey(org, *to, id), Attributes: store.Attributes{"role": access.Owner.String()}}, If: store.Always()},
-		store.Write{Verb: store.Check, Item: store.Item{Key: identity.UserKey(org, *to)}, If: store.Present()},
-	)
-	return nil
+	d.Faults = append(slices.Clip(d.Faults), fault.Detail{
+		Pointer: "/owner_id", Code: fault.DetailUnknown, Message: "There is no active user of this organisation with this id.",
+	})
+	return identity.User{}, nil
 }
 
-func (e Editor) heir(row store.Item) (identity.User, error) {
-	refusal := fault.Invalid([]fault.Detail{{
-		Pointer: "/owner_id", Code: fault.DetailUnknown, Message: "There is no active user of this organisation with this id.",
-	}})
-	if !row.Found() {
-		return identity.User{}, refusal
+// transfer gives the credential to another user, who must still be active when
+// the change commits.
+func (ch *change) transfer(heir identity.User) {
+	if heir.ID == 0 {
+		return
 	}
-	u, err := identity.DecodeUser(row)
-	if err == nil && !u.Active {
-		err = refusal
-	}
-	return u, err
+	org, id, to := ch.before.Org, ch.before.ID, heir.ID
+	ch.after.Owner, ch.owner, ch.event = to, heir.Email, audit.Transfer
+	ch.writes = append(ch.writes,
+		store.Write{Verb: store.Put, Item: store.Item{Key: orgIndexKey(org, id), Attributes: store.Attributes{"owner": to}}, If: store.Present()},
+		remove(userIndexKey(org, ch.before.Owner, id), store.Always()),
+		store.Write{Verb: store.Put, Item: store.Item{Key: userIndexKey(org, to, id), Attributes: store.Attributes{"role": access.Owner.String()}}, If: store.Always()},
+		store.Write{Verb: store.Check, Item: store.Item{Key: identity.UserKey(org, to)}, If: store.Equal("active", true)},
+	)
 }
 
 // replaceSecret seals the new secret under the next number and forgets the
@@ -200,16 +204,23 @@ func secretChanges(before, after []string) []string {
 }
 
 // trim removes the oldest versions so that, with the newest, MaxVersions are
-// left. The active version is never among them: it is the newest.
+// left. The one that was active until now stays, however old: it is what a roll
+// back of this change needs.
 func trim(c Credential, old []Version) []store.Write {
 	var writes []store.Write
-	slices.SortFunc(old, func(a, b Version) int { return int(b.Number - a.Number) })
-	for i, v := range old {
-		if i >= MaxVersions-1 && v.Number != c.SecretVersion {
-			writes = append(writes,
-				remove(versionKey(c.Org, c.ID, v.Number), store.Always()),
-				remove(secretKey(c.Org, c.ID, v.Number), store.Always()))
+	slices.SortFunc(old, func(a, b Version) int {
+		switch {
+		case a.Active:
+			return -1
+		case b.Active:
+			return 1
 		}
+		return cmp.Compare(b.Number, a.Number)
+	})
+	for _, v := range old[min(len(old), MaxVersions-1):] {
+		writes = append(writes,
+			remove(versionKey(c.Org, c.ID, v.Number), store.Always()),
+			remove(secretKey(c.Org, c.ID, v.Number), store.Always()))
 	}
 	return writes
 }

@@ -65,9 +65,9 @@ func (s Service) Versions(ctx context.Context, who identity.Caller, id int64, re
 // RollBack makes an earlier version of the secret the active one, with the
 // type, the public settings and the verdict it had. Nothing is opened, and no
 // version gets a new number. read is what ChangeReads named.
-func (e Editor) RollBack(ctx context.Context, who identity.Caller, id int64, read []store.Item, sv int64, ifVersion *int64) (View, error) {
+func (e Editor) RollBack(ctx context.Context, who identity.Caller, id int64, read []store.Item, sv int64, match Match) (View, error) {
 	for attempt := 0; ; attempt++ {
-		view, err := e.rollBack(ctx, who, id, read, sv, ifVersion)
+		view, err := e.rollBack(ctx, who, id, read, sv, match)
 		if err == nil {
 			return view, nil
 		}
@@ -81,12 +81,12 @@ func (e Editor) RollBack(ctx context.Context, who identity.Caller, id int64, rea
 	}
 }
 
-func (e Editor) rollBack(ctx context.Context, who identity.Caller, id int64, read []store.Item, sv int64, ifVersion *int64) (View, error) {
+func (e Editor) rollBack(ctx context.Context, who identity.Caller, id int64, read []store.Item, sv int64, match Match) (View, error) {
 	before, held, err := e.open(ctx, who, id, read[0], access.Update)
 	if err != nil {
 		return View{}, err
 	}
-	if ifVersion != nil && *ifVersion != before.Version {
+	if !match.holds(before.Version) {
 		return View{}, stale(id)
 	}
 	if sv == before.SecretVersion {
@@ -150,10 +150,7 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, re
 	if err != nil {
 		return View{}, probe.Result{}, false, err
 	}
-	d = Draft{Credentials: d.Credentials, Faults: d.Faults, IfVersion: d.IfVersion}
-	if d.IfVersion == nil {
-		d.IfVersion = &c.Version
-	}
+	d = Draft{Credentials: d.Credentials, Faults: d.Faults, IfMatch: d.IfMatch}
 	if d.Credentials == nil {
 		d.Faults = append(d.Faults, fault.Detail{Pointer: "/credentials", Code: fault.DetailRequired, Message: "Send the new credentials."})
 	}
@@ -161,7 +158,7 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, re
 	if err != nil {
 		return View{}, probe.Result{}, false, err
 	}
-	if *d.IfVersion != c.Version {
+	if !d.IfMatch.holds(c.Version) {
 		return View{}, probe.Result{}, false, stale(id)
 	}
 	result, err := s.Tester.candidate(ctx, c, p, read[1])

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"credence/shared/credential"
 	"credence/shared/fault"
@@ -91,38 +92,49 @@ func details(err error) []fault.Detail {
 	return nil
 }
 
-var tagForm = regexp.MustCompile(`^"v([1-9][0-9]{0,15})"$`)
+var tagForm = regexp.MustCompile(`^"([vs])([1-9][0-9]{0,15})"$`)
 
-// ifMatch reads If-Match (RFC 9110, 13.1.1): nil where there is none, or "*".
-// Of a list the last of our tags counts, for at most one version is current; a
-// tag that is none of ours, a weak one too, matches nothing.
-func ifMatch(r *httpapi.Request) *int64 {
-	h := r.HTTP.Header.Get("If-Match")
-	if h == "" || h == "*" {
+// tagNumbers are the numbers of our entity tags of one kind in a list of tags.
+// Tags hold no comma of ours, so a tag that does is split into ones that match
+// nothing. Weak marks the W/ of a weak tag as no hindrance, as the comparison
+// of If-None-Match asks; If-Match compares strongly (RFC 9110, 8.8.3.2).
+func tagNumbers(header, kind string, weak bool) []int64 {
+	var numbers []int64
+	for tag := range strings.SplitSeq(header, ",") {
+		tag = strings.TrimSpace(tag)
+		if weak {
+			tag = strings.TrimPrefix(tag, "W/")
+		}
+		if m := tagForm.FindStringSubmatch(tag); m != nil && m[1] == kind {
+			n, err := strconv.ParseInt(m[2], 10, 64)
+			if err == nil {
+				numbers = append(numbers, n)
+			}
+		}
+	}
+	return numbers
+}
+
+// ifMatch reads If-Match (RFC 9110, 13.1.1): nil where there is none, or "*",
+// which any credential that is there fulfils; else the versions that match,
+// none of them where the tags are not ours.
+func ifMatch(r *httpapi.Request) credential.Match {
+	h := strings.Join(r.HTTP.Header.Values("If-Match"), ",")
+	if h == "" || strings.TrimSpace(h) == "*" {
 		return nil
 	}
-	never := int64(math.MaxInt64)
-	m := tagForm.FindStringSubmatch(h)
-	if m == nil {
-		return &never
-	}
-	v, err := strconv.ParseInt(m[1], 10, 64)
-	if err != nil {
-		return &never
-	}
-	return &v
+	return append(credential.Match{}, tagNumbers(h, "v", false)...)
 }
 
 // secretTag is the entity tag of a version of the secret.
 func secretTag(sv int64) string { return fmt.Sprintf(`"s%d"`, sv) }
 
-// knownSecret reads If-None-Match: the version that the client holds, or 0.
-func knownSecret(r *httpapi.Request) int64 {
-	var sv int64
-	if _, err := fmt.Sscanf(r.HTTP.Header.Get("If-None-Match"), `"s%d"`, &sv); err != nil {
-		return 0
-	}
-	return sv
+// knownSecret reads If-None-Match (RFC 9110, 13.1.2): whether the client holds
+// a version already; "*" holds any.
+func knownSecret(r *httpapi.Request) func(sv int64) bool {
+	h := strings.Join(r.HTTP.Header.Values("If-None-Match"), ",")
+	known := tagNumbers(h, "s", true)
+	return func(sv int64) bool { return strings.TrimSpace(h) == "*" || slices.Contains(known, sv) }
 }
 
 // idempotencyKey reads Idempotency-Key: 16 to 64 printable characters.

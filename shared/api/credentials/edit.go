@@ -67,7 +67,7 @@ func (a Editing) update(ctx context.Context, r *httpapi.Request, id int64) (http
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	d.IfVersion = ifMatch(r)
+	d.IfMatch = ifMatch(r)
 	return a.answer(a.Editor.Update(ctx, r.Caller, id, r.Items, d))
 }
 

@@ -134,7 +134,7 @@ func (a Probing) propose(ctx context.Context, r *httpapi.Request, id int64) (htt
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	d.IfVersion = ifMatch(r)
+	d.IfMatch = ifMatch(r)
 	v, res, done, err := a.Switcher.Propose(ctx, r.Caller, id, r.Items, d)
 	if err != nil {
 		return httpapi.Answer{}, err

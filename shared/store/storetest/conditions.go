@@ -76,7 +76,7 @@ func testConditionTable(e *env) {
 					name := fmt.Sprintf("%s/%s/%s/alone=%v", s.name, verbName, c.name, alone)
 					e.Run(name, func(t *testing.T) {
 						sub := &env{T: t, store: e.store, clock: e.clock, partition: e.partition + name}
-						tryCondition(sub, s, verb, c.make, c.holds(s), alone)
+						tryCondition(sub, s, trial{verb, c.make, c.holds(s)}, alone)
 					})
 				}
 			}
@@ -84,9 +84,17 @@ func testConditionTable(e *env) {
 	}
 }
 
+// trial is a write to try, and whether its condition holds.
+type trial struct {
+	verb      store.Verb
+	condition store.Condition
+	holds     bool
+}
+
 // tryCondition commits one write, alone or with a companion, since engines
 // have one call for one write and another for several.
-func tryCondition(e *env, s state, verb store.Verb, c store.Condition, holds, alone bool) {
+func tryCondition(e *env, s state, try trial, alone bool) {
+	verb, c, holds := try.verb, try.condition, try.holds
 	before := s.item(e)
 	k := e.key("k")
 	if before != nil {
