@@ -90,7 +90,7 @@ func CheckShape(credentials jsontext.Value) []fault.Detail {
 	s := shape{dec: jsontext.NewDecoder(bytes.NewReader(credentials))}
 	for len(s.found) < maxFaults {
 		tok, err := s.dec.ReadToken()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return s.found
 		}
 		// A second value behind the object is malformed too.

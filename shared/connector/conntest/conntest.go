@@ -59,10 +59,13 @@ func rules() []rule {
 	}
 }
 
-// subject is a type with its examples.
+// subject is a type with its examples, and what checks and describes it. The
+// test of these rules puts faulty ones in their place.
 type subject struct {
 	typ     *connector.Type
 	samples []sample
+	checker func(jsontext.Value) (connector.Settings, []fault.Detail)
+	schema  jsontext.Value
 }
 
 // sample is a credentials object of one way to sign in.
@@ -77,7 +80,7 @@ type object map[string]jsontext.Value
 
 // newSubject reads the examples. The first sample is the type's own.
 func newSubject(typ *connector.Type) (*subject, error) {
-	s := &subject{typ: typ}
+	s := &subject{typ: typ, checker: typ.Check, schema: typ.Schema()}
 	read := func(label string, example jsontext.Value) (object, error) {
 		var o object
 		if err := json.Unmarshal(example, &o); err != nil {
@@ -120,7 +123,7 @@ func (s *subject) field(name string) connector.Field {
 	return s.typ.Fields[i]
 }
 
-func (s *subject) check(o object) (connector.Settings, []fault.Detail) { return s.typ.Check(o.text()) }
+func (s *subject) check(o object) (connector.Settings, []fault.Detail) { return s.checker(o.text()) }
 
 // without is o without a field, under any of its names.
 func (o object) without(f connector.Field) object {

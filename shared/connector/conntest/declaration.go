@@ -86,7 +86,7 @@ func accepted(s *subject) (found []string) {
 			found = append(found, fmt.Sprintf("the example of %s cannot be sealed: %v", one.label, err))
 			continue
 		}
-		if _, faults := s.typ.Check(sealed); len(faults) > 0 {
+		if _, faults := s.checker(sealed); len(faults) > 0 {
 			found = append(found, fmt.Sprintf("the example of %s is refused in the form it is sealed in: %s", one.label, brief(faults)))
 		}
 	}

@@ -34,17 +34,20 @@ func Validator(schema jsontext.Value) (func(jsontext.Value) bool, error) {
 // schemas holds the schema to Check: it takes what Check takes of the examples,
 // under every name, and asks for the same fields.
 func schemas(s *subject) []string {
-	valid, err := Validator(s.typ.Schema())
+	valid, err := Validator(s.schema)
 	if err != nil {
 		return []string{err.Error()}
 	}
-	found := marks(s)
+	found := properties(s)
 	for _, one := range s.samples {
 		if !valid(one.members.text()) {
 			found = append(found, fmt.Sprintf("the example of %s is not valid", one.label))
 			continue
 		}
-		before, _ := s.check(one.members)
+		before, faults := s.check(one.members)
+		if len(faults) > 0 {
+			continue // another rule says so
+		}
 		for _, f := range s.typ.Fields {
 			sent := one.members.sentAs(f)
 			if sent == "" {
@@ -80,16 +83,16 @@ func schemaKinds(s *subject, valid func(jsontext.Value) bool) (found []string) {
 	return found
 }
 
-// marks holds the schema's properties to the fields: each name, secrets and
+// properties holds the schema's properties to the fields: each name, secrets and
 // only they written and never read.
-func marks(s *subject) (found []string) {
+func properties(s *subject) (found []string) {
 	var schema struct {
 		Properties map[string]struct {
 			Title     string `json:"title"`
 			WriteOnly bool   `json:"writeOnly"`
 		} `json:"properties"`
 	}
-	if err := json.Unmarshal(s.typ.Schema(), &schema); err != nil {
+	if err := json.Unmarshal(s.schema, &schema); err != nil {
 		return []string{"the schema is no JSON object"}
 	}
 	var all []string
