@@ -20,7 +20,7 @@ import (
 // text. Keys that the type does not declare are no fault. Any bytes may be
 // given; the same ones give the same answer.
 func (t *Type) Check(credentials jsontext.Value) (Settings, []fault.Detail) {
-	if faults := CheckShape(credentials); len(faults) > 0 {
+	if faults := t.CheckShape(credentials); len(faults) > 0 {
 		return Settings{}, faults
 	}
 	c := check{

@@ -5,7 +5,11 @@
 // documentation derive from it; no driver is imported here.
 package connector
 
-import "github.com/go-json-experiment/json/jsontext"
+import (
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 // Kind is the kind of value a field takes.
 type Kind string
@@ -80,6 +84,11 @@ type Type struct {
 func (f Field) names() []string {
 	names := make([]string, 0, 1+len(f.Also)+len(f.Encoded))
 	return append(append(append(names, f.Name), f.Also...), f.Encoded...)
+}
+
+// declares reports whether name is one that the type takes a field under.
+func (t *Type) declares(name string) bool {
+	return slices.ContainsFunc(t.Fields, func(f Field) bool { return slices.Contains(f.names(), name) })
 }
 
 // discriminators are the fields that name a method, in the order declared.

@@ -23,13 +23,9 @@ const (
 	MaxNumberBytes = 32
 )
 
-// maxFaults ends the list of faults that no type is needed to find: whoever
-// sends more than these has not sent a credential.
+// maxFaults ends the list of faults of an object's shape: whoever sends more
+// than these has not sent a credential.
 const maxFaults = 20
-
-// maxPointer is the longest pointer that is told; beyond it a fault points at
-// the whole.
-const maxPointer = 512
 
 // ErrTooLarge is what Canonical answers for more than MaxBytes.
 var ErrTooLarge = errors.New("the credentials are larger than 64 KB")
@@ -79,22 +75,23 @@ func object(members map[string]jsontext.Value) jsontext.Value {
 	return v
 }
 
-// CheckShape finds what no credentials object may hold, whatever its type: a
-// value that is no object, that nests, holds or measures more than the limits
-// allow, a text with the character U+0000, which ends a text in drivers written
-// in C, or a forbidden key. Any bytes may be given. Check calls it first.
-func CheckShape(credentials jsontext.Value) []fault.Detail {
+// CheckShape finds what no credentials object may hold, whatever its type: a value
+// that is no object, that nests, holds or measures more than the limits allow, a
+// text with the character U+0000, which ends a text in drivers written in C, or a
+// forbidden key. Any bytes may be given. A pointer ends before the first name
+// that the type does not declare: it may be a secret in the wrong place. Check
+// calls it first.
+func (t *Type) CheckShape(credentials jsontext.Value) []fault.Detail {
 	if len(credentials) == 0 || credentials.Kind() != '{' {
 		return []fault.Detail{{Pointer: Root, Code: fault.DetailWrongKind, Message: "Send credentials as a JSON object."}}
 	}
-	s := shape{dec: jsontext.NewDecoder(bytes.NewReader(credentials))}
-	for len(s.found) < maxFaults {
+	s := shape{typ: t, dec: jsontext.NewDecoder(bytes.NewReader(credentials))}
+	for whole := false; len(s.found) < maxFaults; whole = s.dec.StackDepth() == 0 {
 		tok, err := s.dec.ReadToken()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF {
 			return s.found
 		}
-		// A second value behind the object is malformed too.
-		if err != nil || s.dec.StackDepth() == 0 && tok.Kind() != '}' {
+		if err != nil || whole { // a second value behind the object is malformed too
 			return append(s.found, malformed())
 		}
 		if ended := s.token(tok); ended {
@@ -108,17 +105,21 @@ func malformed() fault.Detail {
 	return fault.Detail{Pointer: Root, Code: fault.DetailMalformed, Message: "Send credentials as one well-formed JSON object in UTF-8, each key once."}
 }
 
-// shape is one CheckShape under way.
+// shape is one look at an object under way.
 type shape struct {
+	typ     *Type
 	dec     *jsontext.Decoder
 	members int
 	found   []fault.Detail
 }
 
 func (s *shape) add(code, message string) {
-	at := Root + string(s.dec.StackPointer())
-	if len(at) > maxPointer {
-		at = Root
+	at := Root
+	for name := range s.dec.StackPointer().Tokens() {
+		if s.typ.declares(name) {
+			at = pointer(name)
+		}
+		break
 	}
 	s.found = append(s.found, fault.Detail{Pointer: at, Code: code, Message: message})
 }
