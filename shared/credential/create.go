@@ -31,12 +31,6 @@ func (e Editor) Create(ctx context.Context, who identity.Caller, d Draft, idem I
 	if err != nil {
 		return View{}, err
 	}
-	if d.Owner != nil && *d.Owner != who.User.ID {
-		return View{}, fault.Invalid([]fault.Detail{{
-			Pointer: "/owner_id", Code: fault.DetailForbidden,
-			Message: "Whoever makes a credential owns it. Leave owner_id out, and transfer the credential afterwards.",
-		}})
-	}
 	for attempt := 0; ; attempt++ {
 		if idem.Key != "" {
 			if view, found, err := e.replay(ctx, who, idem); err != nil || found {
@@ -137,6 +131,7 @@ func (e Editor) sealed(ctx context.Context, who identity.Caller, c Credential, p
 	version, err := encodeVersion(c, Version{
 		Number: c.LastSecret, Type: c.Type, Public: p.settings.Public(), Known: p.settings.Known(),
 		MadeAt: e.now(), MadeBy: who.User.ID, MadeEmail: who.User.Email,
+		Status: c.Status, Verified: c.VerifiedAt,
 	})
 	if err != nil {
 		return nil, err
@@ -158,7 +153,7 @@ func encodeChecked(c Credential) (store.Write, error) {
 	if err != nil {
 		return store.Write{}, err
 	}
-	if n := rowBytes(w); n > maxRowBytes {
+	if n := rowBytes(w) - verdictBytes(w); n > maxRowBytes {
 		return store.Write{}, fault.Invalid([]fault.Detail{{
 			Pointer: "", Code: fault.DetailTooLong,
 			Message: fmt.Sprintf("Name, description, tags and public settings together take %d bytes of at most %d. Shorten them.", n, maxRowBytes),

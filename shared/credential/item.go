@@ -10,7 +10,9 @@ import (
 	"credence/shared/store"
 )
 
-// maxRowBytes keeps a credential's row to four write units of DynamoDB.
+// maxRowBytes keeps what a person may put into a credential's row to four write
+// units of DynamoDB. What probes put there is short, and does not count: else a
+// credential could be made that cannot be renamed once it was probed.
 const maxRowBytes = 4 << 10
 
 // encode makes the row's next form; its condition is the row as it was read.
@@ -152,6 +154,11 @@ func rowBytes(w store.Write) int {
 		}
 	}
 	return n
+}
+
+// verdictBytes is the part of rowBytes that comes from probes.
+func verdictBytes(w store.Write) int {
+	return len(w.Item.Attributes.Text("status")) + len(w.Item.Attributes.Text("probe"))
 }
 
 func remove(k store.Key, condition store.Condition) store.Write {

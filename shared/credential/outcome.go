@@ -41,14 +41,14 @@ func (t Tester) ours(c Credential, code probe.Code, cause error) *probe.Result {
 // verdict is not about the secret that is there now, and only the leases and
 // the entry are written.
 func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o outcome) error {
-	entry := t.entry(who, c, audit.Probed)
-	entry.Summary = []string{fmt.Sprintf("%s: %s", o.result.Verdict, o.result.Code)}
-	observed, err := audit.Observe(entry)
-	if err != nil {
-		return err
-	}
 	leases := o.claim.releases()
 	for attempt := 0; ; attempt++ {
+		entry := t.entry(who, c, audit.Probed)
+		entry.Summary = []string{fmt.Sprintf("%s: %s", o.result.Verdict, o.result.Code)}
+		observed, err := audit.Observe(entry)
+		if err != nil {
+			return err
+		}
 		writes := append([]store.Write{observed}, leases...)
 		verdict, err := t.verdict(c, o)
 		if err != nil {
@@ -103,13 +103,11 @@ func (t Tester) verdict(c Credential, o outcome) ([]store.Write, error) {
 	if err != nil {
 		return nil, err
 	}
-	full, err := json.Marshal(o.result, json.Deterministic(true))
+	kept, err := encodeResult(c, n, o.result)
 	if err != nil {
-		return nil, fmt.Errorf("encoding a probe's result: %w", err)
+		return nil, err
 	}
-	a := store.Attributes{"result": string(full)}
-	a.SetTime("at", o.result.CheckedAt)
-	writes := []store.Write{row, {Verb: store.Put, Item: store.Item{Key: resultKey(c.Org, c.ID, n), Attributes: a}, If: store.Always()}}
+	writes := []store.Write{row, kept}
 	if v := o.version; v.Found() && o.result.Verdict != probe.Unknown {
 		delete(v.Attributes, "verified")
 		v.Attributes.SetText("status", c.Status)
@@ -117,6 +115,17 @@ func (t Tester) verdict(c Credential, o outcome) ([]store.Write, error) {
 		writes = append(writes, store.Write{Verb: store.Put, Item: v, If: store.Present()})
 	}
 	return writes, nil
+}
+
+// encodeResult puts a result into the nth place of the history.
+func encodeResult(c Credential, n int64, r probe.Result) (store.Write, error) {
+	full, err := json.Marshal(r, json.Deterministic(true))
+	if err != nil {
+		return store.Write{}, fmt.Errorf("encoding a probe's result: %w", err)
+	}
+	a := store.Attributes{"result": string(full)}
+	a.SetTime("at", r.CheckedAt)
+	return store.Write{Verb: store.Put, Item: store.Item{Key: resultKey(c.Org, c.ID, n), Attributes: a}, If: store.Always()}, nil
 }
 
 // learn moves a result into the credential. An unknown verdict leaves what was

@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -55,6 +56,9 @@ func (t Tester) Probe(ctx context.Context, who identity.Caller, id int64, read [
 	items, err := t.Store.Get(ctx, secretKey(c.Org, id, c.SecretVersion), versionKey(c.Org, id, c.SecretVersion))
 	if err != nil {
 		return probe.Result{}, err
+	}
+	if gone, err := t.deleted(ctx, c, items[0]); err != nil || gone {
+		return probe.Result{}, cmp.Or(err, notFound(id))
 	}
 	settings, failed := t.settings(ctx, c, items[0])
 	cl := t.newClaim(c, settings)
@@ -129,16 +133,17 @@ func (t Tester) Try(ctx context.Context, who identity.Caller, d Draft) (probe.Re
 // claim is the right to probe: of one credential, and of one sign-in at one
 // target.
 type claim struct {
-	number    int64
-	began     time.Time
-	lease     store.Key // zero where no credential is concerned
-	principal store.Key // zero where nobody signs in
+	number     int64
+	began      time.Time
+	credential int64     // 0 where none is concerned
+	lease      store.Key // of the credential
+	principal  store.Key // zero where nobody signs in
 }
 
 func (t Tester) newClaim(c Credential, s connector.Settings) claim {
 	cl := claim{number: id.New(t.now()), began: t.now()}
 	if c.ID != 0 {
-		cl.lease = leaseKey(c.Org, c.ID)
+		cl.credential, cl.lease = c.ID, leaseKey(c.Org, c.ID)
 	}
 	if p := s.Principal(); p != "" {
 		cl.principal = principalKey(c.Org, p)
@@ -150,7 +155,7 @@ func (t Tester) newClaim(c Credential, s connector.Settings) claim {
 // left by a probe that died runs out by itself.
 func (t Tester) claim(ctx context.Context, cl claim, lease store.Item) error {
 	var writes []store.Write
-	if cl.lease.Sort != "" {
+	if cl.credential != 0 {
 		condition := store.Absent()
 		if lease.Found() {
 			condition = store.Equal("claim", lease.Attributes.Int("claim"))
@@ -171,6 +176,9 @@ func (t Tester) claim(ctx context.Context, cl claim, lease store.Item) error {
 		return nil
 	}
 	err := t.Store.Commit(ctx, writes...)
+	if cl.credential != 0 && store.ConditionFailed(err, 0) {
+		return tooSoon(cl.credential, leaseTime)
+	}
 	var taken *store.ConditionError
 	if errors.As(err, &taken) || errors.Is(err, store.ErrConflict) {
 		return fault.New(fault.CodeTooManyRequests,
@@ -197,7 +205,7 @@ func (cl claim) hold(until time.Time, condition store.Condition) store.Write {
 // probe stays his.
 func (cl claim) releases() []store.Write {
 	var writes []store.Write
-	if cl.lease.Sort != "" {
+	if cl.credential != 0 {
 		writes = append(writes, cl.hold(cl.began.Add(distance), store.Equal("claim", cl.number)))
 	}
 	if cl.principal.Sort != "" {

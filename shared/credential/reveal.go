@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,21 +44,23 @@ func (r Revealer) Reveal(ctx context.Context, who identity.Caller, id int64, rea
 	if err != nil {
 		return Revealed{}, err
 	}
+	if gone, err := r.deleted(ctx, c, items[0]); err != nil || gone {
+		return Revealed{}, cmp.Or(err, notFound(id))
+	}
 	object, err := openSecret(ctx, r.Keys, c, items[0])
 	if err != nil {
 		return Revealed{}, integrity(err, id)
 	}
-	entry := r.entry(who, c, audit.Revealed)
-	entry.Summary = []string{fmt.Sprintf("version %d of the secret", c.SecretVersion)}
-	observed, err := audit.Observe(entry)
-	if err != nil {
-		return Revealed{}, err
+	entry := func() audit.Entry {
+		e := r.entry(who, c, audit.Revealed)
+		e.Summary = []string{fmt.Sprintf("version %d of the secret", c.SecretVersion)}
+		return e
 	}
-	writes := []store.Write{observed}
-	if w, changed := lastRead(items[1], lastReadKey(c.Org, id, principal), c.SecretVersion, entry); changed {
-		writes = append(writes, w)
+	var use []store.Write
+	if w, changed := lastRead(items[1], lastReadKey(c.Org, id, principal), c.SecretVersion, entry()); changed {
+		use = append(use, w)
 	}
-	if err := r.Store.Commit(ctx, writes...); err != nil {
+	if err := r.observe(ctx, entry, use...); err != nil {
 		return Revealed{}, err
 	}
 	return Revealed{Object: object, Version: c.SecretVersion}, nil
@@ -71,6 +74,19 @@ func lastRead(old store.Item, key store.Key, sv int64, e audit.Entry) (store.Wri
 	}
 	a := store.Attributes{"sv": sv, "day": day, "email": e.UserEmail}
 	return store.Write{Verb: store.Put, Item: store.Item{Key: key, Attributes: a}, If: store.Always()}, true
+}
+
+// deleted reports whether a secret is missing because its credential was
+// deleted after its row was read: then the answer is the one of a moment later.
+func (s Service) deleted(ctx context.Context, c Credential, secret store.Item) (bool, error) {
+	if secret.Found() {
+		return false, nil
+	}
+	items, err := s.Store.Get(ctx, rowKey(c.Org, c.ID))
+	if err != nil {
+		return false, err
+	}
+	return !items[0].Found(), nil
 }
 
 // openSecret opens a vault item for the credential that the caller was

@@ -94,13 +94,30 @@ func (s Service) permit(ctx context.Context, who identity.Caller, c Credential, 
 }
 
 func (s Service) deny(ctx context.Context, who identity.Caller, c Credential, p access.Permission) error {
-	e := s.entry(who, c, audit.Denied)
-	e.Summary = []string{"refused: " + string(p)}
-	w, err := audit.Observe(e)
-	if err != nil {
-		return err
+	return s.observe(ctx, func() audit.Entry {
+		e := s.entry(who, c, audit.Denied)
+		e.Summary = []string{"refused: " + string(p)}
+		return e
+	})
+}
+
+// observe commits an entry that changes nothing, and what belongs to it, whose
+// writes state no precondition of their own. Two entries of one millisecond may
+// draw the same id: then entry is called again, for another.
+func (s Service) observe(ctx context.Context, entry func() audit.Entry, with ...store.Write) error {
+	for attempt := 0; ; attempt++ {
+		w, err := audit.Observe(entry())
+		if err != nil {
+			return err
+		}
+		err = s.Store.Commit(ctx, append([]store.Write{w}, with...)...)
+		if err == nil {
+			return nil
+		}
+		if retry, err := again(err, attempt); !retry {
+			return err
+		}
 	}
-	return s.Store.Commit(ctx, w)
 }
 
 // entry starts an audit entry about a credential. Its owner's address is known

@@ -13,6 +13,7 @@ import (
 	"credence/shared/audit"
 	"credence/shared/fault"
 	"credence/shared/identity"
+	"credence/shared/probe"
 	"credence/shared/store"
 )
 
@@ -72,7 +73,7 @@ func (e Editor) update(ctx context.Context, who identity.Caller, id int64, read 
 	ch := change{who: who, before: before, after: &after, head: audit.DecodeHead(read[1]), event: audit.Updated}
 	ch.transfer(heir)
 	if p.canonical != nil {
-		if err := e.replaceSecret(ctx, &ch, p); err != nil {
+		if err := e.replaceSecret(ctx, &ch, p, nil); err != nil {
 			return View{}, err
 		}
 	}
@@ -150,8 +151,9 @@ func (ch *change) transfer(heir identity.User) {
 }
 
 // replaceSecret seals the new secret under the next number and forgets the
-// verdict of the old one. The oldest versions beyond MaxVersions go with it.
-func (e Editor) replaceSecret(ctx context.Context, ch *change, p prepared) error {
+// verdict of the old one; proven is what a probe of the new one said, nil if it
+// was not tried. The oldest versions beyond MaxVersions go with it.
+func (e Editor) replaceSecret(ctx context.Context, ch *change, p prepared, proven *probe.Result) error {
 	old, err := e.versions(ctx, ch.before)
 	if err != nil {
 		return err
@@ -162,6 +164,14 @@ func (e Editor) replaceSecret(ctx context.Context, ch *change, p prepared) error
 	after.LastSecret++
 	after.SecretVersion = after.LastSecret
 	forgetVerdict(after)
+	if proven != nil {
+		kept, err := encodeResult(*after, after.Probes, *proven)
+		if err != nil {
+			return err
+		}
+		learn(after, *proven)
+		ch.writes = append(ch.writes, kept)
+	}
 	writes, err := e.sealed(ctx, ch.who, *after, p)
 	if err != nil {
 		return err

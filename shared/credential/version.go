@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -204,10 +205,9 @@ func (s Switcher) adopt(ctx context.Context, who identity.Caller, id int64, c Cr
 		}
 		after := before
 		ch := change{who: who, before: before, after: &after, head: audit.DecodeHead(read[1]), event: audit.Updated}
-		if err := s.Editor.replaceSecret(ctx, &ch, p); err != nil {
+		if err := s.Editor.replaceSecret(ctx, &ch, p, &result); err != nil {
 			return View{}, err
 		}
-		learn(&after, result)
 		ch.compare()
 		ch.summary = append(ch.summary, "switched after a valid probe")
 		if err = s.Editor.commit(ctx, &ch); err == nil {
@@ -238,6 +238,9 @@ func (cp Copier) Copy(ctx context.Context, who identity.Caller, id int64, read [
 	if err != nil {
 		return View{}, err
 	}
+	if gone, err := e.deleted(ctx, c, items[0]); err != nil || gone {
+		return View{}, cmp.Or(err, notFound(id))
+	}
 	object, err := openSecret(ctx, cp.Keys, c, items[0])
 	if err != nil {
 		return View{}, integrity(err, id)
@@ -246,18 +249,13 @@ func (cp Copier) Copy(ctx context.Context, who identity.Caller, id int64, read [
 	if err != nil {
 		return View{}, err
 	}
-	entry := e.entry(who, c, audit.Copied)
-	entry.Summary = []string{fmt.Sprintf("version %d of the secret", c.SecretVersion)}
-	observed, err := audit.Observe(entry)
-	if err != nil {
-		return View{}, err
-	}
 	plain := object.Expose()
 	defer clear(plain)
-	return e.duplicate(ctx, who, c, jsontext.Value(plain), version, observed)
+	return e.duplicate(ctx, who, c, jsontext.Value(plain), version)
 }
 
-func (e Editor) duplicate(ctx context.Context, who identity.Caller, from Credential, plain jsontext.Value, v Version, observed store.Write) (View, error) {
+// duplicate makes the copy, and the entry in the log of the original, at once.
+func (e Editor) duplicate(ctx context.Context, who identity.Caller, from Credential, plain jsontext.Value, v Version) (View, error) {
 	typ, ok := e.Types.Lookup(from.Type)
 	if !ok {
 		return View{}, fmt.Errorf("copying a credential: its type is not declared")
@@ -275,7 +273,13 @@ func (e Editor) duplicate(ctx context.Context, who identity.Caller, from Credent
 		c.CreatedAt = e.now()
 		c.UpdatedAt, c.ID = c.CreatedAt, id.New(c.CreatedAt)
 		c.Public = v.Public
-		err := e.insert(ctx, who, c, p, observed)
+		entry := e.entry(who, from, audit.Copied)
+		entry.Summary = []string{fmt.Sprintf("version %d of the secret", from.SecretVersion)}
+		observed, err := audit.Observe(entry)
+		if err != nil {
+			return View{}, err
+		}
+		err = e.insert(ctx, who, c, p, observed)
 		if err == nil {
 			return View{Credential: c, Role: access.Owner, Owner: who.User, Org: who.Org}, nil
 		}
