@@ -1,0 +1,142 @@
+package credential_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"credence/shared/store"
+)
+
+// check reads everything and reports whatever is half-written: each credential
+// must have its rows in the lists, its place in the schedule, every version's
+// record and an unbroken chain of changes, and nothing may be left of one that
+// is gone but its log.
+func (w *world) check() {
+	w.Helper()
+	all := w.store.everything(w.T)
+	c := checker{w: w, all: all, expected: map[store.Key]bool{}}
+	for k, i := range all {
+		if k.Table == store.Meta && strings.HasPrefix(k.Sort, "CRED#") && !strings.Contains(strings.TrimPrefix(k.Partition, "ORG#"), "#") {
+			c.credential(k, i)
+		}
+	}
+	for k := range all {
+		owned := strings.HasPrefix(k.Sort, "CRED#") || strings.HasPrefix(k.Sort, "SEC#") ||
+			strings.HasPrefix(k.Partition, "DUE#") || strings.HasPrefix(k.Sort, "VER#") ||
+			strings.HasPrefix(k.Sort, "RES#") || strings.HasPrefix(k.Sort, "USE#")
+		if owned && !c.expected[k] {
+			w.Errorf("left over: %s %s %s", k.Table, k.Partition, k.Sort)
+		}
+	}
+	for k, i := range all {
+		if k.Table == store.Audit && k.Sort == "HEAD" {
+			c.chain(k, i)
+		}
+	}
+}
+
+type checker struct {
+	w        *world
+	all      map[store.Key]store.Item
+	expected map[store.Key]bool
+}
+
+func (c *checker) need(k store.Key) store.Item {
+	c.w.Helper()
+	c.expected[k] = true
+	i, ok := c.all[k]
+	if !ok {
+		c.w.Errorf("missing: %s %s %s", k.Table, k.Partition, k.Sort)
+	}
+	return i
+}
+
+func (c *checker) credential(k store.Key, row store.Item) {
+	c.w.Helper()
+	var org, id int64
+	if _, err := fmt.Sscanf(k.Partition+" "+k.Sort, "ORG#%d CRED#%d", &org, &id); err != nil {
+		c.w.Errorf("%s %s: %v", k.Partition, k.Sort, err)
+		return
+	}
+	a := row.Attributes
+	c.expected[k] = true
+	if got := c.need(store.Key{Table: store.Meta, Partition: fmt.Sprintf("ORG#%d#IDX", org), Sort: k.Sort}).Attributes.Int("owner"); got != a.Int("owner") {
+		c.w.Errorf("credential %d: the list says owner %d, the row %d", id, got, a.Int("owner"))
+	}
+	c.need(store.Key{Table: store.Meta, Partition: fmt.Sprintf("ORG#%d#U#%d", org, a.Int("owner")), Sort: k.Sort})
+	own := fmt.Sprintf("ORG#%d#C#%d", org, id)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d", id))
+	n := int(sum[0])<<8 | int(sum[1])
+	switch a.Text("interval") {
+	case "daily":
+		c.need(store.Key{Table: store.Meta, Partition: fmt.Sprintf("DUE#D%04d", n%1440), Sort: own})
+	case "hourly":
+		c.need(store.Key{Table: store.Meta, Partition: fmt.Sprintf("DUE#H%02d", n%60), Sort: own})
+	}
+	versions, active := 0, false
+	for vk := range c.all {
+		if vk.Partition != own || vk.Table != store.Meta {
+			continue
+		}
+		if strings.HasPrefix(vk.Sort, "RES#") || strings.HasPrefix(vk.Sort, "USE#") {
+			c.expected[vk] = true
+		}
+		var sv int64
+		if _, err := fmt.Sscanf(vk.Sort, "VER#%d", &sv); err != nil {
+			continue
+		}
+		c.expected[vk] = true
+		versions++
+		active = active || sv == a.Int("sv")
+		c.need(store.Key{Table: store.Vault, Partition: fmt.Sprintf("ORG#%d", org), Sort: fmt.Sprintf("SEC#%016d#%016d", id, sv)})
+		if sv > a.Int("hsv") {
+			c.w.Errorf("credential %d: version %d is above the highest, %d", id, sv, a.Int("hsv"))
+		}
+	}
+	if !active || versions > 10 {
+		c.w.Errorf("credential %d: %d versions, the active one among them: %v", id, versions, active)
+	}
+	head := c.all[store.Key{Table: store.Audit, Partition: own, Sort: "HEAD"}]
+	if h := head.Attributes; h.Int("n") != a.Int("ver") || h.Bool("gone") || h.Int("owner") != a.Int("owner") {
+		c.w.Errorf("credential %d: version %d, %d changes in its log, gone: %v, owner %d and %d",
+			id, a.Int("ver"), h.Int("n"), h.Bool("gone"), a.Int("owner"), h.Int("owner"))
+	}
+}
+
+// chain follows the changes of one log from the first to its head.
+func (c *checker) chain(k store.Key, head store.Item) {
+	c.w.Helper()
+	byNumber, changes := map[int64]store.Item{}, int64(0)
+	for ek, e := range c.all {
+		if ek.Table == store.Audit && ek.Partition == k.Partition && e.Attributes.Int("n") != 0 && ek != k {
+			byNumber[e.Attributes.Int("n")] = e
+			changes++
+		}
+	}
+	hash := ""
+	for n := int64(1); n <= changes; n++ {
+		e, ok := byNumber[n]
+		if !ok || e.Attributes.Text("prev") != hash {
+			c.w.Errorf("%s: the chain breaks at change %d", k.Partition, n)
+			return
+		}
+		text, err := json.Marshal(map[string]any(e.Attributes), json.Deterministic(true))
+		c.w.must(err)
+		sum := sha256.Sum256(text)
+		hash = hex.EncodeToString(sum[:])
+	}
+	if head.Attributes.Int("n") != changes || head.Attributes.Text("hash") != hash {
+		c.w.Errorf("%s: %d changes, the head names %d", k.Partition, changes, head.Attributes.Int("n"))
+	}
+	var org, id int64
+	if _, err := fmt.Sscanf(k.Partition, "ORG#%d#C#%d", &org, &id); err == nil {
+		_, there := c.all[store.Key{Table: store.Meta, Partition: fmt.Sprintf("ORG#%d", org), Sort: fmt.Sprintf("CRED#%016d", id)}]
+		if there == head.Attributes.Bool("gone") {
+			c.w.Errorf("%s: the credential is there: %v, its log says gone: %v", k.Partition, there, head.Attributes.Bool("gone"))
+		}
+	}
+}
