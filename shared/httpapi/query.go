@@ -104,6 +104,9 @@ func (q *Query) Texts(name string, limit int) []string {
 func (q *Query) Int(name string, least, most int64) (int64, bool) {
 	v, ok := q.one(name)
 	if !ok {
+		if all := q.values[name]; len(all) > 0 && all[0] == "" { // an empty text is no number
+			q.fault(name, fault.DetailWrongKind, fmt.Sprintf("The parameter %q must be an integer.", name))
+		}
 		return 0, false
 	}
 	n, err := strconv.ParseInt(v, 10, 64)

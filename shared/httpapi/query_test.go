@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -28,7 +29,7 @@ func mustStack(t testing.TB, routes ...httpapi.Route) http.Handler {
 }
 
 func TestQueryReadsEachKind(t *testing.T) {
-	withRequest(t, "/?page=&n=7&b=True&c=0&e=admin&t=a%C3%A9&d=2026-01-31&l=a,b&l=c&l[]=d&same=1&same=1&zz=%00", "", func(r *httpapi.Request) {
+	withRequest(t, "/?n=7&b=True&c=0&e=admin&t=a%C3%A9&d=2026-01-31&l=a,b&l=c&l[]=d&same=1&same=1&zz=%00", "", func(r *httpapi.Request) {
 		q := r.Query()
 		n, hasN := q.Int("n", 1, 7)
 		_, hasPage := q.Int("page", 1, 7)
@@ -42,6 +43,17 @@ func TestQueryReadsEachKind(t *testing.T) {
 		want := "7 true false true true false true false aé 1 admin owner 2026-01-31T00:00:00Z true [a b c d] <nil>\n"
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
+func TestAnEmptyTextIsNoNumber(t *testing.T) {
+	withRequest(t, "/?page=&per_page", "", func(r *httpapi.Request) {
+		q := r.Query()
+		q.Paging()
+		var f *fault.Error
+		if !errors.As(q.Err(), &f) || len(f.Details) != 2 || f.Details[0].Pointer != "?page" || f.Details[1].Pointer != "?per_page" {
+			t.Errorf("got %v", q.Err())
 		}
 	})
 }
