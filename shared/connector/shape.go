@@ -88,13 +88,13 @@ func (t *Type) CheckShape(credentials jsontext.Value) []fault.Detail {
 	s := shape{typ: t, dec: jsontext.NewDecoder(bytes.NewReader(credentials))}
 	for whole := false; len(s.found) < maxFaults; whole = s.dec.StackDepth() == 0 {
 		tok, err := s.dec.ReadToken()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return s.found
 		}
 		if err != nil || whole { // a second value behind the object is malformed too
 			return append(s.found, malformed())
 		}
-		if ended := s.token(tok); ended {
+		if s.token(tok) {
 			return s.found
 		}
 	}
@@ -126,7 +126,7 @@ func (s *shape) add(code, message string) {
 
 // token looks at one token and reports whether nothing behind it is worth a
 // look.
-func (s *shape) token(tok jsontext.Token) (ended bool) {
+func (s *shape) token(tok jsontext.Token) (stop bool) {
 	if s.dec.StackDepth() > MaxDepth {
 		s.add(fault.DetailTooLong, fmt.Sprintf("Nest at most %d levels.", MaxDepth))
 		return true
@@ -142,7 +142,7 @@ func (s *shape) token(tok jsontext.Token) (ended bool) {
 	return false
 }
 
-func (s *shape) text(text string) (ended bool) {
+func (s *shape) text(text string) (stop bool) {
 	within, n := s.dec.StackIndex(s.dec.StackDepth())
 	if within == '{' && n%2 == 1 {
 		s.members++
