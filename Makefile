@@ -9,6 +9,10 @@ DATA ?= .data
 ALLOW ?=
 # Which store `make run` uses; empty is the embedded one.
 STORE ?=
+# With STORE=dynamodb: where a local engine answers (empty is AWS), and how the
+# names of the three tables begin.
+ENDPOINT ?=
+TABLES ?= credence
 # How long `make check` runs each fuzz target.
 FUZZTIME ?= 3s
 # Which benchmarks `make bench` runs, and over which packages.
@@ -26,11 +30,11 @@ LINT := $(BIN)/golangci-lint-$(LINT_VERSION)
 help:
 	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, t, ":"); printf "make %-6s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Variables: ADDR=$(ADDR) DATA=$(DATA) ALLOW=$(ALLOW) STORE=$(STORE) FUZZTIME=$(FUZZTIME)'
+	@echo 'Variables: ADDR=$(ADDR) DATA=$(DATA) ALLOW=$(ALLOW) STORE=$(STORE) ENDPOINT=$(ENDPOINT) TABLES=$(TABLES) FUZZTIME=$(FUZZTIME)'
 
 .PHONY: run
 run: ## Serves the whole API on this machine, on an embedded store; the first start prints a service key.
-	go run ./functions/local serve --addr '$(ADDR)' --data '$(DATA)' $(if $(ALLOW),--allow '$(ALLOW)') $(if $(STORE),--store '$(STORE)')
+	go run ./functions/local serve --addr '$(ADDR)' --data '$(DATA)' $(if $(ALLOW),--allow '$(ALLOW)') $(if $(STORE),--store '$(STORE)' --dynamodb-tables '$(TABLES)' $(if $(ENDPOINT),--dynamodb-endpoint '$(ENDPOINT)'))
 
 .PHONY: test
 test: ## Runs every test that needs only Go.

@@ -25,7 +25,8 @@ const addUsage = `Usage:
   local key add ADDRESS  [--org ID] [--name NAME] [--data DIR]
 
 Each makes what it says and a service key, which it prints once. --org may be
-left out while there is one organisation only. --data is ./.data by default.
+left out while there is one organisation only. --data is ./.data by default;
+--store and the flags of DynamoDB are those of serve.
 `
 
 // addCommand does one admin command: through the socket of the server that has
@@ -49,12 +50,12 @@ func addCommand(ctx context.Context, args []string, stdout, stderr io.Writer) er
 
 func parseAdd(args []string, stdout, stderr io.Writer) (admin.Command, options, error) {
 	var c admin.Command
-	o := options{store: storeEmbedded}
+	var o options
 	fs := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Usage = func() { _, _ = io.WriteString(stdout, addUsage) }
 	var name string
-	fs.StringVar(&o.data, "data", "./.data", "")
+	o.where(fs)
 	fs.StringVar(&name, "name", "", "")
 	fs.StringVar(&c.Email, "email", "", "")
 	fs.StringVar(&c.Domain, "domain", "", "")

@@ -41,15 +41,12 @@ func parseServe(args []string, out io.Writer) (options, error) {
 	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
 	fs.SetOutput(out)
 	fs.Usage = func() { _, _ = io.WriteString(out, serveUsage) }
+	o.where(fs)
 	fs.StringVar(&o.addr, "addr", "127.0.0.1:3000", "")
-	fs.StringVar(&o.data, "data", "./.data", "")
 	fs.StringVar(&allow, "allow", "", "")
 	fs.BoolVar(&o.public, "public", false, "")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "")
-	fs.StringVar(&o.store, "store", storeEmbedded, "")
-	fs.StringVar(&o.dynamo.endpoint, "dynamodb-endpoint", "", "")
-	fs.StringVar(&o.dynamo.tables, "dynamodb-tables", "credence", "")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return o, err
@@ -64,6 +61,14 @@ func parseServe(args []string, out io.Writer) (options, error) {
 		return o, errUsage
 	}
 	return o, nil
+}
+
+// where declares the flags that say which data is meant: those of every command.
+func (o *options) where(fs *flag.FlagSet) {
+	fs.StringVar(&o.data, "data", "./.data", "")
+	fs.StringVar(&o.store, "store", storeEmbedded, "")
+	fs.StringVar(&o.dynamo.endpoint, "dynamodb-endpoint", "", "")
+	fs.StringVar(&o.dynamo.tables, "dynamodb-tables", "credence", "")
 }
 
 // validate gathers everything that is wrong, not the first fault alone.
