@@ -1,0 +1,262 @@
+package builtin_test
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"credence/shared/connector"
+	"credence/shared/connector/conntest"
+	"credence/shared/fault"
+)
+
+// keyFile is a service account's key file, of a type.
+func keyFile(kind string) string {
+	return `{"type":"` + kind + `","project_id":"my-project","private_key_id":"0a1b","private_key":"-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n",` +
+		`"client_email":"loader@my-project.iam.gserviceaccount.com","client_id":"1","token_uri":"https://oauth2.googleapis.com/token",` +
+		`"audience":"//iam.googleapis.com/x","credential_source":{"file":"/etc/hostname"},"refresh_token":"r"}`
+}
+
+func in64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+
+func quoted(t *testing.T, text string) string {
+	t.Helper()
+	b, err := json.Marshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestPublished sends what the documentation of the published API sends, and
+// what its clients do.
+func TestPublished(t *testing.T) {
+	types := registry(t)
+	key := keyFile("service_account")
+	for name, c := range map[string]struct{ typ, sent, method, public string }{
+		"gcs":                     {"gcs", `{"service_account_key":"` + in64(key) + `"}`, "Service Account", `{}`},
+		"gcs, lines of 76":        {"gcs", `{"service_account_key":"` + in64(key)[:76] + `\n` + in64(key)[76:] + `\n"}`, "Service Account", `{}`},
+		"gcs, an object":          {"gcs", `{"is_service_account":true,"project_id":"my-project","json_creds":` + key + `}`, "Service Account", `{"is_service_account":true,"project_id":"my-project"}`},
+		"gcs, a text":             {"gcs", `{"is_service_account":"True","json_creds":` + quoted(t, key) + `}`, "Service Account", `{"is_service_account":true}`},
+		"gcs, a token":            {"gcs", `{"is_service_account":false,"project_id":"my-project","access_token":"ya29.x"}`, "OAUTH2", `{"is_service_account":false,"project_id":"my-project"}`},
+		"mysql":                   {"mysql", `{"host":"mysql.example.com","port":3306,"database":"production","username":"data_user","password":"p"}`, "", `{"database":"production","host":"mysql.example.com","port":3306,"username":"data_user"}`},
+		"mysql, all as texts":     {"mysql", `{"host":"10.0.0.7","port":"3306","database_name":"production","user":"data_user","password":"p"}`, "", `{"database_name":"production","host":"10.0.0.7","port":3306,"user":"data_user"}`},
+		"postgres":                {"postgres", `{"host":"db.example.com","port":5432,"database":"analytics","username":"analytics_user","password":"p"}`, "", `{"database":"analytics","host":"db.example.com","port":5432,"username":"analytics_user"}`},
+		"postgres, an IPv6":       {"postgres", `{"host":"2001:db8::1","database":"a","username":"u","password":"p"}`, "", `{"database":"a","host":"2001:db8::1","username":"u"}`},
+		"rest":                    {"rest", `{"api_key":"k","base_url":"https://api.example.com"}`, "api_key", `{"base_url":"https://api.example.com"}`},
+		"rest, endpoint":          {"rest", `{"api_key":"k","endpoint":"https://api.example.com"}`, "api_key", `{"endpoint":"https://api.example.com"}`},
+		"rest, dotted":            {"rest", `{"auth.type":"BASIC","basic.username":"u","basic.password":"p","test.url":"https://api.example.com/me","test.method":"GET","test.content.type":"application/json"}`, "BASIC", `{"auth.type":"BASIC","test.method":"GET"}`},
+		"s3":                      {"s3", `{"credentials_type":"s3","access_key_id":"AKIAIOSFODNN7EXAMPLE","secret_key":"wJalrXUtnFEMI/K7MDENG"}`, "Access Key", `{}`},
+		"s3 with a bucket":        {"s3", `{"access_key_id":"AKIAIOSFODNN7EXAMPLE","secret_key":"wJalrXUtnFEMI/K7MDENG","bucket":"my-data-bucket","region":"us-east-1"}`, "Access Key", `{"bucket":"my-data-bucket","region":"us-east-1"}`},
+		"s3 with an AWS name":     {"s3", `{"access_key":"AKIAIOSFODNN7EXAMPLE","secret_access_key":"x"}`, "Access Key", `{}`},
+		"s3 without keys, a role": {"s3", `{"s3_auth_type":"ARN","arn":"arn:aws:iam::123456789012:role/reader"}`, "ARN", `{"arn":"arn:aws:iam::123456789012:role/reader","s3_auth_type":"ARN"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			typ, ok := types.Lookup(c.typ)
+			if !ok {
+				t.Fatal("it is not on the list")
+			}
+			settings, faults := typ.Check(jsontext.Value(c.sent))
+			if len(faults) > 0 {
+				t.Fatalf("refused: %v", faults)
+			}
+			if settings.Method() != c.method || string(settings.Public()) != c.public || settings.Unknown() != 0 {
+				t.Errorf("taken as %q, public %s, %d unknown", settings.Method(), settings.Public(), settings.Unknown())
+			}
+			valid, err := conntest.Validator(typ.Schema())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sealed, err := connector.Canonical(jsontext.Value(c.sent)); err != nil || name != "gcs, a text" && !valid(sealed) {
+				t.Errorf("the schema refuses it: %v", err)
+			}
+		})
+	}
+}
+
+// TestRefused sends what must not be stored, and wants each fault at its place.
+func TestRefused(t *testing.T) {
+	types := registry(t)
+	const db = `"database":"d","username":"u","password":"p"`
+	const s3 = `"access_key_id":"A","secret_key":"s"`
+	for name, c := range map[string]struct{ typ, sent, want string }{
+		"no base64":               {"gcs", `{"service_account_key":"<Base64 Encoded Key>"}`, "/service_account_key malformed"},
+		"base64 of a text":        {"gcs", `{"service_account_key":"` + in64("hello") + `"}`, "/service_account_key malformed"},
+		"base64 of another JSON":  {"gcs", `{"service_account_key":"` + in64(`{"a":1}`) + `"}`, "/service_account_key not_allowed"},
+		"a key without its key":   {"gcs", `{"service_account_key":"` + in64(`{"type":"service_account","client_email":"a@b"}`) + `"}`, "/service_account_key malformed"},
+		"an external account":     {"gcs", `{"service_account_key":"` + in64(keyFile("external_account")) + `"}`, "/service_account_key not_allowed"},
+		"a person's":              {"gcs", `{"json_creds":` + keyFile("authorized_user") + `}`, "/json_creds not_allowed"},
+		"an impersonated one":     {"gcs", `{"json_creds":` + keyFile("impersonated_service_account") + `}`, "/json_creds not_allowed"},
+		"an external, in a text":  {"gcs", `{"json_creds":` + quoted(t, keyFile("external_account_authorized_user")) + `}`, "/json_creds not_allowed"},
+		"an external, of rest":    {"rest", `{"auth.type":"gcp_service_account","gcp.service.account.credentials.json":` + keyFile("external_account") + `}`, "/gcp.service.account.credentials.json not_allowed"},
+		"the type twice":          {"gcs", `{"service_account_key":"` + in64(`{"type":"service_account","type":"external_account"}`) + `"}`, "/service_account_key malformed"},
+		"the type in capitals":    {"gcs", `{"service_account_key":"` + in64(strings.Replace(keyFile("service_account"), `"type"`, `"Type"`, 1)) + `"}`, "/service_account_key not_allowed"},
+		"a key shown in stars":    {"gcs", `{"json_creds":{"type":"service_account","client_email":"a@b","private_key":"***"}}`, "/json_creds placeholder"},
+		"a socket":                {"postgres", `{"host":"/var/run/postgresql",` + db + `}`, "/host malformed"},
+		"two hosts":               {"postgres", `{"host":"a,b",` + db + `}`, "/host malformed"},
+		"a DSN":                   {"mysql", `{"host":"unix(/tmp/x)",` + db + `}`, "/host malformed"},
+		"a host with a port":      {"mysql", `{"host":"db.example.com:3306",` + db + `}`, "/host malformed"},
+		"a host with a zone":      {"mysql", `{"host":"fe80::1%eth0",` + db + `}`, "/host malformed"},
+		"a host of two lines":     {"mysql", `{"host":"db\nx",` + db + `}`, "/host malformed"},
+		"a port too high":         {"mysql", `{"host":"db","port":65536,` + db + `}`, "/port out_of_range"},
+		"a port of words":         {"mysql", `{"host":"db","port":"5432.0",` + db + `}`, "/port wrong_kind"},
+		"TLS that gives in":       {"postgres", `{"host":"db","sslmode":"prefer",` + db + `}`, "/sslmode unknown_value"},
+		"no certificate":          {"postgres", `{"host":"db","tls.ca_certificate":"/etc/ssl/ca.pem",` + db + `}`, "/tls.ca_certificate malformed"},
+		"a region with a host":    {"s3", `{"region":"x.evil.example",` + s3 + `}`, "/region malformed"},
+		"a region with a path":    {"s3", `{"region":"evil.example/#",` + s3 + `}`, "/region malformed"},
+		"an ARN for a bucket":     {"s3", `{"bucket":"arn:aws:s3:us-east-1:123456789012:accesspoint/x",` + s3 + `}`, "/bucket malformed"},
+		"a bucket with a path":    {"s3", `{"bucket":"a/b",` + s3 + `}`, "/bucket malformed"},
+		"an endpoint with a user": {"s3", `{"endpoint":"https://u:p@s3.example.com",` + s3 + `}`, "/endpoint malformed"},
+		"an endpoint with query":  {"s3", `{"endpoint":"https://s3.example.com?x=1",` + s3 + `}`, "/endpoint malformed"},
+		"a URL of files":          {"rest", `{"api_key":"k","base_url":"file:///etc/passwd"}`, "/base_url malformed"},
+		"a URL with a user":       {"rest", `{"api_key":"k","base_url":"https://u:p@api.example.com"}`, "/base_url malformed"},
+		"a header of two lines":   {"rest", `{"auth.type":"API_KEY","api.key.auth.value":"k","api.key.include.mode":"HEADER","api.key.auth.key":"X\r\nHost: y"}`, "/api.key.auth.key malformed"},
+		"the wrong way":           {"s3", `{"s3_auth_type":"Session"}`, "/s3_auth_type unknown_value"},
+		"half a key":              {"s3", `{"access_key_id":"A"}`, "/secret_key required"},
+		"two things":              {"postgres", `{"host":"db","port":true,"username":"u","password":"p"}`, "/port wrong_kind /database_name required"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			typ, ok := types.Lookup(c.typ)
+			if !ok {
+				t.Fatal("it is not on the list")
+			}
+			_, faults := typ.Check(jsontext.Value(c.sent))
+			var told []string
+			for _, d := range faults {
+				told = append(told, strings.TrimPrefix(d.Pointer, connector.Root)+" "+d.Code)
+			}
+			if got := strings.Join(told, " "); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestPrincipals holds the account that is signed in to to what one would lock
+// by trying.
+func TestPrincipals(t *testing.T) {
+	types := registry(t)
+	of := func(name, sent string) string {
+		t.Helper()
+		typ, _ := types.Lookup(name)
+		settings, faults := typ.Check(jsontext.Value(sent))
+		if len(faults) > 0 {
+			t.Fatalf("%s: %v", name, faults)
+		}
+		return settings.Principal()
+	}
+	for name, sent := range map[string]string{
+		"rest":  `{"api_key":"k","base_url":"https://api.example.com"}`,
+		"gcs":   `{"access_token":"t"}`,
+		"rest ": `{"auth.type":"NONE","test.url":"https://api.example.com"}`,
+	} {
+		if p := of(strings.TrimSpace(name), sent); p != "" {
+			t.Errorf("%s names an account though nobody is named: %q", name, p)
+		}
+	}
+	for typ, c := range map[string][3]string{
+		"postgres": {
+			`{"host":"DB.example.com","username":"u","password":"p","database":"a"}`,
+			`{"host":"db.example.com.","port":"5432","user":"u","password":"q","database":"b"}`,
+			`{"host":"db.example.com","port":"5433","user":"u","password":"p","database":"a"}`,
+		},
+		"mysql": {
+			`{"host":"db","username":"u","password":"p"}`,
+			`{"host":"db","port":3306,"user":"u","password":"q"}`,
+			`{"host":"db","user":"v","password":"p"}`,
+		},
+		"s3": {
+			`{"access_key":"A","secret_key":"s"}`,
+			`{"access_key_id":"A","secret_access_key":"t","bucket":"my-data-bucket"}`,
+			`{"access_key_id":"B","secret_key":"s"}`,
+		},
+		"rest": {
+			`{"basic.username":"u","basic.password":"p","base_url":"https://API.example.com/v1"}`,
+			`{"auth.type":"BASIC","basic.username":"u","basic.password":"q","url":"https://api.example.com/v2"}`,
+			`{"basic.username":"u","basic.password":"p","base_url":"https://other.example.com/v1"}`,
+		},
+	} {
+		a, b, other := of(typ, c[0]), of(typ, c[1]), of(typ, c[2])
+		if a == "" || a != b {
+			t.Errorf("%s: one account is %q and %q", typ, a, b)
+		}
+		if a == other {
+			t.Errorf("%s: two accounts are both %q", typ, a)
+		}
+	}
+}
+
+// hostile objects are seeds of FuzzCheck besides the examples.
+var hostile = []string{
+	`{}`, `null`, `[]`, `{"a":`, `{"host":null,"port":"-0"}`, `{"port":1e400}`, `{"port":"99999999999999999999"}`, `{"json_creds":"{\"type\":1}"}`,
+	`{"service_account_key":"e30="}`, `{"__proto__":{}}`, `{"a":[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}`, "{\"host\":\"\xff\"}", `{"host":"\u202eb"}`,
+	`{"access_key":"a","access_key_id":"b"}`, `{"s3_auth_type":"ARN","access_key":"a","secret_key":"b"}`, `{"auth.type":"NONE"}`, `{"credentials_type":[]}`,
+	`{"tls.ca_certificate":"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}`, `{"base_url":"http://[::1]:x/%zz"}`, `{"":1,"~/":2}`,
+}
+
+func FuzzCheck(f *testing.F) {
+	types := registry(f).All()
+	seeds := slices.Clone(hostile)
+	for _, typ := range types {
+		seeds = append(seeds, string(typ.Example))
+		for _, m := range typ.Methods {
+			if m.Example != nil {
+				seeds = append(seeds, string(m.Example))
+			}
+		}
+	}
+	if len(seeds) <= len(hostile)+len(types)/2 {
+		f.Fatalf("%d types have no examples", len(types))
+	}
+	for _, seed := range seeds {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		for _, typ := range types {
+			checkAny(t, typ, sent)
+		}
+	})
+}
+
+// checkAny holds Check to what is true of every input.
+func checkAny(t *testing.T, typ *connector.Type, sent []byte) {
+	settings, faults := typ.Check(sent)
+	if again, same := typ.Check(sent); !slices.Equal(faults, same) || again.Principal() != settings.Principal() {
+		t.Fatalf("%s: %q is checked otherwise the second time", typ.Name, sent)
+	}
+	codes := []string{
+		fault.DetailRequired, fault.DetailWrongKind, fault.DetailUnknown, fault.DetailTooLong, fault.DetailOutOfRange,
+		fault.DetailMalformed, fault.DetailConflict, fault.DetailForbidden, fault.DetailPlaceholder,
+	}
+	for _, d := range faults {
+		name, inside := strings.CutPrefix(d.Pointer, connector.Root+"/")
+		if !slices.Contains(codes, d.Code) || d.Message == "" || d.Pointer != connector.Root && (!inside || !declares(typ, name)) {
+			t.Fatalf("%s: %q has the fault %+v", typ.Name, sent, d)
+		}
+	}
+	if len(faults) > 0 {
+		return
+	}
+	sealed, err := connector.Canonical(sent)
+	if err == connector.ErrTooLarge {
+		return
+	}
+	if err != nil {
+		t.Fatalf("%s: %q is accepted and cannot be sealed: %v", typ.Name, sent, err)
+	}
+	opened, faults := typ.Check(sealed)
+	if len(faults) > 0 || string(opened.Public()) != string(settings.Public()) || opened.Method() != settings.Method() ||
+		opened.Principal() != settings.Principal() || opened.Unknown() != settings.Unknown() || !slices.Equal(opened.Known(), settings.Known()) {
+		t.Fatalf("%s: %q means something else once sealed: %v", typ.Name, sent, faults)
+	}
+}
+
+func declares(typ *connector.Type, name string) bool {
+	return slices.ContainsFunc(typ.Fields, func(f connector.Field) bool {
+		return f.Name == name || slices.Contains(f.Also, name) || slices.Contains(f.Encoded, name)
+	})
+}
