@@ -1,6 +1,7 @@
 // Package admin is what an operator does and no signed-in caller may: make
-// organisations, users and keys. It has no routes; whoever can reach it was
-// admitted by IAM, or by the mode of a socket.
+// organisations, users and keys, and move data keys to another KMS key. It has
+// no routes; whoever can reach it was admitted by IAM, or by the mode of a
+// socket.
 package admin
 
 import (

@@ -81,6 +81,16 @@ func recordedID(arn string) string {
 	return arn
 }
 
+// Current is the key id that records made under the current key carry, or "" if
+// the key was named by an id that does not tell: all but a multi-Region key are
+// recorded by their ARN.
+func (k *Keyring) Current() string {
+	if isKeyARN(k.current) || strings.HasPrefix(k.current, "mrk-") {
+		return recordedID(k.current)
+	}
+	return ""
+}
+
 // find returns the pinned key that a record names. Ids suffice to compare, since
 // the name sent to KMS is always the one configured and never the record's: "KMS
 // only uses the KMS key you specify" (API_Decrypt, KeyId).

@@ -244,3 +244,18 @@ func TestAnswerUnderAnotherKey(t *testing.T) {
 		}
 	}
 }
+
+func TestCurrent(t *testing.T) {
+	const arn = "arn:aws:kms:eu-central-1:111122223333:key/"
+	for key, want := range map[string]string{
+		arn + "plain": arn + "plain", arn + "mrk-1": "mrk-1", "mrk-1": "mrk-1", "plain": "",
+	} {
+		k, err := newKeyring(nil, key, []string{"other"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := k.Current(); got != want {
+			t.Errorf("%s: records carry %q, want %q", key, got, want)
+		}
+	}
+}

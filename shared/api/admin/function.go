@@ -1,0 +1,154 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"credence/shared/credential"
+	"credence/shared/fault"
+)
+
+// Rewrap is the action that moves an organisation's data keys under the current
+// KMS key. Only Function does it.
+const Rewrap = "rewrap"
+
+// Rewrapper moves data keys; credential.Rewrapper is one.
+type Rewrapper interface {
+	Org(ctx context.Context, org int64, cursor string, limit int) (credential.Rewrapped, error)
+}
+
+// How much one call of Rewrap moves.
+const (
+	standardMoves = 200
+	maxMoves      = 1000
+)
+
+// margin is how long before the deadline work ends, so that the answer, with
+// the place to go on from, still leaves.
+const margin = 2 * time.Second
+
+// Function answers events that are commands: what is invoked by name, with the
+// right to do so given by IAM. It implements the Handler of aws-lambda-go.
+type Function struct {
+	API       API
+	Rewrapper Rewrapper
+	Logger    *slog.Logger
+}
+
+// request is a command as an event has it.
+type request struct {
+	Command
+	Cursor string `json:"cursor,omitzero"` // Rewrap: the next of the call before; "" begins
+	Limit  int    `json:"limit,omitzero"`  // Rewrap: how many records to move at most; 0 = 200
+}
+
+// response is what the event is answered. Error is "" where the command was
+// done; a rewrap that ended early says both why and how far it came.
+type response struct {
+	Error   string   `json:"error,omitzero"`
+	Code    string   `json:"error_code,omitzero"`
+	Made    *Reply   `json:"made,omitzero"`
+	Rewrap  *moves   `json:"rewrap,omitzero"`
+	Actions []string `json:"actions,omitzero"` // those there are, where the event named none of them
+}
+
+type moves struct {
+	Moved   int      `json:"moved"`
+	Already int      `json:"already"`
+	Refused []string `json:"refused"`
+	Next    string   `json:"next"` // "" = the organisation is done
+}
+
+// Invoke carries out one event. The error is always nil and it never panics:
+// the runtime would write either's text into the log.
+func (f Function) Invoke(ctx context.Context, payload []byte) (answer []byte, _ error) {
+	var r request
+	var out response
+	defer func() {
+		if v := recover(); v != nil {
+			f.Logger.ErrorContext(ctx, "an admin command panicked", "panic_type", fmt.Sprintf("%T", v))
+			answer = []byte(`{"error":"The command failed; the log says where.","error_code":"internal"}`)
+		}
+	}()
+	if deadline, ok := ctx.Deadline(); ok {
+		bounded, cancel := context.WithDeadline(ctx, deadline.Add(-margin))
+		defer cancel()
+		ctx = bounded
+	}
+	err := json.Unmarshal(payload, &r, json.RejectUnknownMembers(true))
+	if err != nil {
+		err = fault.New(fault.CodeInvalidRequest, "The event is not a command: {\"action\":…} with the members of that action and no others.")
+	} else {
+		err = f.do(ctx, r, &out)
+	}
+	f.explain(ctx, r.Action, err, &out)
+	answer, err = json.Marshal(out)
+	if err != nil {
+		f.Logger.ErrorContext(ctx, "encoding an admin command's answer", "error_type", fmt.Sprintf("%T", err))
+		return []byte(`{"error":"The answer could not be encoded.","error_code":"internal"}`), nil
+	}
+	return answer, nil
+}
+
+func (f Function) do(ctx context.Context, r request, out *response) error {
+	switch r.Action {
+	case Rewrap:
+		return f.rewrap(ctx, r, out)
+	case AddOrg, AddUser, AddKey:
+		made, err := f.API.Do(ctx, r.Command)
+		if err == nil {
+			out.Made = &made
+		}
+		return err
+	}
+	out.Actions = []string{AddOrg, AddUser, AddKey, Rewrap}
+	return fault.New(fault.CodeInvalidRequest, "The event must name one of the actions.")
+}
+
+func (f Function) rewrap(ctx context.Context, r request, out *response) error {
+	org, err := f.API.org(ctx, r.Org)
+	if err != nil {
+		return err
+	}
+	if r.Limit == 0 {
+		r.Limit = standardMoves
+	}
+	if r.Limit < 0 || r.Limit > maxMoves {
+		return fault.New(fault.CodeInvalidRequest, fmt.Sprintf("The limit must be 1 to %d.", maxMoves))
+	}
+	done, err := f.Rewrapper.Org(ctx, org.ID, r.Cursor, r.Limit)
+	out.Rewrap = &moves{Moved: done.Moved, Already: done.Already, Refused: done.Refused, Next: done.Next}
+	if len(done.Refused) > 0 {
+		f.Logger.ErrorContext(ctx, "the key service refuses to move records", "code", "INTEGRITY", "org", org.ID, "records", len(done.Refused))
+	}
+	return err
+}
+
+// explain says what went wrong: a fault in its own words, anything else in the
+// log only.
+func (f Function) explain(ctx context.Context, action string, err error, out *response) {
+	var known *fault.Error
+	switch {
+	case err == nil:
+		return
+	case errors.As(err, &known):
+		out.Error, out.Code = known.Message, string(known.Code)
+	default:
+		out.Error, out.Code = "The command failed; the log says why. It may be repeated.", string(fault.CodeInternal)
+	}
+	f.Logger.ErrorContext(ctx, "an admin command was not done", "action", knownAction(action), "error_code", out.Code, "cause", err)
+}
+
+// knownAction keeps any other text out of the log.
+func knownAction(action string) string {
+	switch action {
+	case AddOrg, AddUser, AddKey, Rewrap:
+		return action
+	}
+	return "other"
+}

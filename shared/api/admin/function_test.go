@@ -1,0 +1,144 @@
+package admin_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"credence/shared/api/admin"
+	"credence/shared/audit"
+	"credence/shared/credential"
+	"credence/shared/identity"
+	"credence/shared/store/embedded"
+)
+
+// moving is a rewrapper that stops after three records.
+type moving struct {
+	err   error
+	panic any
+	asked []int // limits
+}
+
+func (m *moving) Org(ctx context.Context, _ int64, cursor string, limit int) (credential.Rewrapped, error) {
+	m.asked = append(m.asked, limit)
+	if m.panic != nil {
+		panic(m.panic)
+	}
+	if _, bounded := ctx.Deadline(); !bounded {
+		return credential.Rewrapped{}, errors.New("no deadline")
+	}
+	return credential.Rewrapped{Moved: 3, Refused: []string{"1/1"}, Next: cursor + "x"}, m.err
+}
+
+type said struct {
+	Error string `json:"error"`
+	Code  string `json:"error_code"`
+	Made  struct {
+		Org int64  `json:"org_id"`
+		Key string `json:"service_key"`
+	} `json:"made"`
+	Rewrap  map[string]any `json:"rewrap"`
+	Actions []string       `json:"actions"`
+}
+
+func newFunction(t *testing.T, m *moving) (func(event string) said, *bytes.Buffer) {
+	t.Helper()
+	store, err := embedded.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	log := &bytes.Buffer{}
+	f := admin.Function{
+		API:       admin.API{Identity: identity.New(store, audit.Journal{}, time.Now)},
+		Rewrapper: m, Logger: slog.New(slog.NewJSONHandler(log, nil)),
+	}
+	return func(event string) said {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		out, err := f.Invoke(ctx, []byte(event))
+		if err != nil {
+			t.Fatalf("an error for the runtime: %v", err)
+		}
+		var s said
+		if err := json.Unmarshal(out, &s); err != nil {
+			t.Fatalf("the answer is no JSON: %v", err)
+		}
+		return s
+	}, log
+}
+
+func TestFunctionMakes(t *testing.T) {
+	invoke, log := newFunction(t, &moving{})
+	made := invoke(`{"action":"org add","name":"One","email":"a@one.example"}`)
+	if made.Error != "" || made.Made.Org == 0 || !strings.HasPrefix(made.Made.Key, "crk_") {
+		t.Fatalf("org add: error %q, org %d", made.Error, made.Made.Org)
+	}
+	for _, event := range []string{
+		`{"action":"user add","email":"b@one.example"}`,
+		`{"action":"key add","email":"a@one.example"}`,
+	} {
+		if got := invoke(event); got.Error != "" || got.Made.Org != made.Made.Org || got.Made.Key == made.Made.Key {
+			t.Errorf("%s: error %q, org %d, want another key in org %d", event, got.Error, got.Made.Org, made.Made.Org)
+		}
+	}
+	if strings.Contains(log.String(), "crk_") {
+		t.Error("a service key is in the log")
+	}
+}
+
+func TestFunctionRewraps(t *testing.T) {
+	m := &moving{}
+	invoke, log := newFunction(t, m)
+	invoke(`{"action":"org add","name":"One"}`)
+	got := invoke(`{"action":"rewrap","cursor":"c","limit":7}`)
+	if got.Error != "" || got.Rewrap["moved"] != 3.0 || got.Rewrap["next"] != "cx" || len(m.asked) != 1 || m.asked[0] != 7 {
+		t.Errorf("rewrap: %+v, asked %v", got, m.asked)
+	}
+	if !strings.Contains(log.String(), `"code":"INTEGRITY"`) {
+		t.Error("a refused record is not in the log")
+	}
+	m.err = errors.New("the key service's own words")
+	got = invoke(`{"action":"rewrap"}`)
+	if got.Code != "internal" || got.Rewrap["next"] != "x" || strings.Contains(got.Error, "own words") {
+		t.Errorf("a rewrap that ends early: %+v, want its place and no cause", got)
+	}
+	m.panic = "secret text"
+	got = invoke(`{"action":"rewrap"}`)
+	if got.Code != "internal" || strings.Contains(log.String(), "secret text") {
+		t.Errorf("a panic: %+v; its value in the log: %v", got, strings.Contains(log.String(), "secret text"))
+	}
+}
+
+func TestFunctionRefuses(t *testing.T) {
+	invoke, log := newFunction(t, &moving{})
+	for name, event := range map[string]string{
+		"no JSON":        `{"action":`,
+		"not a command":  `[]`,
+		"unknown member": `{"action":"org add","secret":"canary"}`,
+		"member twice":   `{"action":"org add","action":"org add"}`,
+		"no action":      `{}`,
+		"other action":   `{"action":"canary"}`,
+		"limit":          `{"action":"rewrap","limit":1001}`,
+		"no org":         `{"action":"key add","email":"a@b.example"}`,
+		"bad address":    `{"action":"org add","name":"x","email":"no address"}`,
+	} {
+		got := invoke(event)
+		if got.Error == "" || got.Code == "" || got.Code == "internal" || got.Made.Key != "" {
+			t.Errorf("%s: %+v, want a fault of the caller", name, got)
+		}
+		if name == "other action" && len(got.Actions) != 4 {
+			t.Errorf("%s: lists %v", name, got.Actions)
+		}
+	}
+	if strings.Contains(log.String(), "canary") {
+		t.Error("the log repeats the event")
+	}
+}
