@@ -1,0 +1,190 @@
+package credential_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"credence/shared/access"
+	"credence/shared/credential"
+	"credence/shared/identity"
+	"credence/shared/probe"
+	"credence/shared/store"
+)
+
+func whole(total int) (int, int, error) { return 0, total, nil }
+
+func (w *world) list(who identity.Caller, q credential.Query) ([]credential.View, int) {
+	w.Helper()
+	if q.Window == nil {
+		q.Window = whole
+	}
+	if q.Order == "" {
+		q.Order = credential.ByCreation
+	}
+	views, total, err := w.service.List(context.Background(), who, q)
+	w.must(err)
+	return views, total
+}
+
+func listed(views []credential.View) []int64 {
+	ids := make([]int64, len(views))
+	for n, v := range views {
+		ids[n] = v.ID
+	}
+	return ids
+}
+
+func window(page, size int) func(int) (int, int, error) {
+	return func(total int) (int, int, error) {
+		return min((page-1)*size, total), min(page*size, total), nil
+	}
+}
+
+func TestListPagesOverManyCredentials(t *testing.T) {
+	w := newWorld(t)
+	var ids []int64
+	for n := range 250 {
+		who := w.owner
+		if n%2 == 1 {
+			who = w.heir
+		}
+		ids = append(ids, w.create(who).ID)
+	}
+	newest := slices.Clone(ids)
+	slices.Reverse(newest)
+	all := credential.Filter{Least: access.Collaborator}
+	for _, row := range []struct {
+		name      string
+		ascending bool
+		page      int
+		size      int
+		want      []int64
+	}{
+		{"first", false, 1, 100, newest[:100]},
+		{"third", false, 3, 100, newest[200:]},
+		{"past the end", false, 4, 100, []int64{}},
+		{"oldest first", true, 2, 7, ids[7:14]},
+		{"all", false, 1, 1000, newest},
+	} {
+		w.store.reset()
+		views, total := w.list(w.admin, credential.Query{Filter: all, Ascending: row.ascending, Window: window(row.page, row.size)})
+		if got := listed(views); total != 250 || !slices.Equal(got, row.want) {
+			t.Errorf("%s: %d of %d, want %d", row.name, len(got), total, len(row.want))
+		}
+		// One range, then the page and its owners side by side.
+		if c := w.store.calls(); c.ranges != 1 || c.gets > (row.size+2+99)/100 || c.commits != 0 {
+			t.Errorf("%s: %+v", row.name, c)
+		}
+		for _, v := range views {
+			if v.Role != access.Admin || v.Owner.Email == "" || v.Owner.ID != v.Credential.Owner {
+				t.Fatalf("%s: role %v, owner %+v", row.name, v.Role, v.Owner)
+			}
+		}
+	}
+	if views, total := w.list(w.owner, credential.Query{Window: window(1, 10)}); total != 125 || len(views) != 10 || views[0].Role != access.Owner {
+		t.Errorf("the owner lists %d of %d", len(views), total)
+	}
+	failed := errors.New("too many")
+	if _, _, err := w.service.List(context.Background(), w.owner, credential.Query{
+		Order: credential.ByName, Window: func(int) (int, int, error) { return 0, 0, failed },
+	}); !errors.Is(err, failed) {
+		t.Errorf("the window's error: %v", err)
+	}
+}
+
+func TestListFiltersAndSorts(t *testing.T) {
+	w := newWorld(t)
+	make := func(who identity.Caller, name string, tags ...string) int64 {
+		d := w.draft()
+		d.Name, d.Tags = &name, &tags
+		return w.createFrom(who, d).ID
+	}
+	bravo, alpha, charlie := make(w.owner, "bravo", "x"), make(w.owner, "Alpha", "x", "y"), make(w.owner, "charlie")
+	foreign := make(w.heir, "delta", "y")
+	mine := make(w.admin, "Echo")
+	w.probeAs(bravo, probe.CodeOK)
+	w.probeAs(alpha, probe.CodeAuthRejected)
+	w.probeAs(charlie, probe.CodeTCPTimeout)
+	bucket, err := w.update(w.owner, charlie, credential.Draft{Type: ptr("s3"), Credentials: s3("k")})
+	w.must(err)
+	w.clock.advance(1e9)
+	if _, err := w.update(w.owner, bravo, credential.Draft{Format: ptr("2")}); err != nil {
+		t.Fatal(err)
+	}
+	w.probeAs(bucket.ID, probe.CodeTCPTimeout)
+	for _, row := range []struct {
+		name string
+		who  identity.Caller
+		q    credential.Query
+		want []int64
+	}{
+		{"the owner's", w.owner, credential.Query{}, []int64{charlie, alpha, bravo}},
+		{"a member's", w.member, credential.Query{Filter: credential.Filter{Least: access.Collaborator}}, []int64{}},
+		{"an admin's own", w.admin, credential.Query{}, []int64{mine}},
+		{"an admin's own, said", w.admin, credential.Query{Filter: credential.Filter{Least: access.Owner}}, []int64{mine}},
+		{"an admin's", w.admin, credential.Query{Filter: credential.Filter{Least: access.Admin}}, []int64{mine, foreign, charlie, alpha, bravo}},
+		{"as operator", w.admin, credential.Query{Filter: credential.Filter{Least: access.Operator}}, []int64{mine, foreign, charlie, alpha, bravo}},
+		{"another organisation's", w.strangersAdmin, credential.Query{Filter: credential.Filter{Least: access.Collaborator}}, []int64{}},
+		{"by id", w.owner, credential.Query{Order: credential.ByID, Ascending: true}, []int64{bravo, alpha, charlie}},
+		{"by name", w.owner, credential.Query{Order: credential.ByName, Ascending: true}, []int64{alpha, bravo, charlie}},
+		{"by name, last first", w.owner, credential.Query{Order: credential.ByName}, []int64{charlie, bravo, alpha}},
+		{"by update", w.owner, credential.Query{Order: credential.ByUpdate, Ascending: true}, []int64{alpha, charlie, bravo}},
+		{"by update, last first", w.owner, credential.Query{Order: credential.ByUpdate}, []int64{bravo, charlie, alpha}},
+		{"of a type", w.owner, credential.Query{Filter: credential.Filter{Type: "s3"}}, []int64{charlie}},
+		{"of a name", w.owner, credential.Query{Filter: credential.Filter{Name: "ALPHA"}}, []int64{alpha}},
+		{"of part of a name", w.owner, credential.Query{Filter: credential.Filter{Name: "alph"}}, []int64{}},
+		{"valid", w.owner, credential.Query{Filter: credential.Filter{Validity: credential.ValidityValid}}, []int64{bravo}},
+		{"invalid", w.owner, credential.Query{Filter: credential.Filter{Validity: credential.ValidityInvalid}}, []int64{alpha}},
+		{"unknown", w.owner, credential.Query{Filter: credential.Filter{Validity: credential.ValidityUnknown}}, []int64{charlie}},
+		{"untested", w.admin, credential.Query{Filter: credential.Filter{Least: access.Admin, Validity: credential.Untested}}, []int64{mine, foreign}},
+		{"tagged", w.owner, credential.Query{Filter: credential.Filter{Tags: []string{"x"}}}, []int64{alpha, bravo}},
+		{"tagged twice", w.admin, credential.Query{Filter: credential.Filter{Least: access.Admin, Tags: []string{"y", "x"}}}, []int64{alpha}},
+		{"a filter's second page", w.owner, credential.Query{Filter: credential.Filter{Tags: []string{"x"}}, Window: window(2, 1)}, []int64{bravo}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			views, total := w.list(row.who, row.q)
+			if got := listed(views); !slices.Equal(got, row.want) || row.q.Window == nil && total != len(row.want) {
+				t.Errorf("got %v of %d, want %v", got, total, row.want)
+			}
+		})
+	}
+}
+
+func TestListLeavesOutWhatWentMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	kept, gone, given := w.create(w.owner).ID, w.create(w.owner).ID, w.create(w.owner).ID
+	w.store.plan(2, afterwards, func() {
+		w.must(w.delete(w.owner, gone))
+		_, err := w.update(w.owner, given, credential.Draft{Owner: &w.heir.User.ID})
+		w.must(err)
+	})
+	views, total := w.list(w.owner, credential.Query{})
+	if got := listed(views); !slices.Equal(got, []int64{kept}) || total != 3 {
+		t.Errorf("got %v of %d", got, total)
+	}
+	for nth := 1; nth <= 2; nth++ {
+		w.store.plan(nth, away, nil)
+		if _, _, err := w.service.List(context.Background(), w.owner, credential.Query{Order: credential.ByName, Window: whole}); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("read %d fails: %v", nth, err)
+		}
+	}
+}
+
+// An index row grants nothing: one that was planted shows nothing.
+func TestIndexRowsGrantNothing(t *testing.T) {
+	w := newWorld(t)
+	v := w.create(w.owner)
+	planted := store.Item{
+		Key: store.Key{
+			Table: store.Meta, Partition: fmt.Sprintf("ORG#%d#U#%d", v.Org.ID, w.member.User.ID), Sort: fmt.Sprintf("CRED#%016d", v.ID),
+		},
+		Attributes: store.Attributes{"role": "owner"},
+	}
+	w.must(w.store.Store.Commit(context.Background(), store.Write{Verb: store.Put, Item: planted, If: store.Absent()}))
+	if views, _ := w.list(w.member, credential.Query{}); len(views) != 0 {
+		t.Error("it is listed")
+	}
+}
