@@ -31,7 +31,7 @@ var (
 	aws      = anyOf("github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go")
 	awsRooms = anyOf("shared/store/dynamo", "shared/envelope/awskms", "shared/envelope/kmstest", "shared/boot", "shared/queue", "shared/probe/s3", "shared/probe/dynamodb")
 	drivers  = anyOf("github.com/jackc/pgx", "github.com/go-sql-driver/mysql", "github.com/microsoft/go-mssqldb",
-		"github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/aws-sdk-go-v2/service/sts", "github.com/redis/go-redis", "github.com/pkg/sftp", "github.com/jlaffaye/ftp",
+		"github.com/aws/aws-sdk-go-v2/service/s3", "github.com/redis/go-redis", "github.com/pkg/sftp", "github.com/jlaffaye/ftp",
 		"go.mongodb.org/mongo-driver", "github.com/twmb/franz-go", "github.com/Azure/azure-sdk-for-go", "github.com/go-ldap/ldap",
 		"github.com/minio/minio-go", "golang.org/x/oauth2", "golang.org/x/crypto/ssh")
 	kms     = anyOf("shared/envelope/awskms", "github.com/aws/aws-sdk-go-v2/service/kms")

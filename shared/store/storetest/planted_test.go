@@ -202,6 +202,10 @@ func plantApart(s store.Store, _ func() time.Time) store.Store {
 	}}
 }
 
+// gap lets rivals in between a planted fault's question and its write: a busy
+// machine might otherwise run them one after the other and hide the fault.
+const gap = 5 * time.Millisecond
+
 // plantEarly asks before it writes, which is right until there are two.
 func plantEarly(s store.Store, _ func() time.Time) store.Store {
 	return &wrapped{Store: s, commit: func(ctx context.Context, writes ...store.Write) error {
@@ -217,6 +221,7 @@ func plantEarly(s store.Store, _ func() time.Time) store.Store {
 		if err != nil && !errors.Is(err, store.ErrInvalid) {
 			return err
 		}
+		time.Sleep(gap)
 		return s.Commit(ctx, given...)
 	}}
 }
@@ -235,6 +240,7 @@ func plantEarlyChecks(s store.Store, _ func() time.Time) store.Store {
 			if err := s.Commit(ctx, checks...); err != nil {
 				return err
 			}
+			time.Sleep(gap)
 			return s.Commit(ctx, others...)
 		}
 		return s.Commit(ctx, writes...)
