@@ -2,7 +2,6 @@ package builtin_test
 
 import (
 	"encoding/base64"
-	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +10,6 @@ import (
 
 	"credence/shared/connector"
 	"credence/shared/connector/conntest"
-	"credence/shared/fault"
 )
 
 // keyFile is a service account's key file, of a type.
@@ -134,129 +132,4 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestPrincipals holds the account that is signed in to to what one would lock
-// by trying.
-func TestPrincipals(t *testing.T) {
-	types := registry(t)
-	of := func(name, sent string) string {
-		t.Helper()
-		typ, _ := types.Lookup(name)
-		settings, faults := typ.Check(jsontext.Value(sent))
-		if len(faults) > 0 {
-			t.Fatalf("%s: %v", name, faults)
-		}
-		return settings.Principal()
-	}
-	for name, sent := range map[string]string{
-		"rest":  `{"api_key":"k","base_url":"https://api.example.com"}`,
-		"gcs":   `{"access_token":"t"}`,
-		"rest ": `{"auth.type":"NONE","test.url":"https://api.example.com"}`,
-	} {
-		if p := of(strings.TrimSpace(name), sent); p != "" {
-			t.Errorf("%s names an account though nobody is named: %q", name, p)
-		}
-	}
-	for typ, c := range map[string][3]string{
-		"postgres": {
-			`{"host":"DB.example.com","username":"u","password":"p","database":"a"}`,
-			`{"host":"db.example.com.","port":"5432","user":"u","password":"q","database":"b"}`,
-			`{"host":"db.example.com","port":"5433","user":"u","password":"p","database":"a"}`,
-		},
-		"mysql": {
-			`{"host":"db","username":"u","password":"p"}`,
-			`{"host":"db","port":3306,"user":"u","password":"q"}`,
-			`{"host":"db","user":"v","password":"p"}`,
-		},
-		"s3": {
-			`{"access_key":"A","secret_key":"s"}`,
-			`{"access_key_id":"A","secret_access_key":"t","bucket":"my-data-bucket"}`,
-			`{"access_key_id":"B","secret_key":"s"}`,
-		},
-		"rest": {
-			`{"basic.username":"u","basic.password":"p","base_url":"https://API.example.com/v1"}`,
-			`{"auth.type":"BASIC","basic.username":"u","basic.password":"q","url":"https://api.example.com/v2"}`,
-			`{"basic.username":"u","basic.password":"p","base_url":"https://other.example.com/v1"}`,
-		},
-	} {
-		a, b, other := of(typ, c[0]), of(typ, c[1]), of(typ, c[2])
-		if a == "" || a != b {
-			t.Errorf("%s: one account is %q and %q", typ, a, b)
-		}
-		if a == other {
-			t.Errorf("%s: two accounts are both %q", typ, a)
-		}
-	}
-}
-
-// hostile objects are seeds of FuzzCheck besides the examples.
-var hostile = []string{
-	`{}`, `null`, `[]`, `{"a":`, `{"host":null,"port":"-0"}`, `{"port":1e400}`, `{"port":"99999999999999999999"}`, `{"json_creds":"{\"type\":1}"}`,
-	`{"service_account_key":"e30="}`, `{"__proto__":{}}`, `{"a":[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}`, "{\"host\":\"\xff\"}", `{"host":"\u202eb"}`,
-	`{"access_key":"a","access_key_id":"b"}`, `{"s3_auth_type":"ARN","access_key":"a","secret_key":"b"}`, `{"auth.type":"NONE"}`, `{"credentials_type":[]}`,
-	`{"tls.ca_certificate":"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}`, `{"base_url":"http://[::1]:x/%zz"}`, `{"":1,"~/":2}`,
-}
-
-func FuzzCheck(f *testing.F) {
-	types := registry(f).All()
-	seeds := slices.Clone(hostile)
-	for _, typ := range types {
-		seeds = append(seeds, string(typ.Example))
-		for _, m := range typ.Methods {
-			if m.Example != nil {
-				seeds = append(seeds, string(m.Example))
-			}
-		}
-	}
-	if len(seeds) <= len(hostile)+len(types)/2 {
-		f.Fatalf("%d types have no examples", len(types))
-	}
-	for _, seed := range seeds {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, sent []byte) {
-		for _, typ := range types {
-			checkAny(t, typ, sent)
-		}
-	})
-}
-
-// checkAny holds Check to what is true of every input.
-func checkAny(t *testing.T, typ *connector.Type, sent []byte) {
-	settings, faults := typ.Check(sent)
-	if again, same := typ.Check(sent); !slices.Equal(faults, same) || again.Principal() != settings.Principal() {
-		t.Fatalf("%s: %q is checked otherwise the second time", typ.Name, sent)
-	}
-	codes := []string{
-		fault.DetailRequired, fault.DetailWrongKind, fault.DetailUnknown, fault.DetailTooLong, fault.DetailOutOfRange,
-		fault.DetailMalformed, fault.DetailConflict, fault.DetailForbidden, fault.DetailPlaceholder,
-	}
-	for _, d := range faults {
-		name, inside := strings.CutPrefix(d.Pointer, connector.Root+"/")
-		if !slices.Contains(codes, d.Code) || d.Message == "" || d.Pointer != connector.Root && (!inside || !declares(typ, name)) {
-			t.Fatalf("%s: %q has the fault %+v", typ.Name, sent, d)
-		}
-	}
-	if len(faults) > 0 {
-		return
-	}
-	sealed, err := connector.Canonical(sent)
-	if err == connector.ErrTooLarge {
-		return
-	}
-	if err != nil {
-		t.Fatalf("%s: %q is accepted and cannot be sealed: %v", typ.Name, sent, err)
-	}
-	opened, faults := typ.Check(sealed)
-	if len(faults) > 0 || string(opened.Public()) != string(settings.Public()) || opened.Method() != settings.Method() ||
-		opened.Principal() != settings.Principal() || opened.Unknown() != settings.Unknown() || !slices.Equal(opened.Known(), settings.Known()) {
-		t.Fatalf("%s: %q means something else once sealed: %v", typ.Name, sent, faults)
-	}
-}
-
-func declares(typ *connector.Type, name string) bool {
-	return slices.ContainsFunc(typ.Fields, func(f connector.Field) bool {
-		return f.Name == name || slices.Contains(f.Also, name) || slices.Contains(f.Encoded, name)
-	})
 }
