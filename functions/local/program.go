@@ -107,11 +107,11 @@ The key is shown only now:
 
 %s
 
-Try it from another terminal. First, so that the key stays out of the history, paste it at this prompt:
+Try it from another terminal. First run this, paste the key and press Enter, so that it stays out of the history:
 
-read -rsp 'Service key: ' KEY
+read -rs KEY
 
-Then:
+Then paste these:
 
 API=%s
 TOKEN=$(curl -s -X POST $API/token -H "Authorization: Basic $KEY" | sed 's/.*"access_token":"\([^"]*\)".*/\1/')

@@ -85,9 +85,19 @@ func serve(ctx context.Context, o options, d *data, logger *slog.Logger, stdout 
 // newLogger writes lines for a person at a terminal, JSON for anything else.
 func newLogger(w io.Writer) *slog.Logger {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return slog.New(tint.NewHandler(w, &tint.Options{TimeFormat: time.TimeOnly}))
+		return slog.New(tint.NewHandler(w, &tint.Options{TimeFormat: time.TimeOnly, ReplaceAttr: brief}))
 	}
 	return boot.Logger(w, slog.LevelInfo)
+}
+
+// brief leaves out of a terminal's lines what a person seldom looks for there;
+// the JSON lines have it.
+func brief(_ []string, a slog.Attr) slog.Attr {
+	switch a.Key {
+	case "bytes_in", "bytes_out", "user_agent", "org", "key":
+		return slog.Attr{}
+	}
+	return a
 }
 
 // explain turns what may go wrong around a start into what to do about it.

@@ -25,7 +25,7 @@ func WithRouteKey(ctx context.Context, key string) context.Context {
 func CheckRouteKey(ctx context.Context, pattern string) error {
 	key, chosen := ctx.Value(routeKeyKey{}).(string)
 	if chosen && key != pattern {
-		return fault.New(fault.CodeRouteNotFound, "There is no such route; see /openapi.json for those that exist.")
+		return fault.New(fault.CodeRouteNotFound, "There is no such route. Check the method and the path, which ends without a slash.")
 	}
 	return nil
 }
