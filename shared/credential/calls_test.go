@@ -45,7 +45,10 @@ func TestOperationsCostWhatTheyPromise(t *testing.T) {
 		{"update of nothing", func() error { _, err := w.update(w.owner, id, credential.Draft{}); return err }, 1, 0, 0, ""},
 		{"update to the same", func() error { _, err := w.update(w.owner, id, credential.Draft{Tags: &[]string{"a", "b"}}); return err }, 1, 0, 0, ""},
 		{"update of a name", func() error { _, err := w.update(w.owner, id, credential.Draft{Name: ptr("x")}); return err }, 1, 1, 0, ""},
-		{"update of the secret", func() error { _, err := w.update(w.owner, id, credential.Draft{Credentials: postgres("p")}); return err }, 2, 1, 1, ""},
+		{"update of the secret", func() error {
+			_, err := w.update(w.owner, id, credential.Draft{Credentials: postgres("p")})
+			return err
+		}, 2, 1, 1, ""},
 		{"reveal", func() error { _, err := w.reveal(w.owner, id, 0); return err }, 3, 1, 1, ""},
 		{"reveal again", func() error { _, err := w.reveal(w.owner, id, 0); return err }, 3, 1, 1, ""},
 		{"reveal of the version known", func() error { _, err := w.reveal(w.owner, id, 3); return err }, 1, 0, 0, ""},

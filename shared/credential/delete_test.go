@@ -1,0 +1,170 @@
+package credential_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"credence/shared/audit"
+	"credence/shared/credential"
+	"credence/shared/fault"
+	"credence/shared/identity"
+	"credence/shared/probe"
+	"credence/shared/store"
+)
+
+func TestDeleteLeavesNothingButTheLog(t *testing.T) {
+	w := newWorld(t)
+	before := len(w.store.everything(t))
+	d := w.draft()
+	d.Interval = ptr("hourly")
+	id := w.createFrom(w.owner, d).ID
+	for n := range 12 {
+		w.setSecret(id, postgres(fmt.Sprint("secret ", n)))
+		w.secretOf(id)
+	}
+	for range 25 {
+		w.probeAs(id, probe.CodeOK)
+	}
+	for n := range 30 { // thirty service keys that read it
+		reader := w.owner
+		reader.KeyID = int64(1000 + n)
+		_, err := w.reveal(reader, id, 0)
+		w.must(err)
+	}
+	_, err := w.rollBack(w.owner, id, 9)
+	w.must(err)
+	w.store.reset()
+	w.must(w.delete(w.owner, id))
+	if c := w.store.calls(); c.commits != 1 {
+		t.Errorf("%d commits", c.commits)
+	}
+	left := 0
+	for k := range w.store.everything(t) {
+		if k.Table != store.Audit {
+			left++
+		}
+	}
+	people := 0
+	for k := range w.store.everything(t) {
+		if k.Table == store.Audit && k.Partition != audit.HeadKey(w.owner.Org.ID, id).Partition {
+			people++
+		}
+	}
+	if left+people != before {
+		t.Errorf("%d items are left of it", left+people-before)
+	}
+	w.check()
+	if err := w.delete(w.owner, id); !fault.Is(err, fault.CodeNotFound) {
+		t.Errorf("deleting it again: %v", err)
+	}
+}
+
+func TestLogOutlivesTheCredential(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	_, err := w.update(w.owner, id, credential.Draft{Owner: &w.heir.User.ID})
+	w.must(err)
+	w.must(w.delete(w.admin, id))
+	for _, row := range []struct {
+		name string
+		who  identity.Caller
+		want fault.Code
+	}{
+		{"the last owner", w.heir, ""},
+		{"an admin", w.admin, ""},
+		{"an owner before", w.owner, fault.CodeNotFound},
+		{"a member", w.member, fault.CodeNotFound},
+		{"another organisation's admin", w.strangersAdmin, fault.CodeNotFound},
+	} {
+		entries, err := w.log(row.who, id)
+		w.wantFault(err, row.want)
+		if row.want != "" {
+			continue
+		}
+		if len(entries) != 3 || entries[0].Event != audit.Destroyed || entries[0].OwnerEmail != w.heir.User.Email || entries[0].UserID != w.admin.User.ID {
+			t.Errorf("%s reads %+v", row.name, entries)
+		}
+	}
+	if _, err := w.log(w.owner, id+1); !fault.Is(err, fault.CodeNotFound) {
+		t.Errorf("the log of nothing: %v", err)
+	}
+}
+
+func TestDeleteIsRefusedWhileInUse(t *testing.T) {
+	w := newWorld(t)
+	v := w.create(w.owner)
+	w.link(v.ID, "data_source#0000000000000007", "data_source#0000000000000009", "data_sink#0000000000000008")
+	err := w.delete(w.owner, v.ID)
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Code != fault.CodeInUse || f.ResourceID != v.ID ||
+		!slices.Equal(f.References.DataSources, []int64{7, 9}) || !slices.Equal(f.References.DataSinks, []int64{8}) {
+		t.Errorf("got %v", err)
+	}
+	if got := w.now(v.ID); got.References != 3 || len(w.entries(v.ID, audit.Destroyed)) != 0 {
+		t.Error("it was deleted")
+	}
+	// A change of the credential keeps the count.
+	if _, err := w.update(w.owner, v.ID, credential.Draft{Credentials: postgres("n")}); err != nil || w.now(v.ID).References != 3 {
+		t.Errorf("after an update: %v", err)
+	}
+	if c, err := w.copy(w.owner, v.ID); err != nil || c.References != 0 {
+		t.Errorf("the copy is used by %d, %v", c.References, err)
+	}
+}
+
+// link writes references as a source or sink does: a row, and the count.
+func (w *world) link(id int64, names ...string) {
+	w.Helper()
+	org := w.owner.Org.ID
+	items, err := w.store.Store.Get(context.Background(), credential.Reads(org, id)...)
+	w.must(err)
+	rev := items[0].Attributes.Int("rev")
+	items[0].Attributes["rev"], items[0].Attributes["refs"] = rev+1, int64(len(names))
+	writes := []store.Write{{Verb: store.Put, Item: items[0], If: store.Equal("rev", rev)}}
+	for _, name := range names {
+		k := store.Key{Table: store.Meta, Partition: fmt.Sprintf("ORG#%d#C#%d", org, id), Sort: "REF#" + name}
+		writes = append(writes, store.Write{Verb: store.Put, Item: store.Item{Key: k, Attributes: store.Attributes{}}, If: store.Absent()})
+	}
+	w.must(w.store.Commit(context.Background(), writes...))
+}
+
+// A link that comes between a delete's read and its commit keeps it from going.
+func TestLinkAndDeleteDoNotBothSucceed(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	w.store.plan(3, afterwards, func() { w.link(id, "data_source#0000000000000007") })
+	if err := w.delete(w.owner, id); !fault.Is(err, fault.CodeInUse) {
+		t.Errorf("got %v", err)
+	}
+	w.check()
+}
+
+func TestDeleteHonoursTheTag(t *testing.T) {
+	w := newWorld(t)
+	v := w.create(w.owner)
+	for _, row := range []struct {
+		match credential.Match
+		want  fault.Code
+	}{{credential.Match{2}, fault.CodePreconditionFailed}, {credential.Match{}, fault.CodePreconditionFailed}, {credential.Match{5, 1}, ""}} {
+		read := w.signIn(w.owner, credential.ChangeReads(v.Org.ID, v.ID)...)
+		w.wantFault(w.editor.Delete(context.Background(), w.owner, v.ID, read, row.match), row.want)
+	}
+}
+
+func TestDoubleDelete(t *testing.T) {
+	w := newWorld(t)
+	for range 10 {
+		id := w.create(w.owner).ID
+		errs := together(2, func(int) error { return w.delete(w.owner, id) })
+		if errs[0] != nil {
+			errs[0], errs[1] = errs[1], errs[0]
+		}
+		if errs[0] != nil || !fault.Is(errs[1], fault.CodeNotFound) {
+			t.Errorf("got %v", errs)
+		}
+	}
+	w.check()
+}

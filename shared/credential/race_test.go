@@ -1,0 +1,321 @@
+package credential_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"credence/shared/audit"
+	"credence/shared/credential"
+	"credence/shared/envelope/kmstest"
+	"credence/shared/fault"
+	"credence/shared/probe"
+	"credence/shared/store"
+)
+
+// together runs do n times at once and gathers the errors.
+func together(n int, do func(n int) error) []error {
+	errs := make([]error, n)
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			errs[i] = do(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+	return errs
+}
+
+func TestUpdatesOfDifferentFieldsLoseNothing(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	added := make([]string, 20)
+	errs := together(20, func(n int) error {
+		if n%2 == 1 { // tags are one field in which all add
+			added[n] = fmt.Sprint("t", n)
+			read := w.signIn(w.owner, credential.ChangeReads(w.owner.Org.ID, id)...)
+			_, err := w.editor.EditTags(context.Background(), w.owner, id, read, nil, func(now []string) []string { return append(now, added[n]) })
+			return err
+		}
+		d := []credential.Draft{
+			{Name: ptr("renamed")}, {Description: &credential.Description{}}, {Format: ptr("7")}, {Interval: ptr("hourly")}, {Credentials: postgres("raced")},
+		}[n/2%5]
+		_, err := w.update(w.owner, id, d)
+		return err
+	})
+	v := w.now(id)
+	changes := int64(0)
+	for n, err := range errs {
+		w.wantFaultOr(err, fault.CodeConflict)
+		if err == nil {
+			changes++
+		}
+		if n%2 == 1 && (err == nil) != contains(v.Tags, added[n]) {
+			t.Errorf("tag %d: answered %v, stored %v", n, err, v.Tags)
+		}
+	}
+	for n, there := range []bool{v.Name == "renamed", v.Description == nil, v.Format == "7", v.Interval == credential.Hourly, v.SecretVersion > 1} {
+		if succeeded := errs[2*n] == nil || errs[2*n+10] == nil; succeeded != there {
+			t.Errorf("field %d: answered success: %v, stored: %v", n, succeeded, there)
+		}
+	}
+	if changes == 0 || v.Version > changes+1 {
+		t.Errorf("%d answered success, version %d", changes, v.Version)
+	}
+	w.check()
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// wantFaultOr takes success or the fault.
+func (w *world) wantFaultOr(err error, code fault.Code) {
+	w.Helper()
+	if err != nil && !fault.Is(err, code) {
+		w.Errorf("got %v, want success or %q", err, code)
+	}
+}
+
+func TestOfTwoWithOneTagOneWins(t *testing.T) {
+	w := newWorld(t)
+	for range 10 {
+		v := w.create(w.owner)
+		errs := together(2, func(n int) error {
+			_, err := w.update(w.owner, v.ID, credential.Draft{Name: ptr(fmt.Sprint("n", n)), IfMatch: credential.Match{v.Version}})
+			return err
+		})
+		if errs[0] != nil {
+			errs[0], errs[1] = errs[1], errs[0]
+		}
+		if errs[0] != nil || !fault.Is(errs[1], fault.CodePreconditionFailed) {
+			t.Errorf("got %v", errs)
+		}
+	}
+	w.check()
+}
+
+// TestOvertakenChangesStartOver lets somebody else's change come between a
+// change's read and its commit.
+func TestOvertakenChangesStartOver(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		nth  int
+		do   func(w *world, id int64) error
+		want fault.Code
+	}{
+		{"update", 2, func(w *world, id int64) error {
+			_, err := w.update(w.owner, id, credential.Draft{Format: ptr("2")})
+			return err
+		}, ""},
+		{"update with a tag", 2, func(w *world, id int64) error {
+			_, err := w.update(w.owner, id, credential.Draft{Format: ptr("2"), IfMatch: credential.Match{2}})
+			return err
+		}, fault.CodePreconditionFailed},
+		{"new secret", 3, func(w *world, id int64) error {
+			_, err := w.update(w.owner, id, credential.Draft{Credentials: postgres("n")})
+			return err
+		}, ""},
+		{"roll back", 3, func(w *world, id int64) error { _, err := w.rollBack(w.owner, id, 1); return err }, ""},
+		{"delete", 3, func(w *world, id int64) error { return w.delete(w.owner, id) }, ""},
+		{"probe's outcome", 4, func(w *world, id int64) error { _, err := w.probe(w.owner, id); return err }, ""},
+		{"proposal", 5, func(w *world, id int64) error {
+			_, _, _, err := w.propose(w.owner, id, credential.Draft{Credentials: postgres("n")})
+			return err
+		}, fault.CodePreconditionFailed},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			id := w.create(w.owner).ID
+			w.setSecret(id, postgres("second"))
+			w.clock.advance(time.Minute)
+			w.prober.crowd = true
+			w.store.plan(row.nth, afterwards, func() {
+				_, err := w.update(w.admin, id, credential.Draft{Name: ptr("overtaken")})
+				w.must(err)
+			})
+			err := row.do(w, id)
+			w.wantFault(err, row.want)
+			if !w.store.happened() {
+				t.Error("nobody overtook")
+			}
+			if v, err := w.get(w.admin, id); row.name != "delete" && (err != nil || v.Name != "overtaken") {
+				t.Errorf("the other change is lost: %q, %v", v.Name, err)
+			}
+			w.check()
+		})
+	}
+}
+
+func TestEndlessContentionIsAConflict(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	read := w.signIn(w.owner, credential.ChangeReads(w.owner.Org.ID, id)...)
+	stuck := &stuckStore{Store: w.store}
+	e := w.editor
+	e.Store = stuck
+	_, err := e.Update(context.Background(), w.owner, id, read, credential.Draft{Name: ptr("n")})
+	w.wantFault(err, fault.CodeConflict)
+	w.wantFault(e.Delete(context.Background(), w.owner, id, read, nil), fault.CodeConflict)
+	if stuck.commits > 20 {
+		t.Errorf("%d attempts", stuck.commits)
+	}
+	w.check()
+}
+
+type stuckStore struct {
+	store.Store
+	commits int
+}
+
+func (s *stuckStore) Commit(context.Context, ...store.Write) error {
+	s.commits++
+	return store.ErrConflict
+}
+
+func TestUpdateProbeRevealAndDeleteAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.prober.crowd = true
+	for range 15 {
+		id := w.create(w.owner).ID
+		together(6, func(n int) error {
+			var err error
+			switch n {
+			case 0:
+				_, err = w.update(w.owner, id, credential.Draft{Credentials: postgres("swapped")})
+			case 1:
+				_, err = w.probe(w.owner, id)
+				if fault.Is(err, fault.CodeTooManyRequests) {
+					err = nil
+				}
+			case 2:
+				err = w.delete(w.owner, id)
+			case 3:
+				_, err = w.update(w.admin, id, credential.Draft{Owner: &w.heir.User.ID})
+			case 4:
+				_, err = w.reveal(w.owner, id, 0)
+			case 5:
+				_, err = w.copy(w.owner, id)
+			}
+			if err != nil && !fault.Is(err, fault.CodeNotFound) && !fault.Is(err, fault.CodeConflict) && !fault.Is(err, fault.CodeForbidden) {
+				t.Errorf("call %d: %v", n, err)
+			}
+			return nil
+		})
+		w.clock.advance(2 * time.Minute)
+	}
+	for _, code := range w.alarms {
+		t.Errorf("alarm: %s", code)
+	}
+	w.checkOf("USE#") // a reveal that was answered just before a delete may note its use just after
+}
+
+// Between the read of the row and the read of the record, the credential goes.
+func TestSecretOfACredentialDeletedMeanwhileIsNotFound(t *testing.T) {
+	for name, do := range map[string]func(w *world, id int64) error{
+		"reveal": func(w *world, id int64) error { _, err := w.reveal(w.owner, id, 0); return err },
+		"probe":  func(w *world, id int64) error { _, err := w.probe(w.owner, id); return err },
+		"copy":   func(w *world, id int64) error { _, err := w.copy(w.owner, id); return err },
+	} {
+		w := newWorld(t)
+		id := w.create(w.owner).ID
+		w.store.plan(2, afterwards, func() { w.must(w.delete(w.owner, id)) })
+		if err := do(w, id); !fault.Is(err, fault.CodeNotFound) || !w.store.happened() || len(w.alarms) > 0 {
+			t.Errorf("%s: %v, alarms %v", name, err, w.alarms)
+		}
+		w.check()
+	}
+}
+
+func TestIdempotencyKeyMakesOneCredential(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	d, idem := w.draft(), credential.Idempotency{Key: "0123456789abcdef", Body: []byte(`{"a":"` + password + `"}`)}
+	var mu sync.Mutex
+	ids := map[int64]int{}
+	for _, err := range together(20, func(int) error {
+		v, err := w.editor.Create(ctx, w.owner, d, idem)
+		mu.Lock()
+		ids[v.ID]++
+		mu.Unlock()
+		return err
+	}) {
+		w.must(err)
+	}
+	if _, total := w.list(w.owner, credential.Query{}); len(ids) != 1 || total != 1 {
+		t.Errorf("answered %v, made %d", ids, total)
+	}
+	kms := w.kms.Calls(kmstest.Everything)
+	again, err := w.editor.Create(ctx, w.owner, d, idem)
+	w.must(err)
+	if first := w.now(again.ID); ids[again.ID] != 20 || again.Name != first.Name || again.Role.String() != "owner" || w.kms.Calls(kmstest.Everything) != kms {
+		t.Errorf("again: %+v", again)
+	}
+	other := idem
+	other.Body = []byte(`{}`)
+	_, err = w.editor.Create(ctx, w.owner, d, other)
+	w.wantFault(err, fault.CodeIdempotencyReused)
+	if v, err := w.editor.Create(ctx, w.heir, d, idem); err != nil || ids[v.ID] != 0 {
+		t.Errorf("another user's same key: %v", err)
+	}
+	w.clock.advance(24*time.Hour - time.Minute)
+	if v, err := w.editor.Create(ctx, w.owner, d, idem); err != nil || ids[v.ID] == 0 {
+		t.Errorf("within the day: %v", err)
+	}
+	w.clock.advance(2 * time.Minute)
+	if v, err := w.editor.Create(ctx, w.owner, d, other); err != nil || ids[v.ID] != 0 {
+		t.Errorf("after the day: %v", err)
+	}
+	for k, i := range w.store.everything(t) {
+		if bytes.Contains(i.Attributes.Bytes("mac"), []byte(password)) || k.Sort == idem.Key {
+			t.Error("the key or the body is stored")
+		}
+	}
+	w.check()
+}
+
+func TestLogNamesEveryChangeInOrder(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	w.setSecret(id, postgres("b"))
+	_, err := w.update(w.admin, id, credential.Draft{Name: ptr("renamed")})
+	w.must(err)
+	_, err = w.rollBack(w.owner, id, 1)
+	w.must(err)
+	w.probeAs(id, probe.CodeOK)
+	w.secretOf(id)
+	_, err = w.copy(w.owner, id)
+	w.must(err)
+	_, err = w.update(w.admin, id, credential.Draft{Owner: &w.heir.User.ID})
+	w.must(err)
+	w.must(w.delete(w.heir, id))
+	entries, err := w.log(w.admin, id)
+	w.must(err)
+	var got []audit.Event
+	for _, e := range entries {
+		got = append(got, e.Event)
+		if e.OwnerEmail == "" || e.UserEmail == "" || e.Org != w.owner.Org.ID || e.Credential != id || e.Origin != w.owner.Origin {
+			t.Errorf("%s: %+v", e.Event, e)
+		}
+	}
+	want := []audit.Event{
+		audit.Destroyed, audit.Transfer, audit.Copied, audit.Revealed, audit.Probed, audit.RolledBack, audit.Updated, audit.Updated, audit.Created,
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	if e := entries[6]; fmt.Sprint(e.Changes["name"]) != "[db 1 renamed]" || len(e.Changes) != 1 {
+		t.Errorf("changes %v", e.Changes)
+	}
+}
