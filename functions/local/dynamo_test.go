@@ -42,7 +42,7 @@ func startDynamo(t *testing.T) string {
 	addr := l.Addr().String()
 	_ = l.Close()
 	_, port, _ := net.SplitHostPort(addr)
-	cmd := exec.Command(path, "serve", "--host", "127.0.0.1", "-p", port) //nolint:gosec // the engine that the tests install
+	cmd := exec.Command(path, "serve", "--host", "127.0.0.1", "-p", port)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func TestReadme(t *testing.T) {
 		t.Fatalf("the README has no ten lines that begin with the key:\n%s", lines)
 	}
 	s := start(t, t.TempDir())
-	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", strings.ReplaceAll(lines, "http://127.0.0.1:3000", s.url)) //nolint:gosec // our own page
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", strings.ReplaceAll(lines, "http://127.0.0.1:3000", s.url))
 	cmd.Stdin = strings.NewReader(key(t, s.out.String()) + "\n")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

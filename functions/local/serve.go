@@ -85,7 +85,7 @@ func serve(ctx context.Context, o options, d *data, logger *slog.Logger, stdout 
 // newLogger writes lines for a person at a terminal, JSON for anything else.
 func newLogger(w io.Writer) *slog.Logger {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return slog.New(tint.NewHandler(w, &tint.Options{TimeFormat: time.TimeOnly, ReplaceAttr: brief}))
+		return slog.New(tint.NewTextHandler(w, &tint.Options{TimeFormat: time.TimeOnly, ReplaceAttr: brief}))
 	}
 	return boot.Logger(w, slog.LevelInfo)
 }

@@ -4,11 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"credence/shared/id"
 	"credence/shared/store"
-
-	"time"
 )
 
 // Query asks for entries of one credential's log.

@@ -60,21 +60,19 @@ func (t Tester) Probe(ctx context.Context, who identity.Caller, id int64, read [
 	if gone, err := t.deleted(ctx, c, items[0]); err != nil || gone {
 		return probe.Result{}, cmp.Or(err, notFound(id))
 	}
-	settings, failed := t.settings(ctx, c, items[0])
+	settings, result := t.settings(ctx, c, items[0])
 	cl := t.newClaim(c, settings)
 	if err := t.claim(ctx, cl, lease); err != nil {
 		return probe.Result{}, err
 	}
-	result := probe.Result{}
-	if failed != nil {
-		result = *failed
-	} else {
-		result = t.Prober.Run(ctx, c.Type, settings)
+	if result == nil {
+		found := t.Prober.Run(ctx, c.Type, settings)
+		result = &found
 	}
 	// The caller may have gone; what was found out is kept all the same.
 	keep, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer stop()
-	return result, t.record(keep, who, c, outcome{result: result, claim: cl, version: items[1]})
+	return *result, t.record(keep, who, c, outcome{result: *result, claim: cl, version: items[1]})
 }
 
 // recordTime is for the commit of an outcome: a probe takes 7 s at most, its
