@@ -50,8 +50,19 @@ func TestPrincipals(t *testing.T) {
 			`{"auth.type":"BASIC","basic.username":"u","basic.password":"q","url":"https://api.example.com/v2"}`,
 			`{"basic.username":"u","basic.password":"p","base_url":"https://other.example.com/v1"}`,
 		},
+		"rest ": {
+			`{"basic.username":"u","basic.password":"p","base_url":"https://api.example.com/v1"}`,
+			`{"basic.username":"u","basic.password":"p","base_url":"https://api.example.com","test.url":"https://api.example.com/me"}`,
+			`{"basic.username":"u","basic.password":"p","test.url":"https://other.example.com/me"}`,
+		},
+		"rest  ": {
+			`{"basic.username":"u","basic.password":"p","test.url":"https://api.example.com/me"}`,
+			`{"basic.username":"u","basic.password":"p","url":"https://api.example.com"}`,
+			`{"basic.username":"u","basic.password":"p","test.url":"https://other.example.com/me"}`,
+		},
 	} {
-		a, b, other := of(typ, c[0]), of(typ, c[1]), of(typ, c[2])
+		name := strings.TrimSpace(typ)
+		a, b, other := of(name, c[0]), of(name, c[1]), of(name, c[2])
 		if a == "" || a != b {
 			t.Errorf("%s: one account is %q and %q", typ, a, b)
 		}
