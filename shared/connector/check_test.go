@@ -168,7 +168,7 @@ func TestSettings(t *testing.T) {
 		"Known":           {settings.Known(), []string{"host/name", "password", "port", "remote", "user"}},
 		"Unknown":         {settings.Unknown(), 1},
 		"Public":          {string(settings.Public()), `{"port":9,"server~1":"Db.Example.COM."}`},
-		"Principal":       {settings.Principal(), "door\x00host/name=db.example.com\x00port=9\x00user=u\x00"},
+		"Principal":       {settings.Principal(), "door\x00db.example.com\x00port=9\x00user=u"},
 	} {
 		if fmt.Sprint(c.got) != fmt.Sprint(c.want) {
 			t.Errorf("%s: got %v, want %v", name, c.got, c.want)

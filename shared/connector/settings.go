@@ -91,36 +91,37 @@ func (s Settings) Public() jsontext.Value {
 }
 
 // Principal names the account that is signed in to: the values of the type's
-// identity fields, hosts in lower case, of addresses only the host. Equal texts
-// are one account, whichever credential they come from. It is "" where nobody
-// is named, as with a bare key: then no account can be locked by trying. The
-// text is what was sent: hash it before it is stored.
+// identity fields, hosts in lower case, of addresses only the host, and a host
+// once however many fields name it. Equal texts are one account, whichever
+// credential they come from. It is "" where nobody is named, as with a bare key:
+// then no account can be locked by trying. The text is what was sent: hash it
+// before it is stored.
 func (s Settings) Principal() string {
 	if s.typ == nil {
 		return ""
 	}
-	var b strings.Builder
+	var hosts, parts []string
 	named := false
 	for _, f := range s.typ.Fields {
-		if !f.Identity {
-			continue
-		}
 		text := s.Text(f.Name)
 		switch {
+		case !f.Identity:
 		case f.Kind == Number:
 			n, _ := s.Int(f.Name)
-			text = strconv.FormatInt(n, 10)
+			parts = append(parts, f.Name+"="+strconv.FormatInt(n, 10))
+		case text == "":
 		case f.Destination:
-			text = host(text)
-		case text != "":
+			hosts = append(hosts, host(text))
+		default:
 			named = true
+			parts = append(parts, f.Name+"="+text)
 		}
-		b.WriteString(f.Name + "=" + text + "\x00")
 	}
 	if !named {
 		return ""
 	}
-	return s.typ.Name + "\x00" + b.String()
+	slices.Sort(hosts)
+	return strings.Join(slices.Concat([]string{s.typ.Name}, slices.Compact(hosts), parts), "\x00")
 }
 
 // host is the host of an address, or the text itself where it is none.
