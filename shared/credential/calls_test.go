@@ -57,6 +57,11 @@ func TestOperationsCostWhatTheyPromise(t *testing.T) {
 		{"probe", func() error { _, err := w.probe(w.owner, id); return err }, 2, 2, 1, ""},
 		{"probe too soon", func() error { _, err := w.probe(w.owner, id); return err }, 1, 0, 0, fault.CodeTooManyRequests},
 		{"try", func() error { w.signIn(w.owner); _, err := w.tester.Try(ctx, w.owner, w.draft()); return err }, 1, 2, 0, ""},
+		{"proposal", func() error {
+			w.clock.advance(time.Minute)
+			_, _, _, err := w.propose(w.owner, id, credential.Draft{Credentials: postgres("proposed")})
+			return err
+		}, 3, 3, 1, ""},
 		{"roll back", func() error { _, err := w.rollBack(w.owner, id, 1); return err }, 2, 1, 0, ""},
 		{"roll back to the active one", func() error { _, err := w.rollBack(w.owner, id, 1); return err }, 1, 0, 0, ""},
 		{"versions", func() error { _, _, err := w.versions(w.owner, id); return err }, 2, 0, 0, ""},

@@ -58,10 +58,7 @@ func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o
 		if err == nil {
 			return nil
 		}
-		leases = slices.DeleteFunc(leases, func(w store.Write) bool {
-			i := slices.IndexFunc(writes, func(x store.Write) bool { return x.Item.Key == w.Item.Key })
-			return store.ConditionFailed(err, i)
-		})
+		leases = stillHeld(leases, writes, err)
 		retry, err := again(err, attempt)
 		if !retry {
 			return err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -123,9 +124,8 @@ func (t Tester) Try(ctx context.Context, who identity.Caller, d Draft) (probe.Re
 		return probe.Result{}, err
 	}
 	result := t.Prober.Run(ctx, p.typ.Name, p.settings)
-	keep, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
-	defer stop()
-	return result, t.release(keep, cl)
+	t.release(ctx, cl)
+	return result, nil
 }
 
 // claim is the right to probe: of one credential, and of one sign-in at one
@@ -212,13 +212,34 @@ func (cl claim) releases() []store.Write {
 	return writes
 }
 
-func (t Tester) release(ctx context.Context, cl claim) error {
-	for _, w := range cl.releases() {
-		err := t.Store.Commit(ctx, w)
-		var lost *store.ConditionError
-		if err != nil && !errors.As(err, &lost) {
-			return err
+// release gives the leases back after a probe that records nothing. One that
+// cannot be given back runs out by itself, so this is no reason to withhold
+// what the probe found out.
+func (t Tester) release(ctx context.Context, cl claim) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer stop()
+	leases := cl.releases()
+	for attempt := 0; len(leases) > 0; attempt++ {
+		err := t.Store.Commit(ctx, leases...)
+		if err == nil {
+			return
+		}
+		leases = stillHeld(leases, leases, err)
+		if retry, _ := again(err, attempt); !retry {
+			return
 		}
 	}
-	return nil
+}
+
+// stillHeld leaves out of the leases those that another probe has by now, as a
+// commit of the writes told.
+func stillHeld(leases, writes []store.Write, err error) []store.Write {
+	var held []store.Write
+	for _, l := range leases {
+		i := slices.IndexFunc(writes, func(w store.Write) bool { return w.Item.Key == l.Item.Key })
+		if !store.ConditionFailed(err, i) {
+			held = append(held, l)
+		}
+	}
+	return held
 }
