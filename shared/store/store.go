@@ -30,7 +30,7 @@ const (
 	MaxPartitionBytes  = 2048
 	MaxSortBytes       = 1024
 	MaxItemBytes       = 400 << 10 // keys, attribute names and values
-	MaxCommitBytes     = 4 << 20
+	MaxCommitBytes     = 4 << 20   // of all writes, as WriteBytes counts them
 )
 
 // Key names one item. Partition and Sort are non-empty valid UTF-8 and compare

@@ -92,15 +92,14 @@ func ValidateCommit(writes []Write) error {
 	total := 0
 	named := make(map[Key]struct{}, len(writes))
 	for i, w := range writes {
-		size, err := validateWrite(w)
-		if err != nil {
+		if err := validateWrite(w); err != nil {
 			return fmt.Errorf("checking a commit: write %d: %w", i, err)
 		}
 		if _, twice := named[w.Item.Key]; twice {
 			return fmt.Errorf("checking a commit: write %d: a key named twice: %w", i, ErrInvalid)
 		}
 		named[w.Item.Key] = struct{}{}
-		total += size
+		total += WriteBytes(w)
 	}
 	if total > MaxCommitBytes {
 		return fmt.Errorf("checking a commit: %d bytes: %w", total, ErrTooLarge)
@@ -108,39 +107,37 @@ func ValidateCommit(writes []Write) error {
 	return nil
 }
 
-// validateWrite returns how much of MaxCommitBytes the write takes.
-func validateWrite(w Write) (int, error) {
+func validateWrite(w Write) error {
 	if err := validateKey(w.Item.Key); err != nil {
-		return 0, err
+		return err
 	}
 	if err := validateCondition(w); err != nil {
-		return 0, err
+		return err
 	}
 	switch w.Verb {
 	case Delete, Check:
-		return ItemBytes(Item{Key: w.Item.Key}), nil
+		return nil
 	case Put:
 		return validateItem(w.Item)
 	default:
-		return 0, fmt.Errorf("no verb: %w", ErrInvalid)
+		return fmt.Errorf("no verb: %w", ErrInvalid)
 	}
 }
 
-func validateItem(i Item) (int, error) {
+func validateItem(i Item) error {
 	for name, value := range i.Attributes {
 		if err := validateAttribute(name, value); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	// Second 0 would read as "never", and nothing expires before it.
 	if s := i.Expires.Unix(); !i.Expires.IsZero() && (s < 1 || s > maxNumber) {
-		return 0, fmt.Errorf("time of expiry out of range: %w", ErrInvalid)
+		return fmt.Errorf("time of expiry out of range: %w", ErrInvalid)
 	}
-	size := ItemBytes(i)
-	if size > MaxItemBytes {
-		return 0, fmt.Errorf("item of %d bytes: %w", size, ErrTooLarge)
+	if size := ItemBytes(i); size > MaxItemBytes {
+		return fmt.Errorf("item of %d bytes: %w", size, ErrTooLarge)
 	}
-	return size, nil
+	return nil
 }
 
 func validateCondition(w Write) error {
@@ -218,6 +215,26 @@ func validateAttribute(name string, value any) error {
 		return fmt.Errorf("attribute of type %T: %w", value, ErrInvalid)
 	}
 	return nil
+}
+
+// conditionBytes is more than the text of any condition takes with all that it
+// names but the attribute and the value of Equal.
+const conditionBytes = 128
+
+// WriteBytes is what a write counts against MaxCommitBytes: the item, or of a
+// Delete or Check its key, and the condition. AWS states the limit for items
+// (API_TransactWriteItems); its DynamoDB Local counts the text of conditions
+// too, so room for them is kept whatever the engine.
+func WriteBytes(w Write) int {
+	item := w.Item
+	if w.Verb != Put {
+		item = Item{Key: item.Key}
+	}
+	n := ItemBytes(item) + conditionBytes
+	nothing := func() {}
+	// A condition not stated compares nothing, and ValidateCommit refuses it.
+	_ = w.If.Match(nothing, nothing, nothing, func(name string, value any) { n += len(name) + valueBytes(value) })
+	return n
 }
 
 // ItemBytes is the size of an item as DynamoDB counts it against 400 KB: names

@@ -124,27 +124,36 @@ func testItemSize(e *env) {
 	e.wantAbsent(it.Key)
 }
 
+// testCommitSize fills a commit to its last byte, under the shortest condition
+// and under the longest, over the items of the one before.
 func testCommitSize(e *env) {
-	var writes []store.Write
-	var keys []store.Key
-	left := store.MaxCommitBytes
-	for i := 0; left > 0; i++ {
-		n := min(left, store.MaxItemBytes)
-		it := sized(e, fmt.Sprintf("%02d", i), n)
-		writes = append(writes, put(it, store.Absent()))
-		keys = append(keys, it.Key)
-		left -= n
-	}
-	last := &writes[len(writes)-1].Item
-	last.Attributes["b"] = append(last.Attributes.Bytes("b"), 0)
-	if err := e.commit(writes...); !errors.Is(err, store.ErrTooLarge) {
-		e.Errorf("commit of one byte too much: %v, want ErrTooLarge", err)
-	}
-	e.wantAbsent(keys...)
-	last.Attributes["b"] = last.Attributes.Bytes("b")[1:]
-	e.mustCommit(writes...)
-	for _, w := range writes {
-		e.wantItem(w.Item)
+	name, text := strings.Repeat("n", store.MaxNameBytes), strings.Repeat("x", 1000)
+	for _, condition := range []store.Condition{store.Absent(), store.Equal(name, text)} {
+		var writes []store.Write
+		var keys []store.Key
+		for left := store.MaxCommitBytes; left > 0; {
+			w := put(e.item(fmt.Sprintf("%02d", len(writes)), store.Attributes{"b": []byte{}, name: text}), condition)
+			room := min(store.MaxItemBytes-store.ItemBytes(w.Item), left-store.WriteBytes(w))
+			w.Item.Attributes["b"] = make([]byte, room)
+			writes, keys = append(writes, w), append(keys, w.Item.Key)
+			left -= store.WriteBytes(w)
+		}
+		before := e.mustGet(keys...)
+		last := writes[len(writes)-1].Item
+		last.Attributes["b"] = append(last.Attributes.Bytes("b"), 0)
+		if err := e.commit(writes...); !errors.Is(err, store.ErrTooLarge) {
+			e.Errorf("commit of one byte too much: %v, want ErrTooLarge", err)
+		}
+		for i, it := range e.mustGet(keys...) {
+			if diff := differ(it, before[i]); diff != "" {
+				e.Errorf("item %d after a commit that was refused: %s", i, diff)
+			}
+		}
+		last.Attributes["b"] = last.Attributes.Bytes("b")[1:]
+		e.mustCommit(writes...)
+		for _, w := range writes {
+			e.wantItem(w.Item)
+		}
 	}
 }
 
