@@ -55,6 +55,7 @@ func rules() []rule {
 		{"no value shows in faults or prints", silent},
 		{"what stands in place of a secret is refused", masks},
 		{"destinations hold no control characters", controls},
+		{"what no object may hold is refused", limits},
 		{"the schema says the same", schemas},
 	}
 }

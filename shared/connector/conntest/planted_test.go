@@ -29,6 +29,7 @@ const (
 	nulls       = "null and nothing count as not sent"
 	alike       = "two names may not say two things"
 	all         = "all faults are told at once"
+	bounds      = "what no object may hold is refused"
 	described   = "the schema says the same"
 )
 
@@ -220,7 +221,12 @@ func TestPlantedChecks(t *testing.T) {
 		"strangers are refused":  {refuse(strange), []string{strangers}},
 		"strangers are dropped":  {before(func(o object) { delete(o, strange) }), []string{strangers}},
 		"a setting is dropped":   {before(func(o object) { delete(o, "quiet") }), []string{shown}},
-		"everything is accepted": {after(func(jsontext.Value, []fault.Detail) []fault.Detail { return nil }), []string{requireds, all, kind, alike, mask, control, described}},
+		"everything is accepted": {after(func(jsontext.Value, []fault.Detail) []fault.Detail { return nil }), []string{requireds, all, kind, alike, mask, control, bounds, described}},
+		"strangers are not looked at": {before(func(o object) {
+			if _, there := o[strange]; there {
+				o[strange] = jsontext.Value(`1`)
+			}
+		}), []string{bounds}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := newSubject(sound())
