@@ -5,6 +5,7 @@ package builtin
 import (
 	"credence/shared/probe"
 	httpprobe "credence/shared/probe/http"
+	s3probe "credence/shared/probe/s3"
 )
 
 // Probers is the prober of each credentials_type that has one, one line a
@@ -12,5 +13,6 @@ import (
 func Probers() map[string]probe.Prober {
 	return map[string]probe.Prober{
 		"rest": httpprobe.Prober{},
+		"s3":   s3probe.Prober{},
 	}
 }

@@ -1,0 +1,130 @@
+// Package roundtrip makes single HTTP requests through the attempt of a probe,
+// for the probers of systems whose interface is HTTP. It is no http.Client on
+// purpose: a client follows redirects, and across hosts Go's forwards headers
+// that it does not know for secrets.
+package roundtrip
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+
+	"credence/shared/probe"
+)
+
+// What one answer may hold.
+const (
+	MaxHeader = 16 << 10
+	MaxBody   = 64 << 10
+)
+
+// Client makes requests through one attempt: no proxy, no redirect, no
+// compression, one connection a request, so that nothing is sent twice on one
+// that broke. It may be used by many goroutines at once.
+type Client struct {
+	attempt   *probe.Attempt
+	field     probe.Field
+	transport *http.Transport
+}
+
+// New makes a client for an attempt. The field is the setting that the address
+// comes from, for the pointers of findings; "" if no setting names it.
+func New(a *probe.Attempt, field probe.Field) *Client {
+	return &Client{attempt: a, field: field, transport: &http.Transport{
+		Proxy:                  nil,
+		DisableCompression:     true,
+		DisableKeepAlives:      true,
+		MaxResponseHeaderBytes: MaxHeader,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) { // of http URLs
+			c, err := a.DialPlaintext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &plaintext{Conn: c}, nil
+		},
+		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, err
+			}
+			raw, err := a.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			var c *tls.Conn
+			c, err = a.StartTLS(ctx, raw, probe.TLSOptions{Host: host})
+			if err != nil {
+				return nil, err // not c: a nil *tls.Conn is no nil net.Conn
+			}
+			return c, nil
+		},
+	}}
+}
+
+// Do makes one request and records the stage protocol: a whole HTTP answer
+// came. The body of the answer is read, MaxBody at most, and need not be
+// closed. The request goes out under our own User-Agent. The error is a
+// Finding. It is the shape that the AWS SDK takes.
+func (c *Client) Do(r *http.Request) (*http.Response, error) {
+	r.Header.Set("User-Agent", "Credence-Probe")
+	var got *http.Response
+	err := c.attempt.Stage(probe.Protocol, func() error {
+		response, err := c.transport.RoundTrip(r)
+		if err != nil {
+			return c.locate(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		body, err := io.ReadAll(io.LimitReader(response.Body, MaxBody+1))
+		switch {
+		case r.URL.Scheme == "http" && response.StatusCode == http.StatusBadRequest && wantsTLS(body):
+			return errTLSRequired.At(c.field)
+		case err != nil:
+			return err
+		case len(body) > MaxBody:
+			return probe.Found(probe.CodeProtocolMismatch, "The system answered with far more than such a system does. Check the address.").At(c.field)
+		}
+		response.Body = io.NopCloser(bytes.NewReader(body))
+		got = response
+		return nil
+	})
+	return got, err
+}
+
+var errTLSRequired = probe.Found(probe.CodeTLSRequired, "The system expects an encrypted connection on this port. Write https:// in place of http://.")
+
+// locate names the setting of an answer that asks for TLS.
+func (c *Client) locate(err error) error {
+	if f := c.attempt.Explain(err); f.Code == probe.CodeTLSRequired {
+		return f.At(c.field)
+	}
+	return err
+}
+
+// wantsTLS recognises the answers of common servers to plain HTTP on a port
+// for TLS.
+func wantsTLS(body []byte) bool {
+	text := strings.ToLower(string(body))
+	return strings.Contains(text, "http request to an https server") ||
+		strings.Contains(text, "plain http request was sent to https port") ||
+		strings.Contains(text, "speaking plain http to an ssl-enabled server port")
+}
+
+// plaintext is a connection without TLS that recognises a TLS alert (RFC 8446
+// §6: record type 21, version 3.x) as the answer.
+type plaintext struct {
+	net.Conn
+	began bool
+}
+
+func (c *plaintext) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if !c.began && n >= 2 && p[0] == 0x15 && p[1] == 0x03 {
+		return 0, errTLSRequired
+	}
+	c.began = c.began || n > 0
+	return n, err
+}

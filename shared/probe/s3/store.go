@@ -1,0 +1,271 @@
+package s3probe
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+
+	"credence/shared/probe"
+	"credence/shared/probe/roundtrip"
+)
+
+// kind sorts the answers of a store.
+type kind int
+
+const (
+	final     kind = iota // the finding says it all
+	accepted              // it did as asked
+	denied                // 403 that is not about the signature
+	missing               // no such bucket
+	elsewhere             // the bucket, or the whole store, is of another region
+	other                 // an answer of a store, and nothing of the above
+)
+
+type answer struct {
+	kind    kind
+	finding probe.Finding // where final
+	region  string        // where elsewhere, if the store says it
+}
+
+// store asks a store, signed with the credential's keys and never with any
+// other: the configuration is a literal, so that no environment, file,
+// profile or metadata service is looked at.
+type store struct {
+	target
+	attempt *probe.Attempt
+	config  aws.Config
+	pinned  string // in place of Amazon's own addresses, in tests
+}
+
+func newStore(a *probe.Attempt, t target, pinned string) *store {
+	client := &client{roundtrip.New(a, t.place())}
+	return &store{target: t, attempt: a, pinned: pinned, config: aws.Config{
+		Region:      t.region,
+		Credentials: aws.CredentialsProviderFunc(t.credentials),
+		HTTPClient:  client,
+		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
+	}}
+}
+
+func (t target) credentials(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: t.key, SecretAccessKey: t.secret.ExposeText(), SessionToken: t.token.ExposeText()}, nil
+}
+
+// client is the SDK's way out.
+type client struct{ *roundtrip.Client }
+
+// Do keeps to itself what the SDK adds about the process it runs in; neither
+// header is part of a signature.
+func (c *client) Do(r *http.Request) (*http.Response, error) {
+	r.Header.Del("X-Amzn-Trace-Id")
+	return c.Client.Do(r)
+}
+
+// s3 is a client of the store's own address, with the bucket in the path, so
+// that no setting but the endpoint or the region is part of a host.
+func (s *store) s3(anonymous bool) *s3.Client {
+	return s3.NewFromConfig(s.config, func(o *s3.Options) {
+		o.UsePathStyle = true
+		o.DisableMultiRegionAccessPoints = true
+		o.DisableS3ExpressSessionAuth = aws.Bool(true)
+		o.DisableClockSkewCorrection = true
+		o.BaseEndpoint = base(s.endpoint, s.pinned)
+		if anonymous {
+			o.Credentials = aws.AnonymousCredentials{}
+		}
+	})
+}
+
+func base(addresses ...string) *string {
+	for _, address := range addresses {
+		if address != "" {
+			return &address
+		}
+	}
+	return nil
+}
+
+// ask is one request, signed or anonymous.
+type ask func(ctx context.Context, s *store, anonymous bool) error
+
+var errNotAStore = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not as an S3 store does. Check the address, and that it is the store's own and not its console's.")
+
+// listBucket lists at most one key.
+func listBucket(ctx context.Context, s *store, anonymous bool) error {
+	in := &s3.ListObjectsV2Input{Bucket: &s.bucket, MaxKeys: aws.Int32(1)}
+	if s.prefix != "" {
+		in.Prefix = &s.prefix
+	}
+	out, err := s.s3(anonymous).ListObjectsV2(ctx, in)
+	if err == nil && aws.ToString(out.Name) != s.bucket {
+		return errNotAStore.At(s.place())
+	}
+	return err
+}
+
+// listBuckets lists at most one of the buckets of the key.
+func listBuckets(ctx context.Context, s *store, anonymous bool) error {
+	out, err := s.s3(anonymous).ListBuckets(ctx, &s3.ListBucketsInput{MaxBuckets: aws.Int32(1)})
+	if err == nil && out.Buckets == nil && out.Owner == nil {
+		return errNotAStore.At(s.place())
+	}
+	return err
+}
+
+var accountID = regexp.MustCompile(`^\d{12}$`)
+
+// callerIdentity asks Amazon whose keys these are, for which nobody needs a
+// right and no policy can take it away.
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+func callerIdentity(ctx context.Context, s *store, _ bool) error {
+	out, err := sts.NewFromConfig(s.config, func(o *sts.Options) {
+		o.BaseEndpoint = base(s.pinned)
+		o.DisableClockSkewCorrection = true
+	}).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return err
+	}
+	if !accountID.MatchString(aws.ToString(out.Account)) {
+		return errNotAStore.At(s.place())
+	}
+	s.attempt.Fact("aws_account", *out.Account)
+	return nil
+}
+
+// signed makes a request with the credential's keys and sorts the answer.
+func (s *store) signed(ctx context.Context, do ask) answer {
+	err := do(ctx, s, false)
+	if err == nil {
+		return answer{kind: accepted}
+	}
+	code, response := answered(err)
+	if response == nil {
+		return answer{finding: s.attempt.Explain(err)}
+	}
+	status := response.StatusCode
+	if f, ok := unavailable(code, status); ok {
+		return answer{finding: f}
+	}
+	if _, ok := refusals[code]; ok || clockCodes[code] {
+		return answer{finding: s.refusal(code, response)}
+	}
+	switch code {
+	case "AccessDenied", "AllAccessDisabled":
+		return answer{kind: denied}
+	case "NoSuchBucket", "InvalidBucketName":
+		return answer{kind: missing}
+	case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "RegionDisabledException":
+		return answer{kind: elsewhere, region: response.Header.Get("X-Amz-Bucket-Region")}
+	case "", "UnknownError":
+		return answer{finding: errNotAStore.At(s.place())}
+	}
+	return answer{kind: other}
+}
+
+// refusesAnonymous makes the same request without a signature: nil if that is
+// refused, so that an answer to a signed one proves the keys.
+func (s *store) refusesAnonymous(ctx context.Context, do ask) (bool, error) {
+	err := do(ctx, s, true)
+	if err == nil {
+		return false, nil
+	}
+	code, response := answered(err)
+	if response == nil {
+		return false, s.attempt.Explain(err)
+	}
+	if f, ok := unavailable(code, response.StatusCode); ok {
+		return false, f
+	}
+	return response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden ||
+		code == "MissingSecurityHeader" || code == "MissingAuthenticationToken", nil
+}
+
+// answered gives the code and the head of an answer that is an error; a nil
+// head if there was no answer, or one that a store does not give.
+func answered(err error) (code string, head *http.Response) {
+	var f probe.Finding
+	var response *awshttp.ResponseError
+	if errors.As(err, &f) || !errors.As(err, &response) || response.Response == nil || response.HTTPStatusCode()/100 == 2 {
+		return "", nil
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		code = api.ErrorCode()
+	}
+	return code, response.Response.Response
+}
+
+// unavailable are answers that say nothing of the keys.
+func unavailable(code string, status int) (probe.Finding, bool) {
+	switch code {
+	case "SlowDown", "SlowDownRead", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "TooManyRequestsException":
+		return probe.Found(probe.CodeRateLimited, ""), true
+	}
+	switch {
+	case status == http.StatusTooManyRequests:
+		return probe.Found(probe.CodeRateLimited, ""), true
+	case status >= 500 && status != http.StatusNotImplemented:
+		return probe.Found(probe.CodeTargetUnavailable, "The store is there but fails (status %d). Try again later, or ask its operator.", status), true
+	}
+	return probe.Finding{}, false
+}
+
+// refusals are the codes by which a store refuses the keys themselves.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+// https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
+var refusals = map[string]probe.Finding{
+	"SignatureDoesNotMatch":   probe.Found(probe.CodeAuthRejected, "The store refused the signature: this secret key does not belong to this access key. Enter both again, or make a new pair there.").At(fieldSecret),
+	"InvalidAccessKeyId":      unknownKey,
+	"InvalidClientTokenId":    unknownKey,
+	"Unauthorized":            unknownKey,
+	"InvalidSecurity":         unknownKey,
+	"InvalidToken":            probe.Found(probe.CodeAuthRejected, "The store refused the session token. It must be the one that came with this access key; enter all three again.").At(fieldToken),
+	"ExpiredToken":            expired,
+	"ExpiredTokenException":   expired,
+	"TokenRefreshRequired":    expired,
+	"AccountProblem":          disabled,
+	"NotSignedUp":             disabled,
+	"OptInRequired":           disabled,
+	"UserSuspended":           disabled,
+	"XMinioAccessKeyDisabled": disabled,
+}
+
+var (
+	unknownKey = probe.Found(probe.CodeAuthRejected, "The store does not accept this access key: it does not exist there, or is not active. Enter it again, or make a new one there.").At(fieldKey)
+	expired    = probe.Found(probe.CodeAuthExpired, "The temporary keys have expired. Enter new ones: access key, secret key and session token.").At(fieldToken)
+	disabled   = probe.Found(probe.CodeAuthDisabled, "The account of this access key is disabled at the store, or not set up. Have it enabled there, or use another.").At(fieldKey)
+)
+
+// clockCodes are refusals of the time in a signature.
+var clockCodes = map[string]bool{"RequestTimeTooSkewed": true, "RequestExpired": true}
+
+// skew is less than any store tolerates: Amazon's S3 takes 15 minutes, its STS
+// five.
+const skew = 4 * time.Minute
+
+// refusal words a refusal. STS names a signature that is out of time as it
+// names one that is wrong, so the clocks are compared first.
+func (s *store) refusal(code string, response *http.Response) probe.Finding {
+	date, err := http.ParseTime(response.Header.Get("Date"))
+	switch apart := time.Since(date).Abs() > skew; {
+	case !clockCodes[code] && (err != nil || !apart):
+	case s.amazon():
+		return probe.Found(probe.CodeProbeInternal, "The clock of this service is wrong, so every signature is refused; nothing is known of the keys. Its operator has been told.")
+	default:
+		return probe.Found(probe.CodeTargetUnavailable, "The clocks of the store and of this service differ by more than a signature may be old; nothing is known of the keys. Have the store's clock set right.").At(fieldEndpoint)
+	}
+	f := refusals[code]
+	if f.Code == probe.CodeAuthRejected && s.token.Len() == 0 && len(s.key) > 4 && s.key[:4] == "ASIA" {
+		// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-prefixes
+		f = probe.Found(probe.CodeAuthRejected, "The store refused the keys. This access key is a temporary one, which is good only with its session token. Enter that too.").At(fieldToken)
+	}
+	return f.Answered(response.StatusCode)
+}
