@@ -126,7 +126,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 				case []byte:
 					all.Write(value)
 				default:
-					all.WriteString(fmt.Sprint(value))
+					_, _ = fmt.Fprint(&all, value)
 				}
 				all.WriteString("\n")
 			}

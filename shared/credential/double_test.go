@@ -23,7 +23,7 @@ const (
 )
 
 // calls is how often each method was called.
-type calls struct{ gets, ranges, commits, rounds int }
+type calls struct{ gets, ranges, commits int }
 
 func (c calls) reads() int { return c.gets + c.ranges }
 

@@ -117,8 +117,11 @@ func TestUpdateChangesWhatIsSentAndNothingElse(t *testing.T) {
 		{"hourly", credential.Draft{Interval: ptr("hourly")}, map[string]string{"interval": "hourly"}, audit.Updated},
 		{"never", credential.Draft{Interval: ptr("off")}, map[string]string{"interval": "off"}, audit.Updated},
 		{"owner", credential.Draft{Owner: &w.heir.User.ID}, map[string]string{"owner": fmt.Sprint(w.heir.User.ID)}, audit.Transfer},
-		{"credentials", credential.Draft{Credentials: jsontext.Value(`{"host":"h.example.com","database":"d","username":"u","password":"p"}`)},
-			with(map[string]string{"public": `{"database":"d","host":"h.example.com","username":"u"}`}), audit.Updated},
+		{
+			"credentials",
+			credential.Draft{Credentials: jsontext.Value(`{"host":"h.example.com","database":"d","username":"u","password":"p"}`)},
+			with(map[string]string{"public": `{"database":"d","host":"h.example.com","username":"u"}`}), audit.Updated,
+		},
 		{"another type", credential.Draft{Type: ptr("s3"), Credentials: s3("k")}, with(map[string]string{"type": "s3", "public": s3Public}), audit.Updated},
 		{"everything", credential.Draft{
 			Name: ptr("n"), Description: &credential.Description{}, Tags: &[]string{"t"}, Format: ptr("3"), Interval: ptr("hourly"),
