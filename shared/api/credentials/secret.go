@@ -96,7 +96,40 @@ func answer(res probe.Result) httpapi.Answer {
 	return httpapi.Answer{Status: res.Status, Body: body}
 }
 
+// asked is the state of a probe that its caller does not wait for. The result
+// stands under both names that clients look for.
+type asked struct {
+	Status   string            `json:"status"` // pending, completed
+	Number   int64             `json:"request_id"`
+	Started  httpapi.Timestamp `json:"request_started_at"`
+	Result   *result           `json:"result,omitzero"`
+	Response *result           `json:"response,omitzero"`
+}
+
+// probe runs a probe, or answers what an earlier one with this request_id
+// found out. With async=true the answer is that number alone.
 func (a Probing) probe(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+	q := r.Query()
+	later, _ := q.Bool("async")
+	number, known := q.Int("request_id", 1, 1<<53-1)
+	if err := q.Err(); err != nil {
+		return httpapi.Answer{}, err
+	}
+	if known {
+		req, err := a.Tester.Requested(ctx, r.Caller, id, r.Items, number)
+		if err != nil {
+			return httpapi.Answer{}, err
+		}
+		res := resultOf(req.Result)
+		return httpapi.Answer{Body: asked{"completed", req.Number, httpapi.Timestamp(req.Started), &res, &res}}, nil
+	}
+	if later {
+		req, err := a.Tester.ProbeFor(ctx, r.Caller, id, r.Items)
+		if err != nil {
+			return httpapi.Answer{}, err
+		}
+		return httpapi.Answer{Body: asked{Status: "pending", Number: req.Number, Started: httpapi.Timestamp(req.Started)}}, nil
+	}
 	res, err := a.Tester.Probe(ctx, r.Caller, id, r.Items)
 	if err != nil {
 		return httpapi.Answer{}, err

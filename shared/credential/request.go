@@ -1,0 +1,76 @@
+package credential
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"credence/shared/access"
+	"credence/shared/id"
+	"credence/shared/identity"
+	"credence/shared/probe"
+	"credence/shared/store"
+)
+
+// Request is a probe that its caller does not wait for: he asks for its result
+// by number.
+type Request struct {
+	Number  int64
+	Started time.Time
+	Result  probe.Result
+}
+
+// requestTime is how long a result can be asked for by its number.
+const requestTime = time.Hour
+
+func requestKey(org, id, number int64) store.Key {
+	return meta(ownPartition(org, id), fmt.Sprintf("REQ#%016d", number))
+}
+
+// ProbeFor is Probe for a caller who asks for the result later. It is as Probe
+// in all else: the result is there when it returns.
+func (t Tester) ProbeFor(ctx context.Context, who identity.Caller, credential int64, read []store.Item) (Request, error) {
+	r := Request{Started: t.now()}
+	r.Number = id.New(r.Started)
+	var err error
+	if r.Result, err = t.Probe(ctx, who, credential, read); err != nil {
+		return Request{}, err
+	}
+	text, err := json.Marshal(r.Result, json.Deterministic(true))
+	if err != nil {
+		return Request{}, fmt.Errorf("encoding a probe's result: %w", err)
+	}
+	a := store.Attributes{"result": string(text)}
+	a.SetTime("started", r.Started)
+	keep, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer stop()
+	return r, t.Store.Commit(keep, store.Write{
+		Verb: store.Put,
+		Item: store.Item{Key: requestKey(who.Org.ID, credential, r.Number), Attributes: a, Expires: r.Started.Add(requestTime)},
+		If:   store.Absent(),
+	})
+}
+
+// Requested returns what ProbeFor found out. A number that is unknown, or older
+// than an hour, is not found. read is what Reads named.
+func (s Service) Requested(ctx context.Context, who identity.Caller, credential int64, read []store.Item, number int64) (Request, error) {
+	c, _, err := s.open(ctx, who, credential, read[0], access.Probe)
+	if err != nil {
+		return Request{}, err
+	}
+	items, err := s.Store.Get(ctx, requestKey(c.Org, credential, number))
+	if err != nil {
+		return Request{}, err
+	}
+	if !items[0].Found() {
+		return Request{}, notFound(credential)
+	}
+	a := items[0].Attributes
+	r := Request{Number: number, Started: a.Time("started")}
+	if err := json.Unmarshal([]byte(a.Text("result")), &r.Result); err != nil {
+		return Request{}, fmt.Errorf("reading a probe's result: %w", err)
+	}
+	return r, nil
+}
