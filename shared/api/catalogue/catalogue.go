@@ -4,6 +4,7 @@ package catalogue
 
 import (
 	"context"
+	"sync"
 
 	"credence/shared/access"
 	"credence/shared/connector"
@@ -14,12 +15,16 @@ import (
 // API is the family of routes. Types is required.
 type API struct{ Types *connector.Registry }
 
-// Routes lists the family's routes. Each needs a key that may read.
+// Routes lists the family's routes. Each needs a key that may read. The schema of
+// a request, which holds those of all types, is made when it is first asked for.
 func (a API) Routes() []httpapi.Route {
+	request := sync.OnceValue(a.Types.RequestSchema)
 	return []httpapi.Route{
 		{Pattern: "GET /credential_types", Needs: access.Read, Handle: a.list},
 		{Pattern: "GET /credential_types/{type}", Needs: access.Read, Handle: a.schema},
-		{Pattern: "GET /data_credentials/schema", Needs: access.Read, Handle: a.request},
+		{Pattern: "GET /data_credentials/schema", Needs: access.Read, Handle: func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
+			return httpapi.Answer{Body: request()}, nil
+		}},
 	}
 }
 
@@ -62,9 +67,4 @@ func (a API) schema(_ context.Context, r *httpapi.Request) (httpapi.Answer, erro
 		return httpapi.Answer{}, fault.New(fault.CodeNotFound, "There is no such type: GET /credential_types lists those there are.")
 	}
 	return httpapi.Answer{Body: t.Schema()}, nil
-}
-
-// request answers the JSON Schema of the body that makes a credential.
-func (a API) request(context.Context, *httpapi.Request) (httpapi.Answer, error) {
-	return httpapi.Answer{Body: a.Types.RequestSchema()}, nil
 }
