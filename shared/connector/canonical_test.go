@@ -1,11 +1,16 @@
 package connector_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"io"
+	"maps"
 	mathrand "math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -143,8 +148,19 @@ func TestSecretsAreKept(t *testing.T) {
 }
 
 func FuzzCanonical(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"a":1}`, `{"b":"\u00e9","a":[{"d":1e2,"c":null}]}`, `[]`, `{"a":"\ud800"}`, `{"a":1,"a":2}`, "{\"a\":\"\xff\"}", `{"credentials_type":1}`} {
+	for _, seed := range []string{`{"a":1}`, `{"b":"\u00e9","a":[{"d":1e2,"c":null}]}`, `{"a":1,"a":2}`, `{"credentials_type":1}`} {
 		f.Add([]byte(seed))
+	}
+	files, err := filepath.Glob("builtin/testdata/hostile/*")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, file := range files {
+		seed, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		before := string(sent)
@@ -159,15 +175,34 @@ func FuzzCanonical(f *testing.F) {
 		if err != nil || string(again) != string(sealed) {
 			t.Fatalf("%q is sealed as %q, and that as %q, %v", sent, sealed, again, err)
 		}
-		var want, got any
-		if json.Unmarshal(sent, &want) != nil || json.Unmarshal(sealed, &got) != nil {
-			t.Fatalf("%q or %q is no JSON", sent, sealed)
-		}
-		delete(want.(map[string]any), "credentials_type")
-		x, _ := json.Marshal(want, json.Deterministic(true))
-		y, _ := json.Marshal(got, json.Deterministic(true))
-		if string(x) != string(y) {
+		want, got := leaves(t, sent), leaves(t, sealed)
+		maps.DeleteFunc(want, func(at jsontext.Pointer, _ string) bool {
+			first, _, _ := strings.Cut(string(at[min(1, len(at)):]), "/")
+			return first == "credentials_type"
+		})
+		if !maps.Equal(want, got) {
 			t.Fatalf("%q is sealed as %q", sent, sealed)
 		}
 	})
+}
+
+// leaves are the values of an object by their places: a text unescaped, a number
+// as it is spelt, of an array or object that it begins there.
+func leaves(t *testing.T, v []byte) map[jsontext.Pointer]string {
+	t.Helper()
+	found := map[jsontext.Pointer]string{}
+	dec := jsontext.NewDecoder(bytes.NewReader(v))
+	for {
+		token, err := dec.ReadToken()
+		if err == io.EOF {
+			return found
+		}
+		if err != nil {
+			t.Fatalf("%q is no JSON", v)
+		}
+		kind, length := dec.StackIndex(dec.StackDepth())
+		if name := kind == '{' && length%2 == 1; !name && token.Kind() != '}' && token.Kind() != ']' {
+			found[dec.StackPointer()] = string(token.Kind()) + token.String()
+		}
+	}
 }
