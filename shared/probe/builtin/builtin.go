@@ -5,6 +5,8 @@ package builtin
 import (
 	"credence/shared/probe"
 	httpprobe "credence/shared/probe/http"
+	"credence/shared/probe/mysql"
+	"credence/shared/probe/postgres"
 	s3probe "credence/shared/probe/s3"
 )
 
@@ -12,7 +14,9 @@ import (
 // type.
 func Probers() map[string]probe.Prober {
 	return map[string]probe.Prober{
-		"rest": httpprobe.Prober{},
-		"s3":   s3probe.Prober{},
+		"mysql":    mysql.Prober{},
+		"postgres": postgres.Prober{},
+		"rest":     httpprobe.Prober{},
+		"s3":       s3probe.Prober{},
 	}
 }

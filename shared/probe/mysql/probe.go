@@ -1,0 +1,142 @@
+// Package mysql probes credentials of MySQL, MariaDB and servers that speak
+// their protocol:
+// https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html
+package mysql
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+
+	driver "github.com/go-sql-driver/mysql"
+
+	"credence/shared/probe"
+	"credence/shared/probe/database"
+	"credence/shared/probe/netguard"
+)
+
+// Prober probes credentials of the type mysql. The zero value is ready.
+type Prober struct{}
+
+var _ probe.Prober = Prober{}
+
+// Ports are those of database servers.
+func (Prober) Ports() netguard.Ports { return database.Ports }
+
+// Probe signs in once, without a database, so that what it is denied
+// afterwards is told apart from the sign-in, then uses the database and runs
+// SELECT 1. The driver is handed a connection and nothing that could lead it
+// to another.
+func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
+	login, err := database.Read(a)
+	if err != nil {
+		return a.Explain(err)
+	}
+	conn, err := login.Dial(ctx, a)
+	if f := (probe.Finding{}); errors.As(err, &f) {
+		return f
+	}
+	defer func() { _ = conn.Close() }()
+	var hello greeting
+	err = a.Stage(probe.Protocol, func() (err error) {
+		hello, err = readGreeting(conn)
+		if err == nil && !login.Plaintext() && !hello.tls {
+			leave(conn)
+			return probe.Found(probe.CodeTLSUnsupported, "The server offers no encrypted connection. Have TLS turned on there; without it a secret is sent only to addresses that the operator of this service allows, with sslmode disable.").At(database.FieldTLS)
+		}
+		return err
+	})
+	if err != nil {
+		return a.Explain(err)
+	}
+	l := &line{Conn: conn, attempt: a, unread: hello.packet, plaintext: login.Plaintext()}
+	var s *session
+	err = a.Stage(probe.Auth, func() error {
+		config, err := configure(a, login, l)
+		if err != nil {
+			return err
+		}
+		s, err = signIn(ctx, config, l)
+		return l.outcome(err)
+	})
+	if err != nil {
+		return a.Explain(err)
+	}
+	defer s.close()
+	return s.look(ctx, a, login, hello)
+}
+
+// look finds out what the account that signed in may do.
+func (s *session) look(ctx context.Context, a *probe.Attempt, login database.Login, hello greeting) probe.Finding {
+	a.Fact("server_version", hello.version())
+	missing := false
+	err := s.use(ctx, login.Name)
+	switch errno(err) {
+	case errNoDatabase:
+		missing = true
+		a.Warn(probe.WarnResourceNotFound, database.FieldName, "The password is good, but there is no such database on the server. Check its name.")
+	case errDatabaseDenied:
+		missing = true
+		a.Warn(probe.WarnScopeMissing, database.FieldName, "The password is good, but the account may not use this database, or it is not there. Have a right to it granted, or check its name.")
+	}
+	if !missing {
+		err = a.Stage(probe.Access, func() error {
+			if err == nil {
+				err = s.selectOne(ctx)
+			}
+			if number := errno(err); number != 0 {
+				return unavailable(number)
+			}
+			return s.line.cause(err)
+		})
+		if err != nil {
+			return a.Explain(err)
+		}
+	}
+	s.tellFacts(ctx, a, hello)
+	return probe.Found(probe.CodeOK, "")
+}
+
+var errDialled = errors.New("dialling again: a probe has one connection")
+
+// configure makes the driver's configuration. Everything that a connection
+// text could turn on is off.
+func configure(a *probe.Attempt, login database.Login, l *line) (*driver.Config, error) {
+	config := driver.NewConfig()
+	config.User, config.Passwd = login.User, login.Password.ExposeText()
+	config.Net, config.Addr, config.DBName = "tcp", "server:3306", ""
+	config.AllowAllFiles, config.AllowCleartextPasswords, config.AllowFallbackToPlaintext, config.AllowOldPasswords = false, false, false, false
+	config.AllowNativePasswords = true
+	config.MultiStatements, config.InterpolateParams, config.CheckConnLiveness = false, false, false
+	config.MaxAllowedPacket = maxSent
+	config.Logger = &driver.NopLogger{}
+	used := false
+	config.DialFunc = func(context.Context, string, string) (net.Conn, error) {
+		if used {
+			return nil, errDialled
+		}
+		used = true
+		return l, nil
+	}
+	if login.Plaintext() {
+		// Here the driver may take the server's RSA key on trust, to send the
+		// password under it: Dial let only addresses through that the operator
+		// listed for plaintext.
+		return config, nil
+	}
+	secure, err := login.TLS(a)
+	if err != nil {
+		return nil, err
+	}
+	verify := secure.VerifyConnection
+	secure.VerifyConnection = func(state tls.ConnectionState) error {
+		if err := verify(state); err != nil {
+			return err
+		}
+		l.secured = true
+		return nil
+	}
+	config.TLS = secure
+	return config, nil
+}

@@ -1,0 +1,105 @@
+package postgres
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"strconv"
+
+	"credence/shared/probe"
+)
+
+const (
+	// maxMessage is the longest message that is read; those of a sign-in and of
+	// our queries have a few hundred bytes.
+	maxMessage = 64 << 10
+	// maxRounds of SCRAM are computed: 0.2 s of a core. PostgreSQL's own default
+	// is 4096; a server may name any number, and no context stops the driver.
+	maxRounds = 1_000_000
+)
+
+// The kinds of AuthenticationXXX messages.
+const (
+	authOK           = 0
+	authCleartext    = 3
+	authMD5          = 5
+	authSASL         = 10
+	authSASLContinue = 11
+)
+
+var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not a PostgreSQL server. Check host and port.")
+
+// exchange reads the server's messages on their way to the driver and notes
+// what only they tell: whether a password was asked for, sent and accepted. It
+// hands out one message at a time, so that the driver has acted on a message
+// (checked a signature, sent its answer) before the next one is noted.
+type exchange struct {
+	attempt *probe.Attempt
+	reader  io.Reader
+	left    []byte // of the message that is being handed out
+
+	began     bool   // the server sent a message of this protocol
+	asked     uint32 // the last kind of authentication it asked for; 0 for none
+	presented bool   // the driver was asked for what proves the password, and sends it before it reads on
+	accepted  bool   // the server said that the sign-in is good
+	fault     error  // why nothing more is read
+}
+
+// Read implements io.Reader.
+func (x *exchange) Read(p []byte) (int, error) {
+	if len(x.left) == 0 {
+		if x.fault == nil {
+			x.left, x.fault = x.next()
+		}
+		if x.fault != nil {
+			return 0, x.fault
+		}
+	}
+	n := copy(p, x.left)
+	x.left = x.left[n:]
+	return n, nil
+}
+
+// next reads a message: a byte for its type, four for its length, themselves
+// included, and its body.
+func (x *exchange) next() ([]byte, error) {
+	header := make([]byte, 5)
+	if _, err := io.ReadFull(x.reader, header); err != nil {
+		return nil, err
+	}
+	length := binary.BigEndian.Uint32(header[1:])
+	if length < 4 || length > maxMessage || !x.began && !bytes.ContainsRune([]byte("RENv"), rune(header[0])) {
+		return nil, errMismatch
+	}
+	message := append(make([]byte, 0, length+1), header...)[:length+1]
+	if _, err := io.ReadFull(x.reader, message[5:]); err != nil {
+		return nil, err
+	}
+	if !x.began {
+		x.began = true
+		_ = x.attempt.Stage(probe.Protocol, func() error { return nil })
+	}
+	if header[0] == 'R' && len(message) >= 9 {
+		return message, x.note(binary.BigEndian.Uint32(message[5:9]), message[9:])
+	}
+	return message, nil
+}
+
+func (x *exchange) note(kind uint32, data []byte) error {
+	switch kind {
+	case authOK:
+		x.accepted = true
+		return nil
+	case authCleartext, authMD5:
+		x.presented = true
+	case authSASLContinue:
+		_, rounds, _ := bytes.Cut(data, []byte(",i="))
+		rounds, _, _ = bytes.Cut(rounds, []byte(","))
+		if n, err := strconv.Atoi(string(rounds)); err == nil && n > maxRounds {
+			return probe.Found(probe.CodeAuthMethodUnsupported, "The server asks for more rounds of SCRAM than a probe computes (%d at most). Nothing of the password was sent; set scram_iterations lower there and set the password again.", maxRounds)
+		}
+		x.presented = true
+	}
+	x.asked = kind
+	return nil
+}

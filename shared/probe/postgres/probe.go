@@ -1,0 +1,136 @@
+// Package postgres probes credentials of PostgreSQL and of servers that speak
+// its protocol: https://www.postgresql.org/docs/current/protocol.html
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"credence/shared/probe"
+	"credence/shared/probe/database"
+	"credence/shared/probe/netguard"
+)
+
+// Prober probes credentials of the type postgres. The zero value is ready.
+type Prober struct{}
+
+var _ probe.Prober = Prober{}
+
+// Ports are those of database servers.
+func (Prober) Ports() netguard.Ports { return database.Ports }
+
+// Probe signs in once and runs SELECT 1. The driver is handed a connection and
+// nothing that could lead it to another: no address, no file, no fallback.
+func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
+	login, err := database.Read(a)
+	if err != nil {
+		return a.Explain(err)
+	}
+	conn, err := login.Dial(ctx, a)
+	if f := (probe.Finding{}); errors.As(err, &f) {
+		return f
+	}
+	defer func() { _ = conn.Close() }()
+	if !login.Plaintext() {
+		if conn, err = encrypt(ctx, a, login, conn); err != nil {
+			return a.Explain(err)
+		}
+	}
+	var (
+		session *pgconn.PgConn
+		denial  error // after the secret was accepted
+		x       = exchange{attempt: a}
+	)
+	err = a.Stage(probe.Auth, func() error {
+		config, err := configure(login, conn, &x)
+		if err != nil {
+			return probe.Found(probe.CodeProbeInternal, "")
+		}
+		session, denial = pgconn.ConnectConfig(ctx, config)
+		return x.outcome(denial)
+	})
+	if err != nil {
+		return a.Explain(err)
+	}
+	if denial != nil {
+		return denied(a, denial)
+	}
+	defer func() { _ = session.Close(ctx) }()
+	if err := a.Stage(probe.Access, func() error { return selectOne(ctx, session) }); err != nil {
+		return a.Explain(err)
+	}
+	tellFacts(ctx, a, session)
+	return probe.Found(probe.CodeOK, "")
+}
+
+// encrypt asks the server for TLS and runs the handshake. The answer is read
+// as the one byte it is: what a man in the middle might have put behind it
+// never reaches the driver as the server's word (CVE-2021-23222).
+func encrypt(ctx context.Context, a *probe.Attempt, login database.Login, raw net.Conn) (net.Conn, error) {
+	err := a.Stage(probe.Protocol, func() error {
+		request, answer := binary.BigEndian.AppendUint64(nil, 8<<32|80877103), make([]byte, 1)
+		if _, err := raw.Write(request); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(raw, answer); err != nil {
+			return err
+		}
+		switch answer[0] {
+		case 'S':
+			return nil
+		case 'N':
+			return probe.Found(probe.CodeTLSUnsupported, "The server offers no encrypted connection. Have TLS turned on there (ssl = on); without it a secret is sent only to addresses that the operator of this service allows, with sslmode disable.").At(database.FieldTLS)
+		}
+		return errMismatch
+	})
+	if err != nil {
+		return nil, err
+	}
+	c, err := login.Encrypt(ctx, a, raw)
+	if err != nil {
+		return nil, err // not c: a nil *tls.Conn is no nil net.Conn
+	}
+	return c, nil
+}
+
+var errDialled = errors.New("dialling again: a probe has one connection")
+
+// configure makes the driver's configuration. ParseConfig alone makes one; it
+// is given a constant that leaves nothing to be looked up, and whatever else
+// it reads of the environment is put back.
+func configure(login database.Login, conn net.Conn, x *exchange) (*pgconn.Config, error) {
+	config, err := pgconn.ParseConfig("host=server port=5432 user=user password=password dbname=database sslmode=disable")
+	if err != nil {
+		return nil, err
+	}
+	config.User, config.Password, config.Database = login.User, login.Password.ExposeText(), login.Name
+	config.TLSConfig, config.Fallbacks, config.RuntimeParams = nil, nil, map[string]string{}
+	config.ConnectTimeout, config.SSLNegotiation, config.SSLCertMode = 0, "", ""
+	config.MinProtocolVersion, config.MaxProtocolVersion = "3.0", "3.0"
+	config.KerberosSrvName, config.KerberosSpn, config.OAuthTokenProvider = "", "", nil
+	config.ChannelBinding = "prefer"
+	// A server that asks for no password proves nothing of one.
+	config.RequireAuth = "password,md5,scram-sha-256"
+	config.ValidateConnect, config.AfterConnect, config.AfterNetConnect = nil, nil, nil
+	config.OnNotice, config.OnNotification = nil, nil
+	config.MaxProtocolMessageBodyLen = maxMessage
+	config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
+	config.DialFunc = func(context.Context, string, string) (net.Conn, error) {
+		c := conn
+		if conn = nil; c == nil { // the driver's own second connection, to cancel a query
+			return nil, errDialled
+		}
+		return c, nil
+	}
+	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		x.reader = r
+		return pgproto3.NewFrontend(x, w)
+	}
+	return config, nil
+}
