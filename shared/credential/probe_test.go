@@ -228,9 +228,7 @@ func TestLateOutcomeLeavesTheLeaseOfAnother(t *testing.T) {
 	id := w.create(w.owner).ID
 	w.prober.script(probe.CodeTCPTimeout, func() {
 		w.clock.advance(9 * time.Second)
-		w.prober.script(probe.CodeOK, func() {
-			// The second is in flight while the first writes its outcome.
-		})
+		w.prober.script(probe.CodeOK, nil)
 		_, err := w.probe(w.owner, id)
 		w.must(err)
 	})
@@ -246,6 +244,43 @@ func TestLateOutcomeLeavesTheLeaseOfAnother(t *testing.T) {
 	if n := len(w.entries(id, audit.Probed)); n != 2 {
 		t.Errorf("%d entries", n)
 	}
+}
+
+// So does one that comes while the other is in flight.
+func TestLateOutcomeWhileAnotherIsInFlight(t *testing.T) {
+	w := newWorld(t)
+	w.prober.crowd = true
+	d := w.draft()
+	id, neighbour := w.createFrom(w.owner, d).ID, w.createFrom(w.owner, d).ID
+	entered, finish, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	w.prober.script(probe.CodeTCPTimeout, func() {
+		w.clock.advance(9 * time.Second)
+		w.prober.script(probe.CodeOK, func() { close(entered); <-finish })
+		go func() {
+			read, err := w.store.Get(context.Background(), credential.ProbeReads(w.owner.Org.ID, id)...)
+			if err == nil {
+				_, err = w.tester.Probe(context.Background(), w.owner, id, read)
+			}
+			done <- err
+		}()
+		<-entered
+	})
+	_, err := w.probe(w.owner, id) // returns while the second still runs
+	w.must(err)
+	_, err = w.probe(w.owner, neighbour)
+	if retryAfter(err) < 0 {
+		t.Errorf("the target is free while the second is in flight: %v", err)
+	}
+	_, err = w.probe(w.owner, id)
+	if wait := retryAfter(err); wait < 7*time.Second {
+		t.Errorf("the credential: wait %v, %v", wait, err)
+	}
+	close(finish)
+	w.must(<-done)
+	if v := w.now(id); v.Validity != credential.ValidityValid || v.Probes != 2 {
+		t.Errorf("%s after %d probes", v.Validity, v.Probes)
+	}
+	w.check()
 }
 
 func TestOneSignInAtATargetAcrossCredentials(t *testing.T) {
