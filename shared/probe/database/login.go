@@ -114,8 +114,12 @@ func (l Login) Dial(ctx context.Context, a *probe.Attempt) (net.Conn, error) {
 		dial = a.DialPlaintext
 	}
 	c, err := dial(ctx, "tcp", net.JoinHostPort(l.Host, l.port))
-	if f := (probe.Finding{}); errors.As(err, &f) && f.Code == probe.CodeTLSRequired {
+	f := probe.Finding{}
+	switch errors.As(err, &f); f.Code {
+	case probe.CodeTLSRequired:
 		err = probe.Found(probe.CodeTLSRequired, "This address is only used encrypted. Set sslmode to verify-full; if the authority is your own, put its certificate into tls.ca_certificate.").At(FieldTLS)
+	case probe.CodeTCPRefused:
+		err = f.At(FieldPort) // the host is there
 	}
 	return c, err
 }

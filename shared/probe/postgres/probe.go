@@ -32,13 +32,14 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	if err != nil {
 		return a.Explain(err)
 	}
-	conn, err := login.Dial(ctx, a)
+	raw, err := login.Dial(ctx, a)
 	if f := (probe.Finding{}); errors.As(err, &f) {
 		return f
 	}
-	defer func() { _ = conn.Close() }()
+	defer func() { _ = raw.Close() }()
+	conn := raw
 	if !login.Plaintext() {
-		if conn, err = encrypt(ctx, a, login, conn); err != nil {
+		if conn, err = encrypt(ctx, a, login, raw); err != nil {
 			return a.Explain(err)
 		}
 	}
