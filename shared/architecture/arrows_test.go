@@ -26,7 +26,8 @@ var (
 	adapters = either(below("shared/store"), below("shared/envelope"), probers, below("shared/connector"),
 		below("shared/queue"), anyOf("shared/httpapi", "shared/api", "shared/lambdahttp", "shared/runtimehost", "shared/boot"))
 	kits = anyOf("shared/store/storetest", "shared/connector/conntest", "shared/envelope/kmstest", "shared/secret/secrettest",
-		"shared/probe/probetest", "shared/lambdahttp/internal/rows", "shared/lambdahttp/runtimehost/internal/echo", "shared/endtoend")
+		"shared/probe/probetest", "shared/lambdahttp/internal/rows", "shared/lambdahttp/runtimehost/internal/echo", "shared/endtoend",
+		"shared/lambdahttp/runtimehost/account", "shared/lambdahttp/runtimehost/cmd")
 	builtins = exactly("shared/connector/builtin", "shared/probe/builtin")
 	aws      = anyOf("github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go")
 	awsRooms = anyOf("shared/store/dynamo", "shared/envelope/awskms", "shared/envelope/kmstest", "shared/boot", "shared/queue", "shared/probe/s3", "shared/probe/dynamodb")

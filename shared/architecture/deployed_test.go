@@ -1,0 +1,138 @@
+//go:build unix
+
+package architecture
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"credence/shared/envelope/kmstest"
+	"credence/shared/lambdahttp/runtimehost/account"
+)
+
+func deployed(t *testing.T) map[string]account.Deployed {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root(t), "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := account.Read(text, "arn", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]account.Deployed{}
+	for _, d := range list {
+		out[d.Folder] = d
+	}
+	return out
+}
+
+// TestTemplateRoutes holds the template to the code: each function is deployed,
+// with just the routes that it serves.
+func TestTemplateRoutes(t *testing.T) {
+	code, template := served(t), deployed(t)
+	folders, err := filepath.Glob(filepath.Join(root(t), "functions", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		name := filepath.Base(folder)
+		if name == "local" {
+			continue
+		}
+		d, found := template[name]
+		if !found {
+			t.Errorf("functions/%s is not deployed", name)
+			continue
+		}
+		want := code[name]
+		if name == "get" {
+			want = append(slices.Clone(want), "$default")
+		}
+		missing(t, "the template's "+d.ID, want, d.Routes)
+		missing(t, "functions/"+name, d.Routes, want)
+		delete(template, name)
+	}
+	for name := range template {
+		t.Errorf("the template deploys %q, which is no function", name)
+	}
+}
+
+// missing reports what is wanted and not had.
+func missing(t *testing.T, who string, want, have []string) {
+	t.Helper()
+	for _, w := range want {
+		if !slices.Contains(have, w) {
+			t.Errorf("%s lacks %s", who, w)
+		}
+	}
+}
+
+// TestEventRoutes holds events/ to the code: a file for each route, and none
+// for another.
+func TestEventRoutes(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root(t), "events", "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent []string
+	for _, file := range files {
+		if filepath.Base(file) == "env.json" {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var event struct {
+			RouteKey string `json:"routeKey"`
+		}
+		if err := json.Unmarshal(text, &event); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if slices.Contains(sent, event.RouteKey) {
+			t.Errorf("%s is another file for %s", filepath.Base(file), event.RouteKey)
+		}
+		sent = append(sent, event.RouteKey)
+	}
+	local := served(t)["local"]
+	missing(t, "events/", local, sent)
+	missing(t, "functions/local", sent, local)
+}
+
+// TestGrants holds rights to what is linked: whoever may use the key links the
+// client that does, and whoever links it may. What must never be granted is
+// named here once more, whatever a function comes to do.
+func TestGrants(t *testing.T) {
+	g, template := load(t), deployed(t)
+	for name, d := range template {
+		links := slices.Contains(g[module+"functions/"+name].Deps, module+"shared/envelope/awskms")
+		if links != (d.KMS != 0) {
+			t.Errorf("%s: links awskms %v, may use the key %v", d.ID, links, d.KMS != 0)
+		}
+		if opens := d.KMS&kmstest.Decrypt != 0; opens != (name == "reveal" || name == "probe") {
+			t.Errorf("%s: may decrypt: %v", d.ID, opens)
+		}
+		reads := slices.ContainsFunc(d.Tables["VaultTable"], func(a string) bool { return a == "BatchGetItem" || a == "GetItem" })
+		if reads != (d.KMS&kmstest.Decrypt != 0) {
+			t.Errorf("%s: reads the vault item by item: %v, which goes with opening only", d.ID, reads)
+		}
+		if _, any := d.Tables["VaultTable"]; any != (d.KMS != 0) || any != (d.Env["VAULT_TABLE"] != "") {
+			t.Errorf("%s: has rights to the vault: %v, its name: %v, use of the key: %v", d.ID, any, d.Env["VAULT_TABLE"] != "", d.KMS != 0)
+		}
+		known := []string{"BatchGetItem", "Query", "PutItem", "DeleteItem", "ConditionCheckItem"}
+		for _, table := range slices.Collect(maps.Keys(d.Tables)) {
+			missing(t, "what the store calls, which is not what "+d.ID+" is granted:", d.Tables[table], known)
+		}
+		for _, action := range d.Tables["AuditTable"] {
+			if action == "DeleteItem" || action == "UpdateItem" {
+				t.Errorf("%s may %s in the audit table", d.ID, action)
+			}
+		}
+	}
+}

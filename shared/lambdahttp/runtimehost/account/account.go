@@ -1,0 +1,170 @@
+//go:build unix
+
+// Package account stands for an AWS account in which the template is deployed,
+// on one machine and without containers: the real bootstraps, each under its
+// Runtime API, each with the variables of the template, a DynamoDB engine
+// behind a door that holds each function to the policy of its role, and a KMS
+// that holds each to the policy of the key. It is for development and tests;
+// when it is closed, nothing of it is left.
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"credence/shared/envelope/kmstest"
+	"credence/shared/lambdahttp/runtimehost"
+	"credence/shared/store/dynamo"
+)
+
+// Config says what is deployed and on what.
+type Config struct {
+	Template   []byte            // template.yaml
+	Parameters map[string]string // instead of the template's defaults
+	Bootstraps string            // the folder that Build filled
+	Engine     string            // where a DynamoDB engine listens on this machine, as Engine tells
+}
+
+// environments is how many requests one function serves at once.
+const environments = 4
+
+const keyID = "00000000-0000-4000-8000-00000000c0de"
+
+// Account is a deployment. Its methods may be called concurrently.
+type Account struct {
+	KMS *kmstest.KMS // what every function's calls of KMS reach
+
+	deployed  []Deployed
+	functions map[string]*runtimehost.Function
+	doors     []*door
+	servers   []*http.Server
+}
+
+// Open deploys: it makes the tables and starts listening for the functions'
+// calls. Their processes start with their first invocations. Close ends all.
+func Open(ctx context.Context, cfg Config) (*Account, error) {
+	a := &Account{KMS: kmstest.New(), functions: map[string]*runtimehost.Function{}}
+	arn := a.KMS.AddKey(keyID)
+	engine, err := url.Parse(cfg.Engine)
+	if err != nil {
+		return nil, fmt.Errorf("reading the engine's address: %w", err)
+	}
+	if a.deployed, err = Read(cfg.Template, arn, cfg.Parameters); err != nil {
+		return nil, err
+	}
+	tables := dynamo.Tables{Meta: "MetaTable", Vault: "VaultTable", Audit: "AuditTable"}
+	if err := dynamo.CreateTables(ctx, dynamo.LocalClient(cfg.Engine), tables); err != nil {
+		return nil, err
+	}
+	for _, d := range a.deployed {
+		if err := a.deploy(ctx, cfg, d, engine); err != nil {
+			return nil, errors.Join(fmt.Errorf("deploying %s: %w", d.ID, err), a.Close())
+		}
+	}
+	return a, nil
+}
+
+func (a *Account) deploy(ctx context.Context, cfg Config, d Deployed, engine *url.URL) error {
+	door := newDoor(d, engine)
+	a.doors = append(a.doors, door)
+	database, err := a.listen(door)
+	if err != nil {
+		return err
+	}
+	keys, err := a.listen(a.KMS.Handler(d.KMS))
+	if err != nil {
+		return err
+	}
+	env := maps.Clone(d.Env)
+	maps.Copy(env, map[string]string{
+		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
+		"AWS_ENDPOINT_URL_DYNAMODB": database, "AWS_ENDPOINT_URL_KMS": keys,
+	})
+	a.functions[d.ID], err = runtimehost.Start(ctx, runtimehost.Config{
+		Binary: filepath.Join(cfg.Bootstraps, d.Folder), Env: env,
+		Timeout: d.Timeout, MemoryMB: d.MemoryMB, MaxEnvironments: environments,
+	})
+	return err
+}
+
+func (a *Account) listen(h http.Handler) (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("listening for a function's calls: %w", err)
+	}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	a.servers = append(a.servers, s)
+	go func() { _ = s.Serve(l) }() // until Close
+	return "http://" + l.Addr().String(), nil
+}
+
+// Close ends every process and listener. It may be called again.
+func (a *Account) Close() error {
+	var faults []error
+	for _, f := range a.functions {
+		faults = append(faults, f.Close())
+	}
+	for _, s := range a.servers {
+		faults = append(faults, s.Close())
+	}
+	return errors.Join(faults...)
+}
+
+// Deployed lists the functions, sorted by their ids.
+func (a *Account) Deployed() []Deployed { return slices.Clone(a.deployed) }
+
+// Invoke invokes a function by its logical id, or by its folder.
+func (a *Account) Invoke(ctx context.Context, name string, payload []byte) (runtimehost.Result, error) {
+	for _, d := range a.deployed {
+		if name == d.ID || name == d.Folder {
+			return a.functions[d.ID].Invoke(ctx, payload)
+		}
+	}
+	var all []string
+	for _, d := range a.deployed {
+		all = append(all, d.Folder)
+	}
+	return runtimehost.Result{}, fmt.Errorf("there is no function %q; there are %s", name, strings.Join(all, ", "))
+}
+
+// Serving is the logical id of the function that serves a route key, or "".
+func (a *Account) Serving(routeKey string) string {
+	for _, d := range a.deployed {
+		if slices.Contains(d.Routes, routeKey) {
+			return d.ID
+		}
+	}
+	return ""
+}
+
+// Front is the HTTP API in front of the functions.
+func (a *Account) Front() (http.Handler, error) {
+	var routes []runtimehost.RouteBinding
+	for _, d := range a.deployed {
+		for _, key := range d.Routes {
+			routes = append(routes, runtimehost.RouteBinding{RouteKey: key, Function: a.functions[d.ID]})
+		}
+	}
+	return runtimehost.Front(routes)
+}
+
+// Calls lists what the functions did on tables, each once, and what the
+// policies kept them from.
+func (a *Account) Calls() (made, refused []Call) {
+	for _, d := range a.doors {
+		d.mu.Lock()
+		made = slices.AppendSeq(made, maps.Keys(d.made))
+		refused = slices.AppendSeq(refused, maps.Keys(d.refused))
+		d.mu.Unlock()
+	}
+	return made, refused
+}

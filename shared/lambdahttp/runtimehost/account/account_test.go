@@ -1,0 +1,195 @@
+//go:build unix
+
+package account_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/go-json-experiment/json"
+
+	"credence/shared/lambdahttp/runtimehost/account"
+)
+
+// top is the folder of go.mod, from here.
+const top = "../../../.."
+
+// shared is the one deployment of this test binary.
+var deployment struct {
+	once    sync.Once
+	account *account.Account
+	err     error
+	end     []func()
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, end := range deployment.end {
+		end()
+	}
+	os.Exit(code)
+}
+
+// open deploys the template, with the bootstraps as they are shipped. Without
+// an engine the test is skipped; where CI is set it fails.
+func open(t *testing.T) *account.Account {
+	t.Helper()
+	deployment.once.Do(func() { deployment.account, deployment.err = deploy() })
+	if errors.Is(deployment.err, exec.ErrNotFound) && os.Getenv("CI") == "" {
+		t.Skip("no dynoxide: .ci/install-dynoxide installs it")
+	}
+	if deployment.err != nil {
+		t.Fatal(deployment.err)
+	}
+	return deployment.account
+}
+
+func deploy() (*account.Account, error) {
+	ctx := context.Background()
+	folder, err := os.MkdirTemp("", "credence-bootstraps-")
+	if err != nil {
+		return nil, err
+	}
+	deployment.end = append(deployment.end, func() { _ = os.RemoveAll(folder) })
+	endpoint, stop, err := account.Engine(ctx, top)
+	if err != nil {
+		return nil, err
+	}
+	deployment.end = append([]func(){stop}, deployment.end...)
+	if err := account.Build(ctx, top, folder); err != nil {
+		return nil, err
+	}
+	template, err := os.ReadFile(filepath.Join(top, "template.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	a, err := account.Open(ctx, account.Config{Template: template, Bootstraps: folder, Engine: endpoint})
+	if err != nil {
+		return nil, err
+	}
+	deployment.end = append([]func(){func() { _ = a.Close() }}, deployment.end...)
+	return a, nil
+}
+
+// probes are answered 400: what the example names is this machine itself, which
+// no probe may reach. The status is the contract's for "cannot tell".
+func probes(routeKey string) bool {
+	return strings.HasPrefix(routeKey, "POST /data_credentials/probe") || strings.HasSuffix(routeKey, "/{id}/probe") ||
+		strings.HasSuffix(routeKey, "/probe/authenticate") || routeKey == "POST /data_credentials/{id}/versions"
+}
+
+// want is the status that a file's name and place ask for.
+func want(t *testing.T, file, routeKey string) int {
+	t.Helper()
+	if filepath.Base(filepath.Dir(file)) == "refused" {
+		status, _, _ := strings.Cut(filepath.Base(file), "-")
+		n, err := strconv.Atoi(status)
+		if err != nil {
+			t.Fatalf("%s does not begin with a status", file)
+		}
+		return n
+	}
+	if probes(routeKey) {
+		return 400
+	}
+	return 200
+}
+
+func eventFiles(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	for _, pattern := range []string{"*.json", "refused/*.json"} {
+		found, err := filepath.Glob(filepath.Join(top, "events", pattern))
+		if err != nil || len(found) < 10 {
+			t.Fatalf("events/%s finds %d files, %v: too few", pattern, len(found), err)
+		}
+		for _, f := range found {
+			if filepath.Base(f) != "env.json" {
+				files = append(files, f)
+			}
+		}
+	}
+	return files
+}
+
+// TestEvents runs every file through the bootstrap of the function that serves
+// its route.
+func TestEvents(t *testing.T) {
+	a := open(t)
+	filler := account.NewFiller(a)
+	for _, file := range eventFiles(t) {
+		name := strings.TrimSuffix(strings.TrimPrefix(file, filepath.Join(top, "events")+"/"), ".json")
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload, err := filler.Fill(t.Context(), text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var event events.APIGatewayV2HTTPRequest
+			if err := json.Unmarshal(payload, &event, json.RejectUnknownMembers(true)); err != nil {
+				t.Fatal(err)
+			}
+			serving := a.Serving(event.RouteKey)
+			if serving == "" {
+				t.Fatalf("no function serves %q", event.RouteKey)
+			}
+			res, err := a.Invoke(t.Context(), serving, payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.FunctionError != "" {
+				t.Fatalf("the function failed: %s", res.Log)
+			}
+			answer, err := account.Answer(res.Payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w := want(t, file, event.RouteKey); answer.StatusCode != w {
+				t.Errorf("%s answered %d, want %d; it logged %s", serving, answer.StatusCode, w, res.Log)
+			}
+			check(t, answer)
+		})
+	}
+	_, refused := a.Calls()
+	for _, c := range refused {
+		t.Errorf("the role does not allow what its function did: %v", c)
+	}
+}
+
+// check holds an answer to what all answers have in common.
+func check(t *testing.T, answer events.APIGatewayV2HTTPResponse) {
+	t.Helper()
+	headers := map[string]string{}
+	for name, value := range answer.Headers {
+		headers[strings.ToLower(name)] = value
+	}
+	for name, values := range answer.MultiValueHeaders {
+		headers[strings.ToLower(name)] = strings.Join(values, ", ")
+	}
+	for name, value := range map[string]string{"content-type": "application/json", "cache-control": "no-store", "x-content-type-options": "nosniff"} {
+		if headers[name] != value {
+			t.Errorf("%s: %q, want %q", name, headers[name], value)
+		}
+	}
+	var body struct {
+		Code    string `json:"error_code"`
+		Message string `json:"message"`
+	}
+	if answer.StatusCode < 400 {
+		return
+	}
+	if err := json.Unmarshal([]byte(answer.Body), &body); err != nil || body.Code == "" || body.Message == "" {
+		t.Errorf("an answer of %d without a code or a message", answer.StatusCode)
+	}
+}

@@ -1,0 +1,170 @@
+//go:build unix
+
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Filler puts into events what is known only once something runs. An event's
+// text may hold these placeholders:
+//
+//	${KEY}          a service key of an admin of one organisation
+//	${TOKEN}        a new session token of that admin
+//	${OTHER_TOKEN}  one of an admin of another organisation
+//	${CREDENTIAL}   the id of a new credential of the first organisation, whose
+//	                secret was changed once, so that it has the versions 1 and 2
+//	${SERVICE_KEY}  the id of a new service key of that admin
+//
+// Its methods may be called concurrently.
+type Filler struct {
+	account *Account
+
+	mu   sync.Mutex
+	keys [2]string // of the two organisations
+}
+
+// NewFiller makes a filler for an account. The organisations are made when
+// first needed.
+func NewFiller(a *Account) *Filler { return &Filler{account: a} }
+
+// Fill replaces the placeholders of one event.
+func (f *Filler) Fill(ctx context.Context, event []byte) ([]byte, error) {
+	text := string(event)
+	for _, p := range []struct {
+		name string
+		make func(context.Context) (string, error)
+	}{
+		{"${KEY}", func(ctx context.Context) (string, error) { return f.Key(ctx, 0) }},
+		{"${TOKEN}", func(ctx context.Context) (string, error) { return f.token(ctx, 0) }},
+		{"${OTHER_TOKEN}", func(ctx context.Context) (string, error) { return f.token(ctx, 1) }},
+		{"${CREDENTIAL}", f.credential},
+		{"${SERVICE_KEY}", f.serviceKey},
+	} {
+		if !strings.Contains(text, p.name) {
+			continue
+		}
+		value, err := p.make(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("making what %s stands for: %w", p.name, err)
+		}
+		text = strings.ReplaceAll(text, p.name, value)
+	}
+	return []byte(text), nil
+}
+
+// Key is the service key of the first (0) or the second (1) organisation.
+func (f *Filler) Key(ctx context.Context, which int) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.keys[which] != "" {
+		return f.keys[which], nil
+	}
+	payload := fmt.Sprintf(`{"action":"org add","name":"Organisation %d","email":"admin@org%d.example"}`, which, which)
+	res, err := f.account.Invoke(ctx, "admin", []byte(payload))
+	if err != nil {
+		return "", err
+	}
+	var made struct {
+		Made struct {
+			Key string `json:"service_key"`
+		} `json:"made"`
+	}
+	if err := json.Unmarshal(res.Payload, &made); err != nil || made.Made.Key == "" {
+		return "", fmt.Errorf("the admin function made no organisation: %s", res.Log)
+	}
+	f.keys[which] = made.Made.Key
+	return made.Made.Key, nil
+}
+
+func (f *Filler) token(ctx context.Context, which int) (string, error) {
+	key, err := f.Key(ctx, which)
+	if err != nil {
+		return "", err
+	}
+	var out struct {
+		Token string `json:"access_token"`
+	}
+	err = f.ask(ctx, "POST /token", "/token", "Basic "+key, "", &out)
+	return out.Token, err
+}
+
+// credential makes one whose probe comes to an end on any machine: what it
+// names is this machine itself, which no probe may reach.
+func (f *Filler) credential(ctx context.Context) (string, error) {
+	token, err := f.token(ctx, 0)
+	if err != nil {
+		return "", err
+	}
+	var out struct {
+		ID int64 `json:"id"`
+	}
+	const body = `{"name":"example","credentials_type":"rest","credentials":{"api_key":"one","base_url":"https://127.0.0.1/"}}`
+	if err := f.ask(ctx, "POST /data_credentials", "/data_credentials", "Bearer "+token, body, &out); err != nil {
+		return "", err
+	}
+	id := strconv.FormatInt(out.ID, 10)
+	const change = `{"credentials":{"api_key":"two","base_url":"https://127.0.0.1/"}}`
+	return id, f.ask(ctx, "PUT /data_credentials/{id}", "/data_credentials/"+id, "Bearer "+token, change, &out)
+}
+
+func (f *Filler) serviceKey(ctx context.Context) (string, error) {
+	token, err := f.token(ctx, 0)
+	if err != nil {
+		return "", err
+	}
+	var out struct {
+		ID int64 `json:"id"`
+	}
+	err = f.ask(ctx, "POST /service_keys", "/service_keys", "Bearer "+token, `{"name":"example"}`, &out)
+	return strconv.FormatInt(out.ID, 10), err
+}
+
+// ask sends one request as an event to the function that serves it, and wants
+// 200.
+func (f *Filler) ask(ctx context.Context, routeKey, path, authorization, body string, out any) error {
+	method, _, _ := strings.Cut(routeKey, " ")
+	event := events.APIGatewayV2HTTPRequest{
+		Version: "2.0", RouteKey: routeKey, RawPath: path, Body: body,
+		Headers: map[string]string{"authorization": authorization, "content-type": "application/json", "host": "localhost"},
+		RequestContext: events.APIGatewayV2HTTPRequestContext{
+			RouteKey: routeKey, Stage: "$default", RequestID: "example", DomainName: "localhost",
+			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: method, Path: path, Protocol: "HTTP/1.1", SourceIP: "127.0.0.1"},
+		},
+	}
+	payload, err := json.Marshal(event)
+	if err != nil {
+		return err
+	}
+	res, err := f.account.Invoke(ctx, f.account.Serving(routeKey), payload)
+	if err != nil {
+		return err
+	}
+	answer, err := Answer(res.Payload)
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s was answered %d: %s", routeKey, answer.StatusCode, res.Log)
+	}
+	return json.Unmarshal([]byte(answer.Body), out)
+}
+
+// Answer reads what a function that serves routes answered.
+func Answer(payload []byte) (events.APIGatewayV2HTTPResponse, error) {
+	var answer events.APIGatewayV2HTTPResponse
+	if err := json.Unmarshal(payload, &answer, jsontext.AllowInvalidUTF8(true)); err != nil || answer.StatusCode == 0 {
+		return answer, errors.New("reading the function's answer: it is no response")
+	}
+	return answer, nil
+}

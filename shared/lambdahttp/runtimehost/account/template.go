@@ -1,0 +1,257 @@
+//go:build unix
+
+package account
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"credence/shared/envelope/kmstest"
+)
+
+// Deployed is a function as the template deploys it.
+type Deployed struct {
+	ID       string            // its logical id, such as CreateFunction
+	Folder   string            // of its program below functions/
+	Timeout  time.Duration     // of one invocation
+	MemoryMB int               // that it is told it has
+	Env      map[string]string // its variables, references resolved
+	Routes   []string          // its route keys, $default among them
+	Tables   map[string][]string
+	KMS      kmstest.Operation // what the key's policy lets its role do
+}
+
+// document is what is read of a template. Nodes keep the tags of intrinsic
+// functions.
+type document struct {
+	Parameters map[string]struct {
+		Default yaml.Node `yaml:"Default"`
+	} `yaml:"Parameters"`
+	Globals struct {
+		Function properties `yaml:"Function"`
+	} `yaml:"Globals"`
+	Resources map[string]struct {
+		Type       string    `yaml:"Type"`
+		Properties yaml.Node `yaml:"Properties"`
+	} `yaml:"Resources"`
+}
+
+type properties struct {
+	Timeout     int       `yaml:"Timeout"`
+	MemorySize  int       `yaml:"MemorySize"`
+	Role        yaml.Node `yaml:"Role"`
+	Environment struct {
+		Variables map[string]yaml.Node `yaml:"Variables"`
+	} `yaml:"Environment"`
+	Events map[string]struct {
+		Type       string `yaml:"Type"`
+		Properties struct {
+			Method string `yaml:"Method"`
+			Path   string `yaml:"Path"`
+		} `yaml:"Properties"`
+	} `yaml:"Events"`
+}
+
+type role struct {
+	Policies []struct {
+		Document policy `yaml:"PolicyDocument"`
+	} `yaml:"Policies"`
+}
+
+type policy struct {
+	Statement []yaml.Node `yaml:"Statement"`
+}
+
+type statement struct {
+	Effect    string    `yaml:"Effect"`
+	Action    texts     `yaml:"Action"`
+	Resource  yaml.Node `yaml:"Resource"`
+	Principal struct {
+		AWS yaml.Node `yaml:"AWS"`
+	} `yaml:"Principal"`
+}
+
+// texts is one text or several.
+type texts []string
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (t *texts) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		*t = texts{n.Value}
+		return nil
+	}
+	return n.Decode((*[]string)(t))
+}
+
+// Read reads the functions of a template: of its intrinsic functions, those
+// that the variables of functions and the policies of roles use. Tables are
+// named by their logical ids, keyARN is that of the key it makes, parameters
+// take the place of defaults, and of conditions only MakeKey holds.
+func Read(text []byte, keyARN string, parameters map[string]string) ([]Deployed, error) {
+	var doc document
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, fmt.Errorf("reading the template: %w", err)
+	}
+	values := values{"Key.Arn": keyARN}
+	for name, p := range doc.Parameters {
+		values[name] = p.Default.Value
+	}
+	for name := range doc.Resources {
+		values[name] = name
+	}
+	maps.Copy(values, parameters)
+	var out []Deployed
+	var faults []error
+	for _, id := range slices.Sorted(maps.Keys(doc.Resources)) {
+		if doc.Resources[id].Type != "AWS::Serverless::Function" {
+			continue
+		}
+		d, err := doc.function(id, values)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("reading %s: %w", id, err))
+		}
+		out = append(out, d)
+	}
+	if len(out) == 0 {
+		faults = append(faults, errors.New("reading the template: it has no function"))
+	}
+	return out, errors.Join(faults...)
+}
+
+func (doc document) function(id string, values values) (Deployed, error) {
+	p := doc.Globals.Function
+	node := doc.Resources[id].Properties
+	if err := node.Decode(&p); err != nil {
+		return Deployed{}, err
+	}
+	d := Deployed{
+		ID: id, Folder: strings.ToLower(strings.TrimSuffix(id, "Function")),
+		Timeout: time.Duration(p.Timeout) * time.Second, MemoryMB: p.MemorySize,
+		Env: map[string]string{}, Tables: map[string][]string{},
+	}
+	for name, n := range p.Environment.Variables {
+		value, err := values.text(&n)
+		if err != nil {
+			return d, fmt.Errorf("variable %s: %w", name, err)
+		}
+		d.Env[name] = value
+	}
+	for _, e := range p.Events {
+		key := strings.ToUpper(e.Properties.Method) + " " + e.Properties.Path
+		if e.Type != "HttpApi" {
+			return d, fmt.Errorf("an event of type %s, which is not read", e.Type)
+		}
+		if e.Properties.Method == "" && e.Properties.Path == "" {
+			key = "$default"
+		}
+		d.Routes = append(d.Routes, key)
+	}
+	slices.Sort(d.Routes)
+	name, found := strings.CutSuffix(p.Role.Value, ".Arn")
+	if p.Role.Tag != "!GetAtt" || !found {
+		return d, errors.New("its role is not the ARN of one in the template")
+	}
+	if err := doc.tables(name, d.Tables); err != nil {
+		return d, err
+	}
+	var err error
+	d.KMS, err = doc.keyUse(name)
+	return d, err
+}
+
+// tables reads which actions a role's policies allow on which tables.
+func (doc document) tables(roleID string, into map[string][]string) error {
+	var r role
+	node := doc.Resources[roleID].Properties
+	if err := node.Decode(&r); err != nil {
+		return err
+	}
+	for _, p := range r.Policies {
+		for _, s := range p.Document.Statement {
+			if s.Tag == "!If" { // about a VPC, which there is none of here
+				continue
+			}
+			var st statement
+			if err := s.Decode(&st); err != nil {
+				return err
+			}
+			table, found := strings.CutSuffix(st.Resource.Value, ".Arn")
+			if st.Effect != "Allow" || !found || doc.Resources[table].Type != "AWS::DynamoDB::Table" {
+				continue
+			}
+			for _, a := range st.Action {
+				into[table] = append(into[table], strings.TrimPrefix(a, "dynamodb:"))
+			}
+		}
+	}
+	return nil
+}
+
+// keyUse reads what the policy of the key lets a role do.
+func (doc document) keyUse(roleID string) (kmstest.Operation, error) {
+	var key struct {
+		Policy policy `yaml:"KeyPolicy"`
+	}
+	node := doc.Resources["Key"].Properties
+	if err := node.Decode(&key); err != nil {
+		return 0, err
+	}
+	uses := map[string]kmstest.Operation{
+		"kms:GenerateDataKey": kmstest.GenerateDataKey, "kms:Decrypt": kmstest.Decrypt,
+		"kms:ReEncryptFrom": kmstest.ReEncrypt, "kms:ReEncryptTo": kmstest.ReEncrypt,
+	}
+	var allowed kmstest.Operation
+	for _, s := range key.Policy.Statement {
+		var st statement
+		if err := s.Decode(&st); err != nil {
+			return 0, err
+		}
+		who := append([]*yaml.Node{&st.Principal.AWS}, st.Principal.AWS.Content...)
+		if !slices.ContainsFunc(who, func(n *yaml.Node) bool { return n.Value == roleID+".Arn" }) {
+			continue
+		}
+		for _, a := range st.Action {
+			allowed |= uses[a]
+		}
+	}
+	return allowed, nil
+}
+
+// values are what references stand for.
+type values map[string]string
+
+// text evaluates a node to the text that a variable has.
+func (v values) text(n *yaml.Node) (string, error) {
+	switch n.Tag {
+	case "!Ref", "!GetAtt":
+		value, found := v[n.Value]
+		if !found {
+			return "", fmt.Errorf("there is no %q to refer to", n.Value)
+		}
+		return value, nil
+	case "!If":
+		if len(n.Content) != 3 {
+			return "", errors.New("an If takes three arguments")
+		}
+		if n.Content[0].Value == "MakeKey" {
+			return v.text(n.Content[1])
+		}
+		return v.text(n.Content[2])
+	case "!Join":
+		if len(n.Content) != 2 || n.Content[1].Kind != yaml.ScalarNode {
+			return "", errors.New("only a list that is a parameter can be joined")
+		}
+		return v.text(n.Content[1]) // lists are kept with commas between
+	}
+	if n.Kind != yaml.ScalarNode || strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
+		return "", fmt.Errorf("line %s: what stands here is not read", strconv.Itoa(n.Line))
+	}
+	return n.Value, nil
+}
