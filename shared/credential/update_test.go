@@ -206,9 +206,11 @@ func TestUpdateRefuses(t *testing.T) {
 		{"an owner of another organisation", w.admin, credential.Draft{Owner: &w.stranger.User.ID}, fault.CodeInvalidRequest, []string{"/owner_id"}},
 		{"an owner deactivated", w.owner, credential.Draft{Owner: &inactive.User.ID}, fault.CodeInvalidRequest, []string{"/owner_id"}},
 		{
-			"all of it", w.owner,
+			"all of it",
+			w.owner,
 			credential.Draft{Name: ptr(""), Type: ptr("s3"), Org: ptr(int64(1)), Owner: ptr(int64(7)), Interval: ptr("x")},
-			fault.CodeInvalidRequest, []string{"/credentials", "/name", "/org_id", "/owner_id", "/probe_interval"},
+			fault.CodeInvalidRequest,
+			[]string{"/credentials", "/name", "/org_id", "/owner_id", "/probe_interval"},
 		},
 		{"a version gone by", w.owner, credential.Draft{Name: ptr("n"), IfMatch: credential.Match{2, 7}}, fault.CodePreconditionFailed, nil},
 		{"no version", w.owner, credential.Draft{IfMatch: credential.Match{}}, fault.CodePreconditionFailed, nil},
