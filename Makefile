@@ -13,6 +13,10 @@ STORE ?=
 # names of the three tables begin.
 ENDPOINT ?=
 TABLES ?= credence
+# Where `make lambda` listens, and what `make invoke` sends where.
+LAMBDA_ADDR ?= 127.0.0.1:3001
+FUNCTION ?= create
+EVENT ?= events/$(FUNCTION).json
 # How long `make check` runs each fuzz target.
 FUZZTIME ?= 3s
 # Which benchmarks `make bench` runs, and over which packages.
@@ -35,6 +39,16 @@ help:
 .PHONY: run
 run: ## Serves the whole API on this machine, on an embedded store; the first start prints a service key.
 	go run ./functions/local serve --addr '$(ADDR)' --data '$(DATA)' $(if $(ALLOW),--allow '$(ALLOW)') $(if $(STORE),--store '$(STORE)' --dynamodb-tables '$(TABLES)' $(if $(ENDPOINT),--dynamodb-endpoint '$(ENDPOINT)'))
+
+.PHONY: lambda
+lambda: ## Serves the functions of template.yaml as Lambda would, without containers, on LAMBDA_ADDR.
+	@.ci/install-dynoxide .bin
+	go run ./shared/lambdahttp/runtimehost/cmd serve --addr '$(LAMBDA_ADDR)' $(if $(ALLOW),--allow '$(ALLOW)')
+
+.PHONY: invoke
+invoke: ## Sends EVENT to FUNCTION as Lambda would: make invoke FUNCTION=create EVENT=events/create.json
+	@.ci/install-dynoxide .bin >/dev/null
+	@go run ./shared/lambdahttp/runtimehost/cmd invoke '$(FUNCTION)' '$(EVENT)'
 
 .PHONY: test
 test: ## Runs every test that needs only Go.

@@ -167,6 +167,51 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// TestAdminEvents runs the commands of the function that has no route. Last, a
+// rewrap under the only key there is finds everything where it belongs.
+func TestAdminEvents(t *testing.T) {
+	a := open(t)
+	filler := account.NewFiller(a)
+	if _, err := filler.Fill(t.Context(), []byte("${CREDENTIAL}")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"org-add", "user-add", "key-add", "rewrap", "refused-unknown-org"} {
+		text, err := os.ReadFile(filepath.Join(top, "events", "admin", name+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		payload, err := filler.Fill(t.Context(), text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := a.Invoke(t.Context(), "AdminFunction", payload)
+		if err != nil || res.FunctionError != "" {
+			t.Fatalf("%s: %v, %s", name, err, res.Log)
+		}
+		var out struct {
+			Error string `json:"error"`
+			Made  struct {
+				Key string `json:"service_key"`
+			} `json:"made"`
+			Rewrap struct {
+				Already int      `json:"already"`
+				Refused []string `json:"refused"`
+				Next    string   `json:"next"`
+			} `json:"rewrap"`
+		}
+		if err := json.Unmarshal(res.Payload, &out); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		makes := strings.HasSuffix(name, "-add")
+		if refused := strings.HasPrefix(name, "refused"); (out.Error != "") != refused || (out.Made.Key != "") != makes {
+			t.Errorf("%s: error %q, made a key %v; logged %s", name, out.Error, out.Made.Key != "", res.Log)
+		}
+		if name == "rewrap" && (out.Rewrap.Already != 2 || out.Rewrap.Next != "" || len(out.Rewrap.Refused) > 0) {
+			t.Errorf("rewrap: %+v, want both versions of the one credential where they belong", out.Rewrap)
+		}
+	}
+}
+
 // check holds an answer to what all answers have in common.
 func check(t *testing.T, answer events.APIGatewayV2HTTPResponse) {
 	t.Helper()

@@ -19,10 +19,11 @@ import (
 // Filler puts into events what is known only once something runs. An event's
 // text may hold these placeholders:
 //
-//	${KEY}          a service key of an admin of one organisation
+//	${ORG}          the id of an organisation
+//	${KEY}          a service key of an admin of that organisation
 //	${TOKEN}        a new session token of that admin
 //	${OTHER_TOKEN}  one of an admin of another organisation
-//	${CREDENTIAL}   the id of a new credential of the first organisation, whose
+//	${CREDENTIAL}   the id of a new credential of that organisation, whose
 //	                secret was changed once, so that it has the versions 1 and 2
 //	${SERVICE_KEY}  the id of a new service key of that admin
 //
@@ -45,6 +46,7 @@ func (f *Filler) Fill(ctx context.Context, event []byte) ([]byte, error) {
 		name string
 		make func(context.Context) (string, error)
 	}{
+		{"${ORG}", f.org},
 		{"${KEY}", func(ctx context.Context) (string, error) { return f.Key(ctx, 0) }},
 		{"${TOKEN}", func(ctx context.Context) (string, error) { return f.token(ctx, 0) }},
 		{"${OTHER_TOKEN}", func(ctx context.Context) (string, error) { return f.token(ctx, 1) }},
@@ -85,6 +87,20 @@ func (f *Filler) Key(ctx context.Context, which int) (string, error) {
 	}
 	f.keys[which] = made.Made.Key
 	return made.Made.Key, nil
+}
+
+func (f *Filler) org(ctx context.Context) (string, error) {
+	token, err := f.token(ctx, 0)
+	if err != nil {
+		return "", err
+	}
+	var out struct {
+		Org struct {
+			ID int64 `json:"id"`
+		} `json:"org"`
+	}
+	err = f.ask(ctx, "GET /users/current", "/users/current", "Bearer "+token, "", &out)
+	return strconv.FormatInt(out.Org.ID, 10), err
 }
 
 func (f *Filler) token(ctx context.Context, which int) (string, error) {
