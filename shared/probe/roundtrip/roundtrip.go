@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"credence/shared/probe"
 )
@@ -75,15 +76,18 @@ func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	err := c.attempt.Stage(probe.Protocol, func() error {
 		response, err := c.transport.RoundTrip(r)
 		if err != nil {
-			return c.locate(err)
+			return c.locate(late(r, err))
 		}
 		defer func() { _ = response.Body.Close() }()
+		if response.StatusCode == http.StatusSwitchingProtocols { // what follows is no body
+			return probe.Found(probe.CodeProtocolMismatch, "").At(c.field)
+		}
 		body, err := io.ReadAll(io.LimitReader(response.Body, MaxBody+1))
 		switch {
 		case r.URL.Scheme == "http" && response.StatusCode == http.StatusBadRequest && wantsTLS(body):
 			return errTLSRequired.At(c.field)
 		case err != nil:
-			return err
+			return late(r, err)
 		case len(body) > MaxBody:
 			return probe.Found(probe.CodeProtocolMismatch, "The system answered with far more than such a system does. Check the address.").At(c.field)
 		}
@@ -100,6 +104,15 @@ var errTLSRequired = probe.Found(probe.CodeTLSRequired, "The system expects an e
 func (c *Client) locate(err error) error {
 	if f := c.attempt.Explain(err); f.Code == probe.CodeTLSRequired {
 		return f.At(c.field)
+	}
+	return err
+}
+
+// late is the deadline in place of what was made of half an answer when the
+// connection met it first: half a line passes for a line.
+func late(r *http.Request, err error) error {
+	if deadline, ok := r.Context().Deadline(); ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
 	}
 	return err
 }

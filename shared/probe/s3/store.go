@@ -1,17 +1,18 @@
 package s3probe
 
 import (
+	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
+	"io"
 	"net/http"
 	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go"
 
 	"credence/shared/probe"
 	"credence/shared/probe/roundtrip"
@@ -41,13 +42,14 @@ type answer struct {
 type store struct {
 	target
 	attempt *probe.Attempt
+	client  *client
 	config  aws.Config
 	pinned  string // in place of Amazon's own addresses, in tests
 }
 
 func newStore(a *probe.Attempt, t target, pinned string) *store {
-	client := &client{roundtrip.New(a, t.place())}
-	return &store{target: t, attempt: a, pinned: pinned, config: aws.Config{
+	client := &client{Client: roundtrip.New(a, t.place())}
+	return &store{target: t, attempt: a, client: client, pinned: pinned, config: aws.Config{
 		Region:      t.region,
 		Credentials: aws.CredentialsProviderFunc(t.credentials),
 		HTTPClient:  client,
@@ -59,14 +61,56 @@ func (t target) credentials(context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: t.key, SecretAccessKey: t.secret.ExposeText(), SessionToken: t.token.ExposeText()}, nil
 }
 
-// client is the SDK's way out.
-type client struct{ *roundtrip.Client }
+// client is the SDK's way out. It reads the code of an error itself: where an
+// answer has none, the SDK makes one up from the status, so that a proxy's 401
+// would pass for a store's.
+type client struct {
+	*roundtrip.Client
+	last head
+}
 
-// Do keeps to itself what the SDK adds about the process it runs in; neither
-// header is part of a signature.
+// head is what is kept of an answer.
+type head struct {
+	status int
+	code   string // of an error in the form of S3 or STS, else ""
+	header http.Header
+}
+
+// Do keeps to itself what the SDK adds about the process it runs in; that
+// header is no part of a signature.
 func (c *client) Do(r *http.Request) (*http.Response, error) {
 	r.Header.Del("X-Amzn-Trace-Id")
-	return c.Client.Do(r)
+	c.last = head{}
+	response, err := c.Client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	c.last = head{response.StatusCode, errorCode(body), response.Header}
+	return response, nil
+}
+
+// errorCode gives the code of an error document: that of S3, or that of STS,
+// which wraps it.
+func errorCode(body []byte) string {
+	var document struct {
+		XMLName xml.Name
+		Code    string `xml:"Code"`
+		Wrapped string `xml:"Error>Code"`
+	}
+	switch err := xml.Unmarshal(body, &document); {
+	case err != nil:
+		return ""
+	case document.XMLName.Local == "Error":
+		return document.Code
+	case document.XMLName.Local == "ErrorResponse":
+		return document.Wrapped
+	}
+	return ""
 }
 
 // s3 is a client of the store's own address, with the bucket in the path, so
@@ -146,25 +190,24 @@ func (s *store) signed(ctx context.Context, do ask) answer {
 	if err == nil {
 		return answer{kind: accepted}
 	}
-	code, response := answered(err)
-	if response == nil {
+	got, ok := s.answered(err)
+	if !ok {
 		return answer{finding: s.attempt.Explain(err)}
 	}
-	status := response.StatusCode
-	if f, ok := unavailable(code, status); ok {
+	if f, ok := got.unavailable(); ok {
 		return answer{finding: f}
 	}
-	if _, ok := refusals[code]; ok || clockCodes[code] {
-		return answer{finding: s.refusal(code, response)}
+	if _, ok := refusals[got.code]; ok || clockCodes[got.code] {
+		return answer{finding: s.refusal(got)}
 	}
-	switch code {
+	switch got.code {
 	case "AccessDenied", "AllAccessDisabled":
 		return answer{kind: denied}
 	case "NoSuchBucket", "InvalidBucketName":
 		return answer{kind: missing}
 	case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "RegionDisabledException":
-		return answer{kind: elsewhere, region: response.Header.Get("X-Amz-Bucket-Region")}
-	case "", "UnknownError":
+		return answer{kind: elsewhere, region: got.header.Get("X-Amz-Bucket-Region")}
+	case "":
 		return answer{finding: errNotAStore.At(s.place())}
 	}
 	return answer{kind: other}
@@ -177,43 +220,36 @@ func (s *store) refusesAnonymous(ctx context.Context, do ask) (bool, error) {
 	if err == nil {
 		return false, nil
 	}
-	code, response := answered(err)
-	if response == nil {
+	got, ok := s.answered(err)
+	if !ok {
 		return false, s.attempt.Explain(err)
 	}
-	if f, ok := unavailable(code, response.StatusCode); ok {
+	if f, ok := got.unavailable(); ok {
 		return false, f
 	}
-	return response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden ||
-		code == "MissingSecurityHeader" || code == "MissingAuthenticationToken", nil
+	return got.status == http.StatusUnauthorized || got.status == http.StatusForbidden ||
+		got.code == "MissingSecurityHeader" || got.code == "MissingAuthenticationToken", nil
 }
 
-// answered gives the code and the head of an answer that is an error; a nil
-// head if there was no answer, or one that a store does not give.
-func answered(err error) (code string, head *http.Response) {
+// answered gives the answer that err was made of; false if there was none, or
+// one that is no error of a store's.
+func (s *store) answered(err error) (head, bool) {
 	var f probe.Finding
-	var response *awshttp.ResponseError
-	if errors.As(err, &f) || !errors.As(err, &response) || response.Response == nil || response.HTTPStatusCode()/100 == 2 {
-		return "", nil
-	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		code = api.ErrorCode()
-	}
-	return code, response.Response.Response
+	got := s.client.last
+	return got, !errors.As(err, &f) && got.status != 0 && got.status/100 != 2
 }
 
 // unavailable are answers that say nothing of the keys.
-func unavailable(code string, status int) (probe.Finding, bool) {
-	switch code {
+func (h head) unavailable() (probe.Finding, bool) {
+	switch h.code {
 	case "SlowDown", "SlowDownRead", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "TooManyRequestsException":
 		return probe.Found(probe.CodeRateLimited, ""), true
 	}
 	switch {
-	case status == http.StatusTooManyRequests:
+	case h.status == http.StatusTooManyRequests:
 		return probe.Found(probe.CodeRateLimited, ""), true
-	case status >= 500 && status != http.StatusNotImplemented:
-		return probe.Found(probe.CodeTargetUnavailable, "The store is there but fails (status %d). Try again later, or ask its operator.", status), true
+	case h.status >= 500 && h.status != http.StatusNotImplemented:
+		return probe.Found(probe.CodeTargetUnavailable, "The store is there but fails (status %d). Try again later, or ask its operator.", h.status), true
 	}
 	return probe.Finding{}, false
 }
@@ -253,19 +289,19 @@ const skew = 4 * time.Minute
 
 // refusal words a refusal. STS names a signature that is out of time as it
 // names one that is wrong, so the clocks are compared first.
-func (s *store) refusal(code string, response *http.Response) probe.Finding {
-	date, err := http.ParseTime(response.Header.Get("Date"))
+func (s *store) refusal(got head) probe.Finding {
+	date, err := http.ParseTime(got.header.Get("Date"))
 	switch apart := time.Since(date).Abs() > skew; {
-	case !clockCodes[code] && (err != nil || !apart):
+	case !clockCodes[got.code] && (err != nil || !apart):
 	case s.amazon():
 		return probe.Found(probe.CodeProbeInternal, "The clock of this service is wrong, so every signature is refused; nothing is known of the keys. Its operator has been told.")
 	default:
 		return probe.Found(probe.CodeTargetUnavailable, "The clocks of the store and of this service differ by more than a signature may be old; nothing is known of the keys. Have the store's clock set right.").At(fieldEndpoint)
 	}
-	f := refusals[code]
+	f := refusals[got.code]
 	if f.Code == probe.CodeAuthRejected && s.token.Len() == 0 && len(s.key) > 4 && s.key[:4] == "ASIA" {
 		// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-prefixes
 		f = probe.Found(probe.CodeAuthRejected, "The store refused the keys. This access key is a temporary one, which is good only with its session token. Enter that too.").At(fieldToken)
 	}
-	return f.Answered(response.StatusCode)
+	return f.Answered(got.status)
 }

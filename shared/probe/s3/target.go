@@ -10,8 +10,6 @@ import (
 )
 
 // The settings that are read, under their canonical names.
-//
-//nolint:gosec // names of settings, not their values
 const (
 	fieldAuthType probe.Field = "s3_auth_type"
 	fieldKey      probe.Field = "access_key"
@@ -123,10 +121,10 @@ func (t *target) readBucket(bucket, path string) error {
 	path = strings.TrimLeft(strings.TrimPrefix(path, "s3://"), "/")
 	first, rest, _ := strings.Cut(path, "/")
 	t.bucket, t.prefix, t.bucketField = bucket, path, fieldBucket
-	switch {
-	case bucket == "":
+	switch bucket {
+	case "":
 		t.bucket, t.prefix, t.bucketField = first, rest, fieldTestPath
-	case bucket == first:
+	case first:
 		t.prefix = rest
 	}
 	if t.bucket != "" && (!bucketName.MatchString(t.bucket) || special.MatchString(t.bucket)) || len(t.prefix) > 1024 {
