@@ -31,6 +31,8 @@ const (
 	Probed     Event = "probe"
 	Denied     Event = "denied"
 	Transfer   Event = "transfer"
+	Linked     Event = "linked"
+	Unlinked   Event = "unlinked"
 )
 
 // Change is one field before and after; nil stands for null. Secrets have no

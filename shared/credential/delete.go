@@ -3,6 +3,7 @@ package credential
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"credence/shared/access"
@@ -16,19 +17,9 @@ import (
 // lists it, in one commit; its log stays. It is refused while something uses
 // the credential. read is what ChangeReads named. A second call finds nothing.
 func (e Editor) Delete(ctx context.Context, who identity.Caller, id int64, read []store.Item, match Match) error {
-	for attempt := 0; ; attempt++ {
-		err := e.delete(ctx, who, id, read, match)
-		if err == nil {
-			return nil
-		}
-		retry, err := again(err, attempt)
-		if !retry {
-			return err
-		}
-		if read, err = e.Store.Get(ctx, ChangeReads(who.Org.ID, id)...); err != nil {
-			return err
-		}
-	}
+	return e.changing(ctx, who.Org.ID, id, read, func(read []store.Item) error {
+		return e.delete(ctx, who, id, read, match)
+	})
 }
 
 func (e Editor) delete(ctx context.Context, who identity.Caller, id int64, read []store.Item, match Match) error {
@@ -66,24 +57,42 @@ func (e Editor) delete(ctx context.Context, who identity.Caller, id int64, read 
 		writes = append(writes, remove(due, store.Always()))
 	}
 	writes = append(writes, trail...)
-	return e.Store.Commit(ctx, append(writes, removals(c, own.Items, store.MaxWritesPerCommit-len(writes))...)...)
+	belongings := removals(c, own.Items)
+	room := min(len(belongings), store.MaxWritesPerCommit-len(writes))
+	if err := e.Store.Commit(ctx, append(writes, belongings[:room]...)...); err != nil {
+		return err
+	}
+	e.sweep(ctx, belongings[room:])
+	return nil
 }
 
-// removals removes the secrets first and then what else belongs to the
-// credential alone, within what a commit still holds. What is left over names
-// no secret and is never reached again, since ids are not reused.
-func removals(c Credential, own []store.Item, room int) []store.Write {
-	var secrets, rest []store.Write
+// sweep removes what one commit could not hold. The credential is gone by now,
+// and what stays behind names no secret and is never reached again, since ids
+// are not reused: so a failure changes nothing of the answer.
+func (e Editor) sweep(ctx context.Context, rest []store.Write) {
+	for chunk := range slices.Chunk(rest, store.MaxWritesPerCommit) {
+		if e.Store.Commit(ctx, chunk...) != nil {
+			return
+		}
+	}
+}
+
+// removals removes the secrets first, then what else belongs to the credential
+// alone, and last what would expire by itself.
+func removals(c Credential, own []store.Item) []store.Write {
+	var secrets, rest, passing []store.Write
 	for _, item := range own {
 		var sv int64
+		gone := remove(item.Key, store.Always())
 		if _, err := fmt.Sscanf(item.Key.Sort, "VER#%d", &sv); err == nil {
-			secrets = append(secrets, remove(secretKey(c.Org, c.ID, sv), store.Always()), remove(item.Key, store.Always()))
-			continue
+			secrets = append(secrets, remove(secretKey(c.Org, c.ID, sv), store.Always()), gone)
+		} else if item.Expires.IsZero() {
+			rest = append(rest, gone)
+		} else {
+			passing = append(passing, gone)
 		}
-		rest = append(rest, remove(item.Key, store.Always()))
 	}
-	all := append(secrets, rest...)
-	return all[:min(len(all), room)]
+	return slices.Concat(secrets, rest, passing)
 }
 
 func inUse(c Credential, own []store.Item) error {

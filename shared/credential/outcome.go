@@ -59,7 +59,7 @@ func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o
 			return nil
 		}
 		leases = stillHeld(leases, writes, err)
-		retry, err := again(err, attempt)
+		retry, err := again(ctx, err, attempt)
 		if !retry {
 			return err
 		}
@@ -219,6 +219,6 @@ func (s Service) nameOwners(ctx context.Context, org int64, entries []audit.Entr
 func Filterable() []audit.Event {
 	return []audit.Event{
 		audit.Created, audit.Updated, audit.Destroyed, audit.RolledBack, audit.Copied,
-		audit.Revealed, audit.Probed, audit.Denied, audit.Transfer,
+		audit.Revealed, audit.Probed, audit.Denied, audit.Transfer, audit.Linked, audit.Unlinked,
 	}
 }

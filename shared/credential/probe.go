@@ -225,7 +225,7 @@ func (t Tester) release(ctx context.Context, cl claim) {
 			return
 		}
 		leases = stillHeld(leases, leases, err)
-		if retry, _ := again(err, attempt); !retry {
+		if retry, _ := again(ctx, err, attempt); !retry {
 			return
 		}
 	}

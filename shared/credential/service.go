@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"credence/shared/access"
@@ -26,7 +27,7 @@ type Service struct {
 
 // attempts bounds how often a change starts over because somebody else's
 // change came between its read and its commit.
-const attempts = 5
+const attempts = 12
 
 // Reads names the items that Get, List's siblings and every other operation on
 // one credential start from; they join the read that signs the caller in.
@@ -114,7 +115,7 @@ func (s Service) observe(ctx context.Context, entry func() audit.Entry, with ...
 		if err == nil {
 			return nil
 		}
-		if retry, err := again(err, attempt); !retry {
+		if retry, err := again(ctx, err, attempt); !retry {
 			return err
 		}
 	}
@@ -173,15 +174,41 @@ func (s Service) ownerFrom(c Credential, row store.Item) (identity.User, error) 
 	return identity.DecodeUser(row)
 }
 
-// again reports whether a change that failed with err should start over from a
-// fresh read, and gives the error to answer once attempts are used up.
-func again(err error, attempt int) (bool, error) {
+// changing makes a change of one credential from what was read, and starts over
+// from a fresh read as often as somebody else's change comes in between. read is
+// what ChangeReads named.
+func (s Service) changing(ctx context.Context, org, id int64, read []store.Item, change func(read []store.Item) error) error {
+	for attempt := 0; ; attempt++ {
+		err := change(read)
+		if err == nil {
+			return nil
+		}
+		retry, err := again(ctx, err, attempt)
+		if !retry {
+			return err
+		}
+		if read, err = s.Store.Get(ctx, ChangeReads(org, id)...); err != nil {
+			return err
+		}
+	}
+}
+
+// again reports whether what failed with err should start over, after a wait
+// that grows and varies so that rivals part; else it gives the error to answer.
+func again(ctx context.Context, err error, attempt int) (bool, error) {
 	var condition *store.ConditionError
 	if !errors.As(err, &condition) && !errors.Is(err, store.ErrConflict) {
 		return false, err
 	}
 	if attempt+1 < attempts {
-		return true, nil
+		wait := time.NewTimer(time.Duration(rand.Int64N(int64(min(attempt+1, 8)) * int64(4*time.Millisecond))))
+		defer wait.Stop()
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-wait.C:
+			return true, nil
+		}
 	}
 	busy := "Others kept changing this credential at the same moment. Nothing was changed; try again."
 	return false, fault.New(fault.CodeConflict, busy).Because(err)

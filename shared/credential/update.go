@@ -35,20 +35,12 @@ func (e Editor) EditTags(ctx context.Context, who identity.Caller, id int64, rea
 	})
 }
 
-func (e Editor) change(ctx context.Context, who identity.Caller, id int64, read []store.Item, draft func(Credential) Draft) (View, error) {
-	for attempt := 0; ; attempt++ {
-		view, err := e.update(ctx, who, id, read, draft)
-		if err == nil {
-			return view, nil
-		}
-		retry, err := again(err, attempt)
-		if !retry {
-			return View{}, err
-		}
-		if read, err = e.Store.Get(ctx, ChangeReads(who.Org.ID, id)...); err != nil {
-			return View{}, err
-		}
-	}
+func (e Editor) change(ctx context.Context, who identity.Caller, id int64, read []store.Item, draft func(Credential) Draft) (view View, err error) {
+	err = e.changing(ctx, who.Org.ID, id, read, func(read []store.Item) error {
+		view, err = e.update(ctx, who, id, read, draft)
+		return err
+	})
+	return view, err
 }
 
 func (e Editor) update(ctx context.Context, who identity.Caller, id int64, read []store.Item, draft func(Credential) Draft) (View, error) {

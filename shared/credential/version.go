@@ -66,20 +66,12 @@ func (s Service) Versions(ctx context.Context, who identity.Caller, id int64, re
 // RollBack makes an earlier version of the secret the active one, with the
 // type, the public settings and the verdict it had. Nothing is opened, and no
 // version gets a new number. read is what ChangeReads named.
-func (e Editor) RollBack(ctx context.Context, who identity.Caller, id int64, read []store.Item, sv int64, match Match) (View, error) {
-	for attempt := 0; ; attempt++ {
-		view, err := e.rollBack(ctx, who, id, read, sv, match)
-		if err == nil {
-			return view, nil
-		}
-		retry, err := again(err, attempt)
-		if !retry {
-			return View{}, err
-		}
-		if read, err = e.Store.Get(ctx, ChangeReads(who.Org.ID, id)...); err != nil {
-			return View{}, err
-		}
-	}
+func (e Editor) RollBack(ctx context.Context, who identity.Caller, id int64, read []store.Item, sv int64, match Match) (view View, err error) {
+	err = e.changing(ctx, who.Org.ID, id, read, func(read []store.Item) error {
+		view, err = e.rollBack(ctx, who, id, read, sv, match)
+		return err
+	})
+	return view, err
 }
 
 func (e Editor) rollBack(ctx context.Context, who identity.Caller, id int64, read []store.Item, sv int64, match Match) (View, error) {
@@ -212,7 +204,7 @@ func (s Switcher) adopt(ctx context.Context, who identity.Caller, id int64, c Cr
 		if err = s.Editor.commit(ctx, &ch); err == nil {
 			return s.Editor.view(ctx, who, after, held)
 		}
-		if retry, err := again(err, attempt); !retry {
+		if retry, err := again(ctx, err, attempt); !retry {
 			return View{}, err
 		}
 	}
@@ -282,7 +274,7 @@ func (e Editor) duplicate(ctx context.Context, who identity.Caller, from Credent
 		if err == nil {
 			return View{Credential: c, Role: access.Owner, Owner: who.User, Org: who.Org}, nil
 		}
-		if retry, err := again(err, attempt); !retry {
+		if retry, err := again(ctx, err, attempt); !retry {
 			return View{}, err
 		}
 	}

@@ -1,0 +1,154 @@
+package credential
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"credence/shared/access"
+	"credence/shared/audit"
+	"credence/shared/fault"
+	"credence/shared/identity"
+	"credence/shared/store"
+)
+
+// Reference is something that uses a credential: a source, a sink, or whatever
+// a client registers. As long as there is one, the credential cannot be
+// deleted.
+type Reference struct {
+	Kind   string // data_source, data_sink, pipeline, …
+	ID     string // the other thing's own: a number, or a text of at most 64 bytes
+	Name   string
+	Owner  int64 // the user who linked it
+	Number bool  // the id came as a number
+}
+
+// MaxReferences is how many things may use one credential.
+const MaxReferences = 1000
+
+var (
+	referenceKind = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
+	referenceID   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)
+)
+
+// check finds what is wrong with a reference that a client sent.
+func (r Reference) check() error {
+	var faults []fault.Detail
+	if !referenceKind.MatchString(r.Kind) {
+		faults = append(faults, fault.Detail{Pointer: "/type", Code: fault.DetailMalformed, Message: "Say what uses the credential in lower-case letters, digits and underscores, such as pipeline."})
+	}
+	if !referenceID.MatchString(r.ID) {
+		faults = append(faults, fault.Detail{Pointer: "/id", Code: fault.DetailMalformed, Message: "Give the id as a number, or as at most 64 letters, digits, dots, colons, hyphens and underscores."})
+	}
+	return fault.Invalid(faults)
+}
+
+func referenceKey(org, id int64, r Reference) store.Key {
+	name := r.ID
+	if n, err := strconv.ParseInt(r.ID, 10, 64); r.Number && err == nil {
+		name = fmt.Sprintf("%016d", n)
+	}
+	return meta(ownPartition(org, id), "REF#"+r.Kind+"#"+name)
+}
+
+// References lists what uses the credential. read is what Reads named.
+func (s Service) References(ctx context.Context, who identity.Caller, id int64, read []store.Item) (Credential, []Reference, error) {
+	c, _, err := s.open(ctx, who, id, read[0], access.Read)
+	if err != nil {
+		return Credential{}, nil, err
+	}
+	list, err := s.references(ctx, c)
+	return c, list, err
+}
+
+func (s Service) references(ctx context.Context, c Credential) ([]Reference, error) {
+	page, err := s.Store.Range(ctx, store.Range{Table: store.Meta, Partition: ownPartition(c.Org, c.ID), From: "REF#", To: "REF#~"})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Reference, 0, len(page.Items))
+	for _, item := range page.Items {
+		kind, name, _ := strings.Cut(strings.TrimPrefix(item.Key.Sort, "REF#"), "#")
+		a := item.Attributes
+		r := Reference{Kind: kind, ID: name, Name: a.Text("name"), Owner: a.Int("owner"), Number: a.Bool("number")}
+		if n, err := strconv.ParseInt(name, 10, 64); r.Number && err == nil {
+			r.ID = strconv.FormatInt(n, 10)
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// Link says that something uses the credential; saying it again changes
+// nothing. Neither the credential's version nor its time of change moves. It
+// returns all that uses the credential then. read is what ChangeReads named.
+func (s Service) Link(ctx context.Context, who identity.Caller, id int64, read []store.Item, r Reference) ([]Reference, error) {
+	return s.relink(ctx, who, id, read, r, true)
+}
+
+// Unlink takes back what Link said; nothing to take back is not found. read is
+// what ChangeReads named.
+func (s Service) Unlink(ctx context.Context, who identity.Caller, id int64, read []store.Item, r Reference) ([]Reference, error) {
+	return s.relink(ctx, who, id, read, r, false)
+}
+
+func (s Service) relink(ctx context.Context, who identity.Caller, id int64, read []store.Item, r Reference, on bool) ([]Reference, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	var list []Reference
+	err := s.changing(ctx, who.Org.ID, id, read, func(read []store.Item) error {
+		c, _, err := s.open(ctx, who, id, read[0], access.Use)
+		if err != nil {
+			return err
+		}
+		there, err := s.Store.Get(ctx, referenceKey(c.Org, id, r))
+		if err != nil {
+			return err
+		}
+		switch found := there[0].Found(); {
+		case !on && !found:
+			return fault.New(fault.CodeNotFound, "This does not use the credential.").On(ResourceType, id)
+		case on && !found && c.References >= MaxReferences:
+			return fault.New(fault.CodeLimitReached, fmt.Sprintf("At most %d things may use one credential.", MaxReferences)).On(ResourceType, id)
+		case on != found:
+			if err := s.commitLink(ctx, who, c, audit.DecodeHead(read[1]), r, on); err != nil {
+				return err
+			}
+		}
+		list, err = s.references(ctx, c)
+		return err
+	})
+	return list, err
+}
+
+// commitLink moves the row, the count of them and the trail at once, so that a
+// deletion sees either all of the link or none of it.
+func (s Service) commitLink(ctx context.Context, who identity.Caller, c Credential, head audit.Head, r Reference, on bool) error {
+	entry := s.entry(who, c, audit.Unlinked)
+	key := referenceKey(c.Org, c.ID, r)
+	link := remove(key, store.Present())
+	c.References--
+	if on {
+		entry.Event = audit.Linked
+		c.References += 2
+		a := store.Attributes{"owner": who.User.ID, "number": r.Number}
+		a.SetText("name", r.Name)
+		link = store.Write{Verb: store.Put, Item: store.Item{Key: key, Attributes: a}, If: store.Absent()}
+	}
+	if entry.OwnerEmail == "" {
+		entry.OwnerEmail = head.OwnerEmail
+	}
+	entry.Summary = []string{r.Kind + " " + r.ID}
+	row, err := encode(c)
+	if err != nil {
+		return err
+	}
+	trail, err := audit.Record(head, entry, false)
+	if err != nil {
+		return err
+	}
+	return s.Store.Commit(ctx, append([]store.Write{row, link}, trail...)...)
+}
