@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"credence/shared/audit"
 	"credence/shared/credential"
@@ -167,4 +169,43 @@ func TestDoubleDelete(t *testing.T) {
 		}
 	}
 	w.check()
+}
+
+// What hundreds of service keys and questions left behind goes too, in as many
+// commits as it takes; the secrets go in the first.
+func TestDeleteOfACredentialReadByMany(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	w.setSecret(id, postgres("second"))
+	reader := w.owner
+	for n := range 110 {
+		reader.KeyID = int64(1000 + n)
+		_, err := w.reveal(reader, id, 0)
+		w.must(err)
+	}
+	for range 20 {
+		w.clock.advance(6 * time.Second)
+		_, err := w.probeFor(w.owner, id)
+		w.must(err)
+	}
+	all := w.store.everything(t)
+	w.store.plan(4, away, nil) // after the commit that counts
+	w.must(w.delete(w.owner, id))
+	if !w.store.happened() {
+		t.Error("one commit held everything: the test is too small")
+	}
+	w.checkOf("USE#")
+	other := w.create(w.owner).ID
+	for k, i := range all { // the same belongings, of another credential
+		if k.Table == store.Meta && strings.HasPrefix(k.Sort, "USE#") {
+			i.Key.Partition = audit.HeadKey(w.owner.Org.ID, other).Partition
+			w.put(i)
+		}
+	}
+	w.must(w.delete(w.owner, other))
+	for k := range w.store.everything(t) {
+		if k.Table == store.Meta && k.Partition == audit.HeadKey(w.owner.Org.ID, other).Partition {
+			t.Errorf("left over: %s", k.Sort)
+		}
+	}
 }

@@ -168,7 +168,7 @@ func TestEndlessContentionIsAConflict(t *testing.T) {
 	_, err := e.Update(context.Background(), w.owner, id, read, credential.Draft{Name: ptr("n")})
 	w.wantFault(err, fault.CodeConflict)
 	w.wantFault(e.Delete(context.Background(), w.owner, id, read, nil), fault.CodeConflict)
-	if stuck.commits > 20 {
+	if stuck.commits > 40 {
 		t.Errorf("%d attempts", stuck.commits)
 	}
 	w.check()
