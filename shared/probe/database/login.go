@@ -115,7 +115,8 @@ func (l Login) Dial(ctx context.Context, a *probe.Attempt) (net.Conn, error) {
 	}
 	c, err := dial(ctx, "tcp", net.JoinHostPort(l.Host, l.port))
 	f := probe.Finding{}
-	switch errors.As(err, &f); f.Code {
+	_ = errors.As(err, &f) // no error leaves it empty
+	switch f.Code {
 	case probe.CodeTLSRequired:
 		err = probe.Found(probe.CodeTLSRequired, "This address is only used encrypted. Set sslmode to verify-full; if the authority is your own, put its certificate into tls.ca_certificate.").At(FieldTLS)
 	case probe.CodeTCPRefused:

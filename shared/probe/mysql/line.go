@@ -8,7 +8,6 @@ import (
 	mysqldriver "github.com/go-sql-driver/mysql"
 
 	"credence/shared/probe"
-	"credence/shared/probe/database"
 )
 
 // line is the connection as the driver gets it: the greeting is given to it
@@ -19,6 +18,7 @@ type line struct {
 	attempt   *probe.Attempt
 	unread    []byte // of the greeting
 	plaintext bool
+	offered   bool // the server offers TLS
 	wrote     bool // the driver answered the greeting
 	secured   bool // the certificate was accepted
 	failure   error
@@ -66,8 +66,8 @@ func (l *line) outcome(err error) error {
 	}
 	if number := errno(err); number != 0 {
 		f := refused(number, l.wrote)
-		if f.Code == probe.CodeAuthRejected && l.plaintext {
-			return probe.Found(probe.CodeAuthRejected, "The server refused user and password. Enter both again; the account must also admit this service's address (user@host), and must not require TLS, since sslmode is disable.").At(database.FieldPassword)
+		if f.Code == probe.CodeAuthRejected && l.plaintext && l.offered {
+			return errTLSWanted
 		}
 		return f
 	}

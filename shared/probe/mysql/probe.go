@@ -50,7 +50,7 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	if err != nil {
 		return a.Explain(err)
 	}
-	l := &line{Conn: conn, attempt: a, unread: hello.packet, plaintext: login.Plaintext()}
+	l := &line{Conn: conn, attempt: a, unread: hello.packet, plaintext: login.Plaintext(), offered: hello.tls}
 	var s *session
 	err = a.Stage(probe.Auth, func() error {
 		config, err := configure(a, login, l)
@@ -73,7 +73,7 @@ func (s *session) look(ctx context.Context, a *probe.Attempt, login database.Log
 	missing := false
 	err := s.use(ctx, login.Name)
 	switch errno(err) {
-	case errNoDatabase:
+	case errNoDatabase, errWrongName:
 		missing = true
 		a.Warn(probe.WarnResourceNotFound, database.FieldName, "The password is good, but there is no such database on the server. Check its name.")
 	case errDatabaseDenied:

@@ -14,26 +14,27 @@ import (
 // https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 // https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
 const (
-	errTooManyConnections  = 1040
-	errDatabaseDenied      = 1044
-	errAccessDenied        = 1045
-	errNoDatabase          = 1049
-	errShuttingDown        = 1053
-	errHostBlocked         = 1129
-	errHostNotPrivileged   = 1130
-	errUserConnections     = 1203
-	errUserLimit           = 1226
-	errAuthMode            = 1251
-	errOldPasswordsOff     = 1275
-	errNoPlugin            = 1524
-	errDeniedNoPassword    = 1698 // the account signs in by who asks, as with unix_socket
-	errMustChange          = 1820 // only at the first statement
-	errMustChangeLogin     = 1862
-	errAccountLocked       = 3118 // MySQL
-	errSecureTransport     = 3159
-	errPasswordLock        = 3955 // MySQL: after too many failed sign-ins
-	errUserBlocked         = 4150 // MariaDB: after too many failed sign-ins
-	errAccountLockedMaria  = 4151 // MariaDB
+	errTooManyConnections = 1040
+	errDatabaseDenied     = 1044
+	errAccessDenied       = 1045
+	errNoDatabase         = 1049
+	errWrongName          = 1102 // no database can have this name
+	errShuttingDown       = 1053
+	errHostBlocked        = 1129
+	errHostNotPrivileged  = 1130
+	errUserConnections    = 1203
+	errUserLimit          = 1226
+	errAuthMode           = 1251
+	errOldPasswordsOff    = 1275
+	errNoPlugin           = 1524
+	errDeniedNoPassword   = 1698 // the account signs in by who asks, as with unix_socket
+	errMustChange         = 1820 // only at the first statement
+	errMustChangeLogin    = 1862
+	errAccountLocked      = 3118 // MySQL
+	errSecureTransport    = 3159
+	errPasswordLock       = 3955 // MySQL: after too many failed sign-ins
+	errUserBlocked        = 4150 // MariaDB: after too many failed sign-ins
+	errAccountLockedMaria = 4151 // MariaDB
 )
 
 func errno(err error) uint16 {
@@ -43,7 +44,12 @@ func errno(err error) uint16 {
 	return 0
 }
 
-var errMethod = probe.Found(probe.CodeAuthMethodUnsupported, "The account signs in by a method that a probe does not use (PAM, LDAP, Kerberos, unix_socket, passwords of before 4.1 …). Use an account with caching_sha2_password, mysql_native_password or ed25519, or check the credential where it is used.").At(database.FieldUser)
+var errMethod = probe.Found(probe.CodeAuthMethodUnsupported, "The account signs in by a method that a probe does not use (PAM, LDAP, Kerberos, unix_socket, passwords of before 4.1 …); MariaDB may answer so, too, where there is no such account. Check the user; use one with caching_sha2_password, mysql_native_password or ed25519.").At(database.FieldUser)
+
+// errTLSWanted is a refusal without TLS by a server that offers it. An account
+// or server that demands TLS refuses the right password with the very same
+// error, so it is no verdict; and it stops, since the password may be wrong.
+var errTLSWanted = probe.Found(probe.CodeAuthMethodUnsupported, "The server refused the sign-in without TLS, which it offers: it may demand TLS of this account, or user or password may be wrong, which cannot be told apart. Set sslmode to verify-full, then probe again.").At(database.FieldTLS)
 
 // refused reads the error with which the server ended the sign-in. presented
 // is false for one that came in place of the greeting.

@@ -97,6 +97,8 @@ func (s *session) row(ctx context.Context, query string) (row []string, err erro
 				row = append(row, string(v))
 			case int64:
 				row = append(row, strconv.FormatInt(v, 10))
+			case uint64:
+				row = append(row, strconv.FormatUint(v, 10))
 			case nil:
 				row = append(row, "")
 			default:
