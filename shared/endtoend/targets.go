@@ -2,6 +2,7 @@ package endtoend
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,7 @@ func (su *suite) tlsTarget(t *testing.T, h http.HandlerFunc) *target {
 	tg, server := su.targetServer(t, h)
 	// A probe that does not trust the certificate says so; that is no news.
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{su.certificate(t)}, MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	tg.URL = server.URL
 	return tg

@@ -9,6 +9,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,10 +32,15 @@ type Config struct {
 	Template   []byte            // template.yaml
 	Parameters map[string]string // instead of the template's defaults
 	Bootstraps string            // the folder that Build filled
-	Engine     string            // where a DynamoDB engine listens on this machine, as Engine tells
+	// Environments is how many requests one function serves at once; 0 = 4.
+	Environments int
+	// KMS holds the key that the template is said to make, of this ARN; nil = a
+	// new one with one key.
+	KMS    *kmstest.KMS
+	KeyARN string
+	Engine string // where a DynamoDB engine listens on this machine, as Engine tells
 }
 
-// environments is how many requests one function serves at once.
 const environments = 4
 
 const keyID = "00000000-0000-4000-8000-00000000c0de"
@@ -52,13 +58,16 @@ type Account struct {
 // Open deploys: it makes the tables and starts listening for the functions'
 // calls. Their processes start with their first invocations. Close ends all.
 func Open(ctx context.Context, cfg Config) (*Account, error) {
-	a := &Account{KMS: kmstest.New(), functions: map[string]*runtimehost.Function{}}
-	arn := a.KMS.AddKey(keyID)
+	if cfg.KMS == nil {
+		cfg.KMS = kmstest.New()
+		cfg.KeyARN = cfg.KMS.AddKey(keyID)
+	}
+	a := &Account{KMS: cfg.KMS, functions: map[string]*runtimehost.Function{}}
 	engine, err := url.Parse(cfg.Engine)
 	if err != nil {
 		return nil, fmt.Errorf("reading the engine's address: %w", err)
 	}
-	if a.deployed, err = Read(cfg.Template, arn, cfg.Parameters); err != nil {
+	if a.deployed, err = Read(cfg.Template, cfg.KeyARN, cfg.Parameters); err != nil {
 		return nil, err
 	}
 	tables := dynamo.Tables{Meta: "MetaTable", Vault: "VaultTable", Audit: "AuditTable"}
@@ -91,7 +100,7 @@ func (a *Account) deploy(ctx context.Context, cfg Config, d Deployed, engine *ur
 	})
 	a.functions[d.ID], err = runtimehost.Start(ctx, runtimehost.Config{
 		Binary: filepath.Join(cfg.Bootstraps, d.Folder), Env: env,
-		Timeout: d.Timeout, MemoryMB: d.MemoryMB, MaxEnvironments: environments,
+		Timeout: d.Timeout, MemoryMB: d.MemoryMB, MaxEnvironments: cmp.Or(cfg.Environments, environments),
 	})
 	return err
 }

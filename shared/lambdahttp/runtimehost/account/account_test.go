@@ -71,7 +71,8 @@ func deploy() (*account.Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := account.Open(ctx, account.Config{Template: template, Bootstraps: folder, Engine: endpoint})
+	a, err := account.Open(ctx, account.Config{Template: template, Bootstraps: folder, Engine: endpoint, Environments: 24,
+		Parameters: map[string]string{"AllowedPrivateRanges": "10.99.0.0/24"}})
 	if err != nil {
 		return nil, err
 	}
