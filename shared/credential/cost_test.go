@@ -1,0 +1,423 @@
+package credential_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"credence/shared/audit"
+	"credence/shared/connector/builtin"
+	"credence/shared/credential"
+	"credence/shared/envelope/kmstest"
+	"credence/shared/fault"
+	"credence/shared/identity"
+	"credence/shared/probe"
+	"credence/shared/store"
+	"credence/shared/store/dynamo"
+)
+
+var update = flag.Bool("update", false, "write the table of docs/cost.md anew")
+
+// List prices in USD of us-east-1: "Amazon DynamoDB pricing for on-demand
+// capacity", in force since 2024-11-01, and "AWS Key Management Service
+// pricing", symmetric requests, both as of 2026-11-24.
+const (
+	perMillionWriteUnits = 0.625
+	perMillionReadUnits  = 0.125
+	perMillionKMSCalls   = 0.03 * 100 // stated for 10,000
+)
+
+// spent is what one operation took.
+type spent struct {
+	reads, commits, kms   int     // calls
+	readUnits, writeUnits float64 // as AWS bills them
+}
+
+func (s spent) dynamoDB() float64 {
+	return s.readUnits*perMillionReadUnits + s.writeUnits*perMillionWriteUnits
+}
+
+// metered counts the calls of a store. A Get is one BatchGetItem, a Commit one
+// PutItem, DeleteItem or TransactWriteItems, and a Range of less than 1 MB one
+// Query.
+type metered struct {
+	store.Store
+	mu sync.Mutex
+	spent
+}
+
+func (m *metered) add(n *int) { m.mu.Lock(); defer m.mu.Unlock(); *n++ }
+
+func (m *metered) Get(ctx context.Context, keys ...store.Key) ([]store.Item, error) {
+	m.add(&m.reads)
+	return m.Store.Get(ctx, keys...)
+}
+
+func (m *metered) Range(ctx context.Context, r store.Range) (store.Page, error) {
+	m.add(&m.reads)
+	return m.Store.Range(ctx, r)
+}
+
+func (m *metered) Commit(ctx context.Context, writes ...store.Write) error {
+	m.add(&m.commits)
+	return m.Store.Commit(ctx, writes...)
+}
+
+func (m *metered) consumed(_, _ string, read, write float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.readUnits, m.writeUnits = m.readUnits+read, m.writeUnits+write
+}
+
+// account is the service over the DynamoDB engine, signing each call in as the
+// functions do.
+type account struct {
+	*testing.T
+	meter    *metered
+	kms      *kmstest.KMS
+	clock    *clock
+	target   *target
+	people   *identity.Service
+	service  credential.Service
+	editor   credential.Editor
+	revealer credential.Revealer
+	tester   credential.Tester
+	org      identity.Org
+}
+
+func newAccount(t *testing.T) *account {
+	t.Helper()
+	client, tables := dynamo.LocalClient(engine(t)), dynamo.Tables{Meta: "cost-meta", Vault: "cost-vault", Audit: "cost-audit"}
+	a := &account{T: t, meter: &metered{}, kms: kmstest.New("mrk-0123456789abcdef0123456789abcdef"), clock: &clock{at: time.Now()}}
+	a.target = &target{now: a.clock.Now, code: probe.CodeOK}
+	a.must(dynamo.CreateTables(t.Context(), client, tables))
+	a.meter.Store = dynamo.New(client, tables, dynamo.WithClock(a.clock.peek), dynamo.WithCapacityObserver(a.meter.consumed))
+	types, err := builtin.Registry()
+	a.must(err)
+	caller := func(may kmstest.Operation) *kmstest.Caller {
+		return a.kms.Caller(may, "mrk-0123456789abcdef0123456789abcdef")
+	}
+	a.people = identity.New(a.meter, audit.Journal{}, a.clock.Now)
+	a.service = credential.Service{Store: a.meter, Types: types, Now: a.clock.Now}
+	a.editor = credential.Editor{Service: a.service, Keys: caller(kmstest.GenerateDataKey)}
+	a.revealer = credential.Revealer{Service: a.service, Keys: caller(kmstest.Decrypt)}
+	a.tester = credential.Tester{
+		Service: a.service, Keys: caller(kmstest.Decrypt), Prober: a.target,
+		Failed: func(_ credential.Credential, code probe.Code, err error) { a.Errorf("probe: %s: %v", code, err) },
+	}
+	a.org, err = a.people.CreateOrg(t.Context(), "Example", "example.com")
+	a.must(err)
+	return a
+}
+
+func (a *account) must(err error) {
+	a.Helper()
+	if err != nil {
+		a.Fatal(err)
+	}
+}
+
+// target answers every probe with a code, after every stage was reached.
+type target struct {
+	now  func() time.Time
+	code probe.Code
+}
+
+func (p *target) Run(_ context.Context, typeName string, _ probe.Settings) probe.Result {
+	r := probe.NotRun(p.code, typeName, p.now())
+	for i := range r.Stages {
+		r.Stages[i].Outcome, r.Stages[i].Millis, r.Stages[i].Message = probe.StageOK, 120, "Reached, and answered as it should."
+	}
+	r.Facts = map[string]string{"tls_not_after": "2027-03-01T12:00:00Z"}
+	return r
+}
+
+var origin = identity.Origin{IP: "203.0.113.77", UserAgent: "python-requests/2.32.3", URL: "/data_credentials/281474976710656", RequestID: "Q6ZJ5XJ6B2V4WQ3E7YH2K3M4N5"}
+
+// user makes a person and returns the text of his service key.
+func (a *account) user(name string, admin bool) string {
+	a.Helper()
+	u, err := a.people.CreateUser(a.Context(), a.org.ID, identity.User{Email: name + "@example.com", FullName: "The " + name, Admin: admin})
+	a.must(err)
+	_, key, err := a.people.FirstKey(a.Context(), u, "pipeline")
+	a.must(err)
+	return key
+}
+
+func (a *account) session(key string) string {
+	a.Helper()
+	s, err := a.people.SignIn(a.Context(), key, origin)
+	a.must(err)
+	return s.Token
+}
+
+// enter signs a request in with what its route reads.
+func (a *account) enter(token string, reads func(org, id int64) []store.Key, id int64) (identity.Caller, []store.Item) {
+	a.Helper()
+	who, read, err := a.people.Authenticate(a.Context(), token, origin, func(org int64) []store.Key {
+		if reads == nil {
+			return nil
+		}
+		return reads(org, id)
+	})
+	a.must(err)
+	return who, read
+}
+
+// example is the credential that the documentation shows.
+func example(name, secret string) credential.Draft {
+	return credential.Draft{
+		Name: &name, Type: ptr("s3"), Credentials: s3(secret),
+		Description: &credential.Description{Text: ptr("AWS S3 access for data storage")},
+	}
+}
+
+func (a *account) create(token, name string) credential.View {
+	a.Helper()
+	who, _ := a.enter(token, nil, 0)
+	v, err := a.editor.Create(a.Context(), who, example(name, password), credential.Idempotency{})
+	a.must(err)
+	return v
+}
+
+// operation is one line of the table, with the calls it may take at most; fewer
+// would be news for the documentation too, which the table then differs from.
+type operation struct {
+	name string
+	most spent
+	do   func() error
+}
+
+// operations are in the order in which one credential meets them.
+func (a *account) operations() []operation {
+	ctx, secret := a.Context(), "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+	ownersKey, admin := a.user("owner", false), a.session(a.user("admin", true))
+	owner := a.session(ownersKey)
+	for n := range 99 {
+		a.create(owner, fmt.Sprintf("Test S3 Credentials %d", n))
+	}
+	id := a.create(owner, "Test S3 Credentials").ID
+	reveal := func(token string) error {
+		who, read := a.enter(token, credential.Reads, id)
+		r, err := a.revealer.Reveal(ctx, who, id, read, func(int64) bool { return false })
+		if err == nil && r.Object.Len() == 0 {
+			return fmt.Errorf("nothing was revealed")
+		}
+		return err
+	}
+	change := func(d credential.Draft) error {
+		who, read := a.enter(owner, credential.ChangeReads, id)
+		_, err := a.editor.Update(ctx, who, id, read, d)
+		return err
+	}
+	get := func(token string) error {
+		who, read := a.enter(token, credential.Reads, id)
+		_, err := a.service.Get(ctx, who, id, read)
+		return err
+	}
+	return []operation{
+		{"sign in", spent{reads: 1, commits: 1}, func() error {
+			_, err := a.people.SignIn(ctx, ownersKey, origin)
+			return err
+		}},
+		{"create", spent{reads: 2, commits: 1, kms: 1}, func() error { a.create(owner, "another"); return nil }},
+		{"get", spent{reads: 2}, func() error { return get(owner) }},
+		{"get by an admin", spent{reads: 2}, func() error { return get(admin) }},
+		{"list, 10 of 101", spent{reads: 3}, func() error {
+			who, _ := a.enter(owner, nil, 0)
+			views, total, err := a.service.List(ctx, who, credential.Query{Order: credential.ByCreation, Window: window(1, 10)})
+			if err == nil && (len(views) != 10 || total != 101) {
+				return fmt.Errorf("listed %d of %d", len(views), total)
+			}
+			return err
+		}},
+		{"update the name", spent{reads: 1, commits: 1}, func() error { return change(credential.Draft{Name: ptr("Renamed")}) }},
+		{"update the secret", spent{reads: 2, commits: 1, kms: 1}, func() error { return change(credential.Draft{Credentials: s3(secret)}) }},
+		{"reveal, first of the day", spent{reads: 3, commits: 1, kms: 1}, func() error { return reveal(owner) }},
+		{"reveal again", spent{reads: 3, commits: 1, kms: 1}, func() error { return reveal(owner) }},
+		{"probe", spent{reads: 3, commits: 2, kms: 1}, func() error {
+			who, read := a.enter(owner, credential.ProbeReads, id)
+			r, err := a.tester.Probe(ctx, who, id, read)
+			if err == nil && r.Verdict != probe.Valid {
+				return fmt.Errorf("probed: %s", r.Code)
+			}
+			return err
+		}},
+		{"roll back", spent{reads: 2, commits: 1}, func() error {
+			who, read := a.enter(owner, credential.ChangeReads, id)
+			_, err := a.editor.RollBack(ctx, who, id, read, 1, nil)
+			return err
+		}},
+		{"denial", spent{reads: 1, commits: 1}, func() error {
+			if err := reveal(admin); !fault.Is(err, fault.CodeForbidden) {
+				return fmt.Errorf("an admin revealed: %v", err)
+			}
+			return nil
+		}},
+		{"delete", spent{reads: 2, commits: 1}, func() error {
+			who, read := a.enter(owner, credential.ChangeReads, id)
+			return a.editor.Delete(ctx, who, id, read, nil)
+		}},
+	}
+}
+
+// TestCost counts the calls of each operation, the one that signs in included,
+// and asks the engine what they consume. The table of docs/cost.md is what it
+// prints; -update writes it anew.
+func TestCost(t *testing.T) {
+	a := newAccount(t)
+	table := []string{
+		"| operation | reads | commits | KMS calls | read units | write units | DynamoDB | KMS | USD a million |",
+		"|---|---|---|---|---|---|---|---|---|",
+	}
+	for _, op := range a.operations() {
+		a.clock.advance(10 * time.Second)
+		a.meter.spent = spent{}
+		before := a.kms.Calls(kmstest.Everything)
+		if err := op.do(); err != nil {
+			t.Fatalf("%s: %v", op.name, err)
+		}
+		got := a.meter.spent
+		got.kms = a.kms.Calls(kmstest.Everything) - before
+		if got.reads > op.most.reads || got.commits != op.most.commits || got.kms != op.most.kms {
+			t.Errorf("%s: %d reads, %d commits, %d calls of the KMS; want at most %d, and %d, %d",
+				op.name, got.reads, got.commits, got.kms, op.most.reads, op.most.commits, op.most.kms)
+		}
+		if got.readUnits == 0 || (got.writeUnits > 0) != (got.commits > 0) {
+			t.Errorf("%s: the engine reports %v read and %v write units", op.name, got.readUnits, got.writeUnits)
+		}
+		kms := float64(got.kms) * perMillionKMSCalls
+		table = append(table, fmt.Sprintf("| %s | %d | %d | %d | %g | %g | %.3f | %.3f | %.3f |",
+			op.name, got.reads, got.commits, got.kms, got.readUnits, got.writeUnits, got.dynamoDB(), kms, got.dynamoDB()+kms))
+	}
+	text := strings.Join(table, "\n") + "\n"
+	t.Logf("at list prices of us-east-1:\n%s", text)
+	holdTable(t, text)
+}
+
+// holdTable compares the table with the documented one.
+func holdTable(t *testing.T, text string) {
+	t.Helper()
+	const begin, end = "<!-- begin: TestCost -->\n", "<!-- end: TestCost -->\n"
+	name := filepath.Join("..", "..", "docs", "cost.md")
+	file, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begun := strings.Cut(string(file), begin)
+	documented, after, ended := strings.Cut(rest, end)
+	if !begun || !ended {
+		t.Fatalf("%s has no table between %q and %q", name, begin, end)
+	}
+	if *update {
+		if err := os.WriteFile(name, []byte(before+begin+text+end+after), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if documented != text {
+		t.Errorf("%s says otherwise; if the change is meant, run this test with -update. It says:\n%s", name, documented)
+	}
+}
+
+// TestExampleTakesOneUnit: the row of the example, probed, takes one write unit
+// to write and, with 3 KB to spare, one read unit to read; so does its record.
+func TestExampleTakesOneUnit(t *testing.T) {
+	a := newAccount(t)
+	owner := a.session(a.user("owner", false))
+	v := a.create(owner, "Test S3 Credentials")
+	a.target.code = probe.CodeAuthRejected // says more than a valid one
+	who, read := a.enter(owner, credential.ProbeReads, v.ID)
+	_, err := a.tester.Probe(t.Context(), who, v.ID, read)
+	a.must(err)
+	items, err := a.meter.Get(t.Context(), credential.Reads(v.Org.ID, v.ID)...)
+	a.must(err)
+	page, err := a.meter.Range(t.Context(), store.Range{Table: store.Vault, Partition: items[0].Key.Partition})
+	a.must(err)
+	if !items[0].Found() || len(page.Items) != 1 {
+		t.Fatalf("row found: %t, %d records", items[0].Found(), len(page.Items))
+	}
+	// A data key that AWS wraps takes up to 100 bytes more than the double's, and
+	// the ARN of a key 60 more than the id of a multi-Region one.
+	for name, held := range map[string]struct {
+		item  store.Item
+		spare int
+	}{"row": {items[0], 0}, "record": {page.Items[0], 160}} {
+		n := store.ItemBytes(held.item)
+		t.Logf("the %s of the example takes %d bytes", name, n)
+		if n+held.spare > 1024 {
+			t.Errorf("the %s of the example takes %d bytes, want at most %d", name, n, 1024-held.spare)
+		}
+	}
+	// What the engine bills for writing such a row again, which it counts itself.
+	a.meter.spent = spent{}
+	a.must(a.meter.Commit(t.Context(), store.Write{Verb: store.Put, Item: items[0], If: store.Present()}))
+	if a.meter.writeUnits != 1 {
+		t.Errorf("writing the row takes %g units, want 1", a.meter.writeUnits)
+	}
+}
+
+// engine starts a DynamoDB engine for one test and returns its endpoint. It is
+// found under the name in CREDENCE_DYNOXIDE or where .ci/install-dynoxide puts
+// it; without it the test is skipped, and fails where CI is set.
+func engine(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("CREDENCE_DYNOXIDE")
+	if path == "" {
+		path = filepath.Join("..", "..", ".bin", "dynoxide")
+	}
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("CI") == "" {
+			t.Skip("no dynoxide: .ci/install-dynoxide installs it")
+		}
+		t.Fatal("no dynoxide: .ci/install-dynoxide installs it")
+	}
+	for range 3 { // a port that was free a moment ago may be taken
+		if endpoint := serve(t, path); endpoint != "" {
+			return endpoint
+		}
+	}
+	t.Fatalf("starting %s: it does not listen", path)
+	return ""
+}
+
+func serve(t *testing.T, path string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	_, port, _ := net.SplitHostPort(address)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// The shell ends the engine, by its id, once its input closes: by us, or
+	// because this process is no more.
+	cmd := exec.Command("sh", "-c", `"$1" serve --host 127.0.0.1 -p "$2" & read -r _; kill $!; wait`, "sh", path, port)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stop := func() { _ = in.Close(); _ = cmd.Wait() }
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if conn, err := net.Dial("tcp", address); err == nil {
+			_ = conn.Close()
+			t.Cleanup(stop)
+			return "http://" + address
+		}
+	}
+	stop()
+	return ""
+}
