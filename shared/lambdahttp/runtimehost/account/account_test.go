@@ -25,6 +25,7 @@ const top = "../../../.."
 // shared is the one deployment of this test binary.
 var deployment struct {
 	once    sync.Once
+	config  account.Config
 	account *account.Account
 	err     error
 	end     []func()
@@ -71,8 +72,11 @@ func deploy() (*account.Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := account.Open(ctx, account.Config{Template: template, Bootstraps: folder, Engine: endpoint, Environments: 24,
-		Parameters: map[string]string{"AllowedPrivateRanges": "10.99.0.0/24"}})
+	deployment.config = account.Config{
+		Template: template, Bootstraps: folder, Engine: endpoint, Environments: 24,
+		Parameters: map[string]string{"AllowedPrivateRanges": "10.99.0.0/24"},
+	}
+	a, err := account.Open(ctx, deployment.config)
 	if err != nil {
 		return nil, err
 	}
