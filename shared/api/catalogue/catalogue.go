@@ -28,14 +28,19 @@ func (a API) Routes() []httpapi.Route {
 	}
 }
 
-// credentialType is the object that a credential has under connector, too.
-type credentialType struct {
+// Connector is a type on the wire, in the list of types and in each credential.
+type Connector struct {
 	ID               int64  `json:"id"`
 	Type             string `json:"type"`
 	ConnectionType   string `json:"connection_type"`
 	Name             string `json:"name"`
 	Description      string `json:"description"`
 	NexsetCompatible bool   `json:"nexset_api_compatible"` // no type serves data sets over HTTP
+}
+
+// Of is the type as the wire shows it.
+func Of(t *connector.Type) Connector {
+	return Connector{ID: t.ID, Type: t.Name, ConnectionType: t.ConnectionType, Name: t.Title, Description: t.Help}
 }
 
 // list answers the types, sorted by name.
@@ -50,11 +55,9 @@ func (a API) list(_ context.Context, r *httpapi.Request) (httpapi.Answer, error)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	rows := make([]credentialType, 0, to-from)
+	rows := make([]Connector, 0, to-from)
 	for _, t := range types[from:to] {
-		rows = append(rows, credentialType{
-			ID: t.ID, Type: t.Name, ConnectionType: t.ConnectionType, Name: t.Title, Description: t.Help,
-		})
+		rows = append(rows, Of(t))
 	}
 	return httpapi.List(r, paging, len(types), rows), nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"credence/shared/api/catalogue"
 	"credence/shared/audit"
 	"credence/shared/connector"
 	"credence/shared/credential"
@@ -25,7 +26,7 @@ type full struct {
 	Org         org               `json:"org"`
 	AccessRoles []string          `json:"access_roles"`
 	Type        string            `json:"credentials_type"`
-	Connector   *connectorObject  `json:"connector"`
+	Connector   *catalogue.Connector  `json:"connector"`
 	Format      string            `json:"credentials_version"`
 	Managed     bool              `json:"managed"`
 	APIKeys     []jsontext.Value  `json:"api_keys"`
@@ -54,7 +55,7 @@ type index struct {
 	AccessRoles []string          `json:"access_roles"`
 	Format      string            `json:"credentials_version"`
 	Type        string            `json:"credentials_type"`
-	Connector   *connectorObject  `json:"connector"`
+	Connector   *catalogue.Connector  `json:"connector"`
 	Status      *string           `json:"verified_status"`
 	VerifiedAt  httpapi.Timestamp `json:"verified_at"`
 	CopiedFrom  *int64            `json:"copied_from_id"`
@@ -74,15 +75,6 @@ type org struct {
 	EmailDomain      *string `json:"email_domain"`
 	Email            *string `json:"email"`
 	ClientIdentifier *string `json:"client_identifier"`
-}
-
-type connectorObject struct {
-	ID               int64  `json:"id"`
-	Type             string `json:"type"`
-	ConnectionType   string `json:"connection_type"`
-	Name             string `json:"name"`
-	Description      string `json:"description"`
-	NexsetCompatible bool   `json:"nexset_api_compatible"`
 }
 
 type lastProbe struct {
@@ -110,12 +102,13 @@ func orgOf(o identity.Org) org {
 // wire makes objects of the wire; it knows the declarations of types.
 type wire struct{ types *connector.Registry }
 
-func (w wire) connector(name string) *connectorObject {
+func (w wire) connector(name string) *catalogue.Connector {
 	t, ok := w.types.Lookup(name)
 	if !ok {
 		return nil
 	}
-	return &connectorObject{ID: t.ID, Type: t.Name, ConnectionType: t.ConnectionType, Name: t.Title, Description: t.Help}
+	c := catalogue.Of(t)
+	return &c
 }
 
 func (w wire) full(v credential.View) full {
