@@ -4,6 +4,7 @@ package builtin
 
 import (
 	"credence/shared/probe"
+	gcsprobe "credence/shared/probe/gcs"
 	httpprobe "credence/shared/probe/http"
 	"credence/shared/probe/mysql"
 	"credence/shared/probe/postgres"
@@ -14,6 +15,7 @@ import (
 // type.
 func Probers() map[string]probe.Prober {
 	return map[string]probe.Prober{
+		"gcs":      gcsprobe.Prober{},
 		"mysql":    mysql.Prober{},
 		"postgres": postgres.Prober{},
 		"rest":     httpprobe.Prober{},

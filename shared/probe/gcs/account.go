@@ -1,0 +1,138 @@
+package gcsprobe
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"credence/shared/probe"
+	"credence/shared/secret"
+)
+
+// account is a service account's key.
+type account struct {
+	email   string
+	keyID   string
+	project string
+	key     *rsa.PrivateKey
+}
+
+// Limits of a private key: what parsing and using it may cost.
+const (
+	maxKeyPEM  = 8 << 10
+	minKeyBits = 1024
+	maxKeyBits = 4096
+)
+
+// readAccount reads the JSON of a key file. Of its members only those named
+// here exist for a probe: its addresses (token_uri, auth_uri, universe_domain
+// and the like) would let the credential choose where it is sent, and other
+// types than service_account name files, programs and addresses to fetch
+// tokens from. The error is a Finding and repeats nothing of the file.
+func readAccount(file secret.Value) (account, error) {
+	refuse := func(text probe.Finding) (account, error) { return account{}, text.At(fieldAccount) }
+	var members struct {
+		Type       string `json:"type"`
+		Email      string `json:"client_email"`
+		KeyID      string `json:"private_key_id"`
+		Project    string `json:"project_id"`
+		PrivateKey string `json:"private_key"`
+	}
+	const code = probe.CodeAuthMethodUnsupported
+	text := file.Expose()
+	defer clear(text)
+	switch err := json.Unmarshal(text, &members); {
+	case err != nil:
+		return refuse(probe.Found(code, "The key file cannot be read. Send the JSON of a service account's key, whole and unchanged. Nothing was sent."))
+	case members.Type != "service_account":
+		return refuse(probe.Found(code, "Only the key of a service account can be probed: its type must be service_account. Nothing was sent."))
+	case !plain(members.Email) || !strings.Contains(members.Email, "@") || members.KeyID != "" && !plain(members.KeyID):
+		return refuse(probe.Found(code, "The key file names no service account: client_email is missing or malformed. Nothing was sent."))
+	}
+	key, ok := readKey(members.PrivateKey)
+	if !ok {
+		return refuse(probe.Found(code, "The private key in the key file cannot be read. It must be an RSA key in PEM form, of 4,096 bits at most, unchanged. Nothing was sent."))
+	}
+	return account{email: members.Email, keyID: members.KeyID, project: members.Project, key: key}, nil
+}
+
+// plain reports whether a text is printable ASCII without spaces, of a
+// length that such names have.
+func plain(text string) bool {
+	return text != "" && len(text) <= 256 && !strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' })
+}
+
+// readKey reads an RSA key in PEM form (RFC 7468): PKCS #8, which Google
+// hands out, or PKCS #1.
+func readKey(text string) (*rsa.PrivateKey, bool) {
+	if len(text) > maxKeyPEM {
+		return nil, false
+	}
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return nil, false
+	}
+	defer clear(block.Bytes)
+	var key *rsa.PrivateKey
+	switch parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes); err {
+	case nil:
+		key, _ = parsed.(*rsa.PrivateKey)
+	default:
+		key, _ = x509.ParsePKCS1PrivateKey(block.Bytes)
+	}
+	if key == nil || key.N.BitLen() < minKeyBits || key.N.BitLen() > maxKeyBits {
+		return nil, false
+	}
+	return key, true
+}
+
+const (
+	// scope reads buckets and objects, and nothing else.
+	scope = "https://www.googleapis.com/auth/devstorage.read_only"
+	// grantType is that of RFC 7523 §2.1.
+	grantType = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	// early lets the clock of the other end be behind ours by that much.
+	early = 10 * time.Second
+	// life is far less than the hour that is allowed: it is used at once.
+	life = 5 * time.Minute
+)
+
+// assertion signs the statement that is traded for an access token (RFC 7523
+// §3, RS256 of RFC 7518 §3.3). Its audience is Google's token address, which
+// nobody else accepts it for.
+// https://developers.google.com/identity/protocols/oauth2/service-account#authorizingrequests
+func (a account) assertion(now time.Time) (string, error) {
+	head, err := json.Marshal(struct {
+		Algorithm string `json:"alg"`
+		Type      string `json:"typ"`
+		KeyID     string `json:"kid,omitzero"`
+	}{"RS256", "JWT", a.keyID})
+	if err != nil {
+		return "", err
+	}
+	claims, err := json.Marshal(struct {
+		Issuer   string `json:"iss"`
+		Scope    string `json:"scope"`
+		Audience string `json:"aud"`
+		Issued   int64  `json:"iat"`
+		Expires  int64  `json:"exp"`
+	}{a.email, scope, tokenAddress, now.Add(-early).Unix(), now.Add(life).Unix()})
+	if err != nil {
+		return "", err
+	}
+	signed := base64.RawURLEncoding.EncodeToString(head) + "." + base64.RawURLEncoding.EncodeToString(claims)
+	sum := sha256.Sum256([]byte(signed))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, a.key, crypto.SHA256, sum[:])
+	if err != nil {
+		return "", err
+	}
+	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}

@@ -1,0 +1,201 @@
+package gcsprobe
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"credence/shared/probe"
+	"credence/shared/probe/roundtrip"
+	"credence/shared/secret"
+)
+
+// The addresses that a probe goes to, whatever a key file names.
+const (
+	tokenAddress = "https://oauth2.googleapis.com/token" //nolint:gosec // an address, no token
+	apiAddress   = "https://storage.googleapis.com/storage/v1/"
+)
+
+// google asks Google's two services.
+type google struct {
+	attempt    *probe.Attempt
+	client     *roundtrip.Client
+	token, api string // their addresses
+}
+
+// answer is what is kept of a response, its text only until it is classified.
+type answer struct {
+	status int
+	body   []byte
+	skewed bool // its clock is not ours
+}
+
+// skew is what Google tolerates of an assertion's times, or less.
+const skew = 4 * time.Minute
+
+func (g *google) send(ctx context.Context, method, address, form string, token secret.Value) (answer, error) {
+	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form))
+	if err != nil {
+		return answer{}, probe.Found(probe.CodeProbeInternal, "")
+	}
+	r.Header.Set("Accept", "application/json")
+	if form != "" {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if token.Len() > 0 {
+		r.Header.Set("Authorization", "Bearer "+token.ExposeText())
+	}
+	response, err := g.client.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	date, err := http.ParseTime(response.Header.Get("Date"))
+	return answer{response.StatusCode, body, err == nil && time.Since(date).Abs() > skew}, nil
+}
+
+var errNotGoogle = probe.Found(probe.CodeProtocolMismatch, "What answered is not Google's service. Something on the way, such as a proxy, answers in its place.")
+
+// accessToken trades the account's signature for an access token: who gets one
+// has proven the key. The error is a Finding.
+func (g *google) accessToken(ctx context.Context, a account) (secret.Value, error) {
+	assertion, err := a.assertion(time.Now())
+	if err != nil {
+		return secret.Value{}, probe.Found(probe.CodeAuthMethodUnsupported, "The private key in the key file cannot sign. Make a new key for the account.").At(fieldAccount)
+	}
+	form := url.Values{"grant_type": {grantType}, "assertion": {assertion}}
+	got, err := g.send(ctx, http.MethodPost, g.token, form.Encode(), secret.Value{})
+	if err != nil {
+		return secret.Value{}, err
+	}
+	if got.status != http.StatusOK {
+		return secret.Value{}, refusedToken(got)
+	}
+	var token struct {
+		AccessToken string `json:"access_token"`
+	}
+	if json.Unmarshal(got.body, &token) != nil || !bearer.MatchString(token.AccessToken) {
+		return secret.Value{}, errNotGoogle
+	}
+	return secret.NewText(token.AccessToken), nil
+}
+
+// refusedToken reads an error of RFC 6749 §5.2, with Google's own codes.
+func refusedToken(got answer) probe.Finding {
+	if f, ok := got.unavailable(); ok {
+		return f
+	}
+	var document struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(got.body, &document) != nil {
+		return errNotGoogle
+	}
+	switch document.Error {
+	case "invalid_grant":
+		if got.skewed { // an assertion that is out of time is refused by the same code
+			return errClock
+		}
+		return probe.Found(probe.CodeAuthRejected, "Google refused the key: it was deleted or never was this account's, or the account is deleted or disabled. Make a new key and enter it here.").At(fieldAccount).Answered(got.status)
+	case "invalid_client", "deleted_client", "unauthorized_client":
+		return probe.Found(probe.CodeAuthRejected, "Google does not know this account. Check client_email in the key file, or make a new key.").At(fieldAccount).Answered(got.status)
+	case "disabled_client", "account_disabled":
+		return probe.Found(probe.CodeAuthDisabled, "The service account is disabled. Have it enabled at Google, or use another.").At(fieldAccount).Answered(got.status)
+	case "rate_limit_exceeded", "slow_down":
+		return probe.Found(probe.CodeRateLimited, "")
+	case "":
+		return errNotGoogle
+	}
+	return probe.Found(probe.CodeSecretNotTested, "Google refused the sign-in for another reason than the key (status %d). Check the account's standing and the organisation's policies at Google.", got.status).At(fieldAccount)
+}
+
+var errClock = probe.Found(probe.CodeProbeInternal, "The clock of this service is wrong, so every signature is refused; nothing is known of the key. Its operator has been told.")
+
+// unavailable are answers that say nothing of a secret.
+func (a answer) unavailable() (probe.Finding, bool) {
+	switch {
+	case a.status == http.StatusTooManyRequests:
+		return probe.Found(probe.CodeRateLimited, ""), true
+	case a.status >= 500:
+		return probe.Found(probe.CodeTargetUnavailable, "Google's service fails (status %d). Try again later.", a.status), true
+	}
+	return probe.Finding{}, false
+}
+
+// kind sorts the answers to a read.
+type kind int
+
+const (
+	other    kind = iota
+	accepted      // it listed
+	refused       // the token, or the want of one
+	denied        // what is asked for
+	missing       // it is not there
+)
+
+// read lists at most one thing, with a token or without. The error is a
+// Finding.
+func (g *google) read(ctx context.Context, r read, token secret.Value) (kind, error) {
+	got, err := g.send(ctx, http.MethodGet, g.api+r.path, "", token)
+	if err != nil {
+		return other, err
+	}
+	if f, ok := got.unavailable(); ok {
+		return other, f
+	}
+	if got.status == http.StatusOK {
+		var listing struct {
+			Kind string `json:"kind"`
+		}
+		if json.Unmarshal(got.body, &listing) != nil || listing.Kind != r.kind {
+			return other, errNotGoogle
+		}
+		return accepted, nil
+	}
+	reason, ok := got.reason()
+	switch {
+	case !ok:
+		return other, errNotGoogle
+	case got.status == http.StatusForbidden && strings.HasSuffix(strings.ToLower(reason), "ratelimitexceeded"):
+		return other, probe.Found(probe.CodeRateLimited, "")
+	}
+	switch got.status {
+	case http.StatusUnauthorized:
+		return refused, nil
+	case http.StatusForbidden:
+		return denied, nil
+	case http.StatusNotFound:
+		return missing, nil
+	}
+	return other, nil
+}
+
+// reason gives the first reason of an error in the form of Google's APIs;
+// false if the answer is none: its code must be the status.
+// https://docs.cloud.google.com/storage/docs/json_api/v1/status-codes
+func (a answer) reason() (string, bool) {
+	var document struct {
+		Error struct {
+			Code   int `json:"code"`
+			Errors []struct {
+				Reason string `json:"reason"`
+			} `json:"errors"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(a.body, &document) != nil || document.Error.Code != a.status {
+		return "", false
+	}
+	for _, e := range document.Error.Errors {
+		return e.Reason, true
+	}
+	return "", true
+}

@@ -1,0 +1,130 @@
+package gcsprobe
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+
+	"credence/shared/probe"
+	"credence/shared/secret"
+)
+
+// The settings that are read, under their canonical names.
+const (
+	fieldAccount     probe.Field = "json_creds"
+	fieldIsAccount   probe.Field = "is_service_account"
+	fieldProject     probe.Field = "project_id"
+	fieldBucket      probe.Field = "bucket"
+	fieldTestPath    probe.Field = "test.path"
+	fieldAuthType    probe.Field = "auth.type"
+	fieldToken       probe.Field = "access_token"
+	fieldVendorToken probe.Field = "vendor.access_token"
+	fieldRefresh     probe.Field = "vendor.refresh_token"
+)
+
+// plan is what the settings name, checked before anything is dialled.
+type plan struct {
+	account    *account     // nil for a token
+	token      secret.Value // where there is no account
+	tokenField probe.Field
+	renewable  bool // the token comes with another that renews it
+	reads      []read
+}
+
+// read is one request that lists at most one thing.
+type read struct {
+	path  string      // below the API's address, escaped
+	kind  string      // of a right answer
+	field probe.Field // the setting that names the thing
+}
+
+var (
+	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
+	// projectID is an id, an old one with its domain, or a number.
+	projectID = regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]{0,127}$`)
+	// bearer is the form of RFC 6750 §2.1.
+	bearer = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+)
+
+// readPlan reads the settings. The error is a Finding and repeats nothing of
+// them.
+func readPlan(s probe.Settings) (plan, error) {
+	var p plan
+	isAccount, said := s.Bool(string(fieldIsAccount))
+	hasAccount := s.Secret(string(fieldAccount)).Len() > 0
+	switch {
+	case hasAccount && (isAccount || !said):
+		a, err := readAccount(s.Secret(string(fieldAccount)))
+		if err != nil {
+			return plan{}, err
+		}
+		p.account = &a
+	case isAccount:
+		return plan{}, probe.Found(probe.CodeAuthMethodUnsupported, "There is no service account's key. Nothing was sent.").At(fieldAccount)
+	default:
+		if err := p.readToken(s); err != nil {
+			return plan{}, err
+		}
+	}
+	return p, p.readNames(s)
+}
+
+func (p *plan) readToken(s probe.Settings) error {
+	for _, f := range []probe.Field{fieldToken, fieldVendorToken} {
+		if t := s.Secret(string(f)); t.Len() > 0 {
+			p.token, p.tokenField = t, f
+			break
+		}
+	}
+	p.renewable = s.Secret(string(fieldRefresh)).Len() > 0
+	switch {
+	case p.token.Len() == 0:
+		return probe.Found(probe.CodeAuthMethodUnsupported, "Only a service account's key or an access token can be probed; other tokens are renewed where they are used. Nothing was sent.").At(fieldAuthType)
+	case p.token.Len() > 8<<10 || !bearer.MatchString(p.token.ExposeText()):
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The access token holds a space, a line break or another character that no token has. Enter it again without. Nothing was sent.").At(p.tokenField)
+	}
+	return nil
+}
+
+// readNames reads the bucket, or else takes the first part of the path to test
+// with for one; the rest of the path is the prefix to list. The project, the
+// setting's or the key file's, is the next thing to ask for.
+func (p *plan) readNames(s probe.Settings) error {
+	bucket, field := s.Text(string(fieldBucket)), fieldBucket
+	path := strings.TrimLeft(strings.TrimPrefix(s.Text(string(fieldTestPath)), "gs://"), "/")
+	first, rest, _ := strings.Cut(path, "/")
+	switch bucket {
+	case "":
+		bucket, path, field = first, rest, fieldTestPath
+	case first:
+		path = rest
+	}
+	if bucket != "" {
+		if !bucketName.MatchString(bucket) || len(path) > 1024 {
+			return probe.Found(probe.CodeDestinationBlocked, "This is not the name of a bucket. Write the name alone, without address and path.").At(field)
+		}
+		query := url.Values{"maxResults": {"1"}, "fields": {"kind"}}
+		if path != "" {
+			query.Set("prefix", path)
+		}
+		p.reads = append(p.reads, read{"b/" + url.PathEscape(bucket) + "/o?" + query.Encode(), "storage#objects", field})
+	}
+	project := s.Text(string(fieldProject))
+	if project == "" && p.account != nil {
+		project = p.account.project
+	}
+	switch {
+	case project == "":
+	case !projectID.MatchString(project):
+		if s.Text(string(fieldProject)) != "" {
+			return probe.Found(probe.CodeDestinationBlocked, "This is not the id of a project. Write the id alone.").At(fieldProject)
+		}
+	default:
+		query := url.Values{"maxResults": {"1"}, "fields": {"kind"}, "project": {project}}
+		p.reads = append(p.reads, read{"b?" + query.Encode(), "storage#buckets", fieldProject})
+	}
+	if p.account == nil && len(p.reads) == 0 {
+		return probe.Found(probe.CodeSecretNotTested, "The credential names neither a bucket nor a project, so there is nothing to try the token at. Name one. Nothing was sent.").At(fieldProject)
+	}
+	return nil
+}

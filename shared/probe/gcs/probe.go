@@ -1,0 +1,137 @@
+// Package gcsprobe probes credentials of Google Cloud Storage: the key of a
+// service account by what Google's token address says to its signature, an
+// access token by the difference that it makes.
+package gcsprobe
+
+import (
+	"context"
+
+	"credence/shared/probe"
+	"credence/shared/probe/netguard"
+	"credence/shared/probe/roundtrip"
+	"credence/shared/secret"
+)
+
+// Prober probes credentials of the type gcs. The zero value is ready.
+type Prober struct {
+	double string // in place of Google's own hosts; set by tests of this package alone
+}
+
+var _ probe.Prober = Prober{}
+
+// Ports is that of HTTPS: both addresses are Google's.
+func (p Prober) Ports() netguard.Ports {
+	if p.double != "" {
+		return netguard.AnyPort
+	}
+	return netguard.Ports{{From: 443, To: 443}}
+}
+
+// Probe signs in with the service account's key and lists at most one object
+// of the bucket, or one bucket of the project. With an access token it lists
+// with it and without.
+func (p Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
+	var what plan
+	err := a.Stage(probe.Policy, func() (err error) {
+		what, err = readPlan(a.Settings())
+		return err
+	})
+	if err != nil {
+		return a.Explain(err)
+	}
+	a.Locate("", "") // no setting names these hosts
+	g := &google{attempt: a, client: roundtrip.New(a, ""), token: tokenAddress, api: apiAddress}
+	if p.double != "" {
+		g.token, g.api = p.double+"/token", p.double+"/storage/v1/"
+	}
+	var found kind
+	err = a.Stage(probe.Auth, func() (err error) {
+		if what.account != nil {
+			found, err = g.proveAccount(ctx, what)
+		} else {
+			found, err = g.proveToken(ctx, what)
+		}
+		return err
+	})
+	if err != nil {
+		return own(a.Explain(err))
+	}
+	return g.access(what, found)
+}
+
+// own words the fault of a certificate: no setting of these credentials brings
+// one, since the hosts are Google's.
+func own(f probe.Finding) probe.Finding {
+	if f.Code == probe.CodeTLSUntrusted {
+		return probe.Found(f.Code, "What answers in Google's place shows a certificate that is not Google's: something on the way, such as a proxy, opens encrypted connections. Nothing was sent; tell the operator of this service.")
+	}
+	return f
+}
+
+// proveAccount gets an access token and makes the first read with it.
+func (g *google) proveAccount(ctx context.Context, what plan) (kind, error) {
+	token, err := g.accessToken(ctx, *what.account)
+	if err != nil || len(what.reads) == 0 {
+		return accepted, err
+	}
+	found, err := g.read(ctx, what.reads[0], token)
+	if err == nil && found == refused {
+		return refused, probe.Found(probe.CodeAuthRejected, "Google gave a token for the key, and refused it where it was used (status 401). Check the account's standing at Google.").At(fieldAccount)
+	}
+	return found, err
+}
+
+// proveToken reads with the token and without, the next thing where the first
+// proves nothing. A token that is not good is refused wherever it is shown; one
+// that is may be denied, so it counts that the same request without it is
+// answered by 401.
+// https://docs.cloud.google.com/storage/docs/json_api/v1/status-codes#401-unauthorized
+func (g *google) proveToken(ctx context.Context, what plan) (kind, error) {
+	first := other
+	for i, r := range what.reads {
+		with, err := g.read(ctx, r, what.token)
+		if err != nil {
+			return other, err
+		}
+		if i == 0 {
+			first = with
+		}
+		if with == refused {
+			return refused, what.refusedToken()
+		}
+		if with == other {
+			continue
+		}
+		without, err := g.read(ctx, r, secret.Value{})
+		if err != nil {
+			return other, err
+		}
+		if without == refused {
+			return first, nil
+		}
+	}
+	return other, probe.Found(probe.CodeSecretNotTested, "Google answers the same without the token, so nothing is proven. Name a bucket that is closed to others, or the project.").At(what.reads[0].field)
+}
+
+func (p plan) refusedToken() probe.Finding {
+	if p.renewable {
+		return probe.Found(probe.CodeSecretNotTested, "The access token has run out or was revoked. Whether the refresh token is good is not tested: it is renewed where it is used. Sign in at Google again if it fails there.").At(p.tokenField)
+	}
+	return probe.Found(probe.CodeAuthRejected, "Google refused the access token (status 401): it has run out, was revoked or never was good. Enter a new one.").At(p.tokenField).Answered(401)
+}
+
+// access tells of the bucket or the project, now that the secret is good.
+func (g *google) access(what plan, found kind) probe.Finding {
+	if len(what.reads) > 0 {
+		field := what.reads[0].field
+		switch found {
+		case accepted:
+			_ = g.attempt.Stage(probe.Access, func() error { return nil })
+		case missing:
+			g.attempt.Warn(probe.WarnResourceNotFound, field, "The secret is good, but there is no such bucket or project. Check its name.")
+		default:
+			g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but may not list this bucket, or the buckets of this project. Have it granted storage.objects.list, or storage.buckets.list.")
+		}
+	}
+	return probe.Found(probe.CodeOK, "")
+}
