@@ -19,25 +19,25 @@ import (
 
 // full is the credential object of one; index, that of lists.
 type full struct {
-	ID          int64             `json:"id"`
-	Name        string            `json:"name"`
-	Description *string           `json:"description"`
-	Owner       owner             `json:"owner"`
-	Org         org               `json:"org"`
-	AccessRoles []string          `json:"access_roles"`
-	Type        string            `json:"credentials_type"`
-	Connector   *catalogue.Connector  `json:"connector"`
-	Format      string            `json:"credentials_version"`
-	Managed     bool              `json:"managed"`
-	APIKeys     []jsontext.Value  `json:"api_keys"`
-	Public      jsontext.Value    `json:"credentials_non_secure_data"`
-	Tags        []string          `json:"tags"`
-	Status      *string           `json:"verified_status"`
-	VerifiedAt  httpapi.Timestamp `json:"verified_at"`
-	CopiedFrom  *int64            `json:"copied_from_id"`
-	References  map[string]any    `json:"referenced_resource_ids"`
-	UpdatedAt   httpapi.Timestamp `json:"updated_at"`
-	CreatedAt   httpapi.Timestamp `json:"created_at"`
+	ID          int64                `json:"id"`
+	Name        string               `json:"name"`
+	Description *string              `json:"description"`
+	Owner       owner                `json:"owner"`
+	Org         org                  `json:"org"`
+	AccessRoles []string             `json:"access_roles"`
+	Type        string               `json:"credentials_type"`
+	Connector   *catalogue.Connector `json:"connector"`
+	Format      string               `json:"credentials_version"`
+	Managed     bool                 `json:"managed"`
+	APIKeys     []jsontext.Value     `json:"api_keys"`
+	Public      jsontext.Value       `json:"credentials_non_secure_data"`
+	Tags        []string             `json:"tags"`
+	Status      *string              `json:"verified_status"`
+	VerifiedAt  httpapi.Timestamp    `json:"verified_at"`
+	CopiedFrom  *int64               `json:"copied_from_id"`
+	References  map[string]any       `json:"referenced_resource_ids"`
+	UpdatedAt   httpapi.Timestamp    `json:"updated_at"`
+	CreatedAt   httpapi.Timestamp    `json:"created_at"`
 
 	// Ours: clients keep or ignore what they do not know.
 	Version       int64      `json:"version"`
@@ -47,20 +47,20 @@ type full struct {
 }
 
 type index struct {
-	ID          int64             `json:"id"`
-	Name        string            `json:"name"`
-	Description *string           `json:"description"`
-	Owner       owner             `json:"owner"`
-	Org         org               `json:"org"`
-	AccessRoles []string          `json:"access_roles"`
-	Format      string            `json:"credentials_version"`
-	Type        string            `json:"credentials_type"`
-	Connector   *catalogue.Connector  `json:"connector"`
-	Status      *string           `json:"verified_status"`
-	VerifiedAt  httpapi.Timestamp `json:"verified_at"`
-	CopiedFrom  *int64            `json:"copied_from_id"`
-	UpdatedAt   httpapi.Timestamp `json:"updated_at"`
-	CreatedAt   httpapi.Timestamp `json:"created_at"`
+	ID          int64                `json:"id"`
+	Name        string               `json:"name"`
+	Description *string              `json:"description"`
+	Owner       owner                `json:"owner"`
+	Org         org                  `json:"org"`
+	AccessRoles []string             `json:"access_roles"`
+	Format      string               `json:"credentials_version"`
+	Type        string               `json:"credentials_type"`
+	Connector   *catalogue.Connector `json:"connector"`
+	Status      *string              `json:"verified_status"`
+	VerifiedAt  httpapi.Timestamp    `json:"verified_at"`
+	CopiedFrom  *int64               `json:"copied_from_id"`
+	UpdatedAt   httpapi.Timestamp    `json:"updated_at"`
+	CreatedAt   httpapi.Timestamp    `json:"created_at"`
 }
 
 type owner struct {
