@@ -26,7 +26,7 @@ const (
 	canPlugins    = 0x80000 // CLIENT_PLUGIN_AUTH
 )
 
-var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not a MySQL or MariaDB server. Check host and port.")
+var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not a MySQL or MariaDB server. Check host and port.").At(database.FieldHost)
 
 // greeting is what the server says first.
 type greeting struct {

@@ -3,6 +3,7 @@ package mysql
 import (
 	"database/sql/driver"
 	"errors"
+	"io"
 	"net"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
@@ -52,8 +53,13 @@ func (l *line) keep(err error) {
 
 // cause is what the driver's error stands for.
 func (l *line) cause(err error) error {
-	if l.failure != nil && (errors.Is(err, mysqldriver.ErrInvalidConn) || errors.Is(err, driver.ErrBadConn)) {
+	switch {
+	case !errors.Is(err, mysqldriver.ErrInvalidConn) && !errors.Is(err, driver.ErrBadConn):
+		return err
+	case l.failure != nil:
 		return l.failure
+	case l.secured:
+		return io.EOF // TLS was ended in order, which is no error down here
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"credence/shared/probe"
+	"credence/shared/probe/database"
 )
 
 const (
@@ -25,9 +26,10 @@ const (
 	authMD5          = 5
 	authSASL         = 10
 	authSASLContinue = 11
+	authSASLFinal    = 12
 )
 
-var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not a PostgreSQL server. Check host and port.")
+var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not a PostgreSQL server. Check host and port.").At(database.FieldHost)
 
 // exchange reads the server's messages on their way to the driver and notes
 // what only they tell: whether a password was asked for, sent and accepted. It
@@ -99,6 +101,9 @@ func (x *exchange) note(kind uint32, data []byte) error {
 			return probe.Found(probe.CodeAuthMethodUnsupported, "The server asks for more rounds of SCRAM than a probe computes (%d at most). Nothing of the password was sent; set scram_iterations lower there and set the password again.", maxRounds)
 		}
 		x.presented = true
+	}
+	if kind > authSASLFinal {
+		return errMismatch
 	}
 	x.asked = kind
 	return nil

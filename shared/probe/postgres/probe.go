@@ -63,7 +63,7 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 		return denied(a, denial)
 	}
 	defer func() { _ = session.Close(ctx) }()
-	if err := a.Stage(probe.Access, func() error { return selectOne(ctx, session) }); err != nil {
+	if err := a.Stage(probe.Access, func() error { return x.selectOne(ctx, session) }); err != nil {
 		return a.Explain(err)
 	}
 	tellFacts(ctx, a, session)

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -11,13 +12,13 @@ import (
 )
 
 // selectOne proves that the session can be used.
-func selectOne(ctx context.Context, session *pgconn.PgConn) error {
+func (x *exchange) selectOne(ctx context.Context, session *pgconn.PgConn) error {
 	row, err := only(session.Exec(ctx, "SELECT 1").ReadAll())
 	switch state := sqlState(err); {
 	case state != "":
 		return unavailable(state)
 	case err != nil:
-		return err
+		return cmp.Or(x.fault, err)
 	case len(row) != 1 || string(row[0]) != "1":
 		return errMismatch
 	}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"errors"
 	"net"
 
@@ -22,9 +23,11 @@ const (
 	cannotConnectNow     = "57P03"
 )
 
+// sqlState is the code of a server's error, "00000" where it gave none; "" for
+// an error that is not a server's.
 func sqlState(err error) string {
 	if refusal := (*pgconn.PgError)(nil); errors.As(err, &refusal) {
-		return refusal.Code
+		return cmp.Or(refusal.Code, "00000")
 	}
 	return ""
 }

@@ -1,0 +1,316 @@
+package mysql_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"credence/shared/probe"
+	"credence/shared/probe/probetest"
+)
+
+// Parts of what servers say.
+const (
+	challenge = "abcdefghijklmnopqrst"
+	plainCan  = 0x8_a205 // protocol 4.1, secure connection, plugins …
+	tlsCan    = plainCan | 0x800
+	ok        = "\x00\x00\x00\x02\x00\x00\x00"
+	eof       = "\xfe\x00\x00\x02\x00"
+)
+
+func greet(version, plugin string, can uint32) string {
+	low, high := binary.LittleEndian.AppendUint16(nil, uint16(can)), binary.LittleEndian.AppendUint16(nil, uint16(can>>16))
+	return "\x0a" + version + "\x00\x01\x00\x00\x00" + challenge[:8] + "\x00" + string(low) + "\x2d\x02\x00" + string(high) + "\x15" + strings.Repeat("\x00", 10) + challenge[8:] + "\x00" + plugin + "\x00"
+}
+
+func failure(number uint16) string {
+	return "\xff" + string(binary.LittleEndian.AppendUint16(nil, number)) + "#HY000" + probetest.Foreign
+}
+
+// text is a result of one column and one row.
+func text(value string) []string {
+	column := "\x03def\x00\x00\x00\x01x\x00\x0c\x2d\x00\x04\x00\x00\x00\xfd\x00\x00\x00\x00\x00"
+	return []string{"\x01", column, eof, string(rune(len(value))) + value, eof}
+}
+
+// script is a server that says its steps one by one, each after the client
+// said something; a step is the packets of one answer. What the client said is
+// kept.
+type script struct {
+	hello string
+	steps [][]string
+
+	mu   sync.Mutex
+	said []string
+}
+
+func (s *script) serve(_ context.Context, c net.Conn) {
+	if send(c, 0, s.hello) != nil {
+		return
+	}
+	for _, step := range s.steps {
+		number, body, err := receive(c)
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		s.said = append(s.said, body)
+		s.mu.Unlock()
+		if send(c, number+1, step...) != nil {
+			return
+		}
+	}
+	_, body, _ := receive(c)
+	s.mu.Lock()
+	s.said = append(s.said, body)
+	s.mu.Unlock()
+}
+
+func send(c net.Conn, number byte, bodies ...string) error {
+	var out []byte
+	for _, body := range bodies {
+		out = append(out, byte(len(body)), byte(len(body)>>8), byte(len(body)>>16), number)
+		out = append(out, body...)
+		number++
+	}
+	_, err := c.Write(out)
+	return err
+}
+
+func receive(c net.Conn) (byte, string, error) {
+	header := make([]byte, 4)
+	if _, err := io.ReadFull(c, header); err != nil {
+		return 0, "", err
+	}
+	body := make([]byte, int(header[0])|int(header[1])<<8|int(header[2])<<16)
+	_, err := io.ReadFull(c, body)
+	return header[3], string(body), err
+}
+
+// at are settings for a double.
+func at(s *probetest.Server, more settings) settings {
+	return settings{"host": "127.0.0.1", "port": s.Port, "username": "app", "password": secret, "database_name": "app"}.with(more)
+}
+
+// What a server may say by the protocol, in every order, and what follows.
+func TestScripts(t *testing.T) {
+	const (
+		away     = probe.CodeTargetUnavailable
+		mismatch = probe.CodeProtocolMismatch
+		method   = probe.CodeAuthMethodUnsupported
+		native   = "mysql_native_password"
+	)
+	hello := greet("8.0.36", native, plainCan)
+	me := text("app@%")
+	for name, r := range map[string]struct {
+		hello   string
+		steps   [][]string
+		want    probe.Code
+		pointer string
+		stage   string
+		warns   string
+	}{
+		"a faithful one":               {hello, [][]string{{ok}, me, {ok}, text("1"), {failure(1142)}, {failure(1142)}}, probe.CodeOK, "", "", ""},
+		"a faithful one, SUPER":        {hello, [][]string{{ok}, me, {ok}, text("1"), text("1"), {failure(1142)}}, probe.CodeOK, "", "", "OVER_PRIVILEGED username"},
+		"too many":                     {failure(1040), nil, away, "", "protocol", ""},
+		"blocked":                      {failure(1129), nil, probe.CodeHostBlocked, "", "protocol", ""},
+		"not for this address":         {failure(1130), nil, probe.CodeSourceIPDenied, "", "protocol", ""},
+		"refused before it greeted":    {failure(1045), nil, away, "", "protocol", ""},
+		"expired before it greeted":    {failure(1862), nil, away, "", "protocol", ""},
+		"an error without a number":    {"\xff", nil, mismatch, "host", "protocol", ""},
+		"refused":                      {hello, [][]string{{failure(1045)}}, probe.CodeAuthRejected, "password", "auth", ""},
+		"refused, TLS offered":         {greet("8.0.36", native, tlsCan), [][]string{{failure(1045)}}, method, "sslmode", "auth", ""},
+		"expired":                      {hello, [][]string{{failure(1862)}}, probe.CodeAuthExpired, "password", "auth", ""},
+		"expired, told at the query":   {hello, [][]string{{ok}, {failure(1820)}}, probe.CodeAuthExpired, "password", "auth", ""},
+		"locked":                       {hello, [][]string{{failure(3118)}}, probe.CodeAuthLocked, "username", "auth", ""},
+		"locked by failures":           {hello, [][]string{{failure(3955)}}, probe.CodeAuthLocked, "username", "auth", ""},
+		"TLS demanded":                 {hello, [][]string{{failure(3159)}}, probe.CodeTLSRequired, "sslmode", "auth", ""},
+		"old ways demanded":            {hello, [][]string{{failure(1251)}}, method, "username", "auth", ""},
+		"plugin is not there":          {hello, [][]string{{failure(1524)}}, method, "username", "auth", ""},
+		"too many of the account":      {hello, [][]string{{failure(1203)}}, away, "", "auth", ""},
+		"too many an hour":             {hello, [][]string{{failure(1226)}}, probe.CodeRateLimited, "", "auth", ""},
+		"shutting down":                {hello, [][]string{{failure(1053)}}, away, "", "auth", ""},
+		"an error of its own":          {hello, [][]string{{failure(9999)}}, away, "", "auth", ""},
+		"clear text asked for":         {hello, [][]string{{"\xfemysql_clear_password\x00"}}, method, "username", "auth", ""},
+		"a dialog asked for":           {hello, [][]string{{"\xfedialog\x00Password: "}}, method, "username", "auth", ""},
+		"old password asked for":       {hello, [][]string{{"\xfe"}}, method, "username", "auth", ""},
+		"asked twice":                  {hello, [][]string{{"\xfe" + native + "\x00" + challenge + "\x00"}, {"\xfe" + native + "\x00" + challenge + "\x00"}}, mismatch, "host", "protocol", ""},
+		"let in without a look":        {hello, [][]string{{ok}, text("@")}, probe.CodeSecretNotTested, "", "auth", ""},
+		"let in without a look, MySQL": {hello, [][]string{{ok}, text("skip-grants user@skip-grants host")}, probe.CodeSecretNotTested, "", "auth", ""},
+		"says not who signed in":       {hello, [][]string{{ok}, {ok}}, mismatch, "host", "protocol", ""},
+		"no such database":             {hello, [][]string{{ok}, me, {failure(1049)}, {failure(1142)}, {failure(1142)}}, probe.CodeOK, "", "", "RESOURCE_NOT_FOUND database_name"},
+		"database of others":           {hello, [][]string{{ok}, me, {failure(1044)}, {failure(1142)}, {failure(1142)}}, probe.CodeOK, "", "", "SCOPE_MISSING database_name"},
+		"database offline":             {hello, [][]string{{ok}, me, {failure(3032)}}, away, "", "access", ""},
+		"refuses the query":            {hello, [][]string{{ok}, me, {ok}, {failure(3024)}}, away, "", "access", ""},
+		"answers with another text":    {hello, [][]string{{ok}, me, {ok}, text(probetest.Foreign)}, mismatch, "host", "protocol", ""},
+		"closes after the sign-in":     {hello, nil, probe.CodeTCPReset, "", "auth", ""},
+		"closes at the query":          {hello, [][]string{{ok}, me, {ok}}, probe.CodeTCPReset, "", "access", ""},
+		"an error cut short":           {hello, [][]string{{"\xff\x15"}}, mismatch, "host", "protocol", ""},
+		"an error cut shorter":         {hello, [][]string{{"\xff\x15\x04"}}, mismatch, "host", "protocol", ""},
+		"a proof cut short":            {hello, [][]string{{"\xfe" + native + "\x00abc"}}, mismatch, "host", "protocol", ""},
+		"a key that is none":           {greet("8.0.36", "caching_sha2_password", plainCan), [][]string{{"\x01\x04"}, {"\x01" + probetest.Foreign}}, mismatch, "host", "protocol", ""},
+		"a greeting of protocol 9":     {"\x09" + hello[1:], nil, mismatch, "host", "protocol", ""},
+		"a greeting cut short":         {hello[:50], nil, mismatch, "host", "protocol", ""},
+		"a greeting of before 4.1":     {greet("3.23.58", "", 0x2000), nil, mismatch, "host", "protocol", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			double := &script{hello: r.hello, steps: r.steps}
+			s := probetest.Serve(t, double.serve)
+			row{at(s, settings{"sslmode": "disable"}), r.want, r.pointer, r.stage, r.warns}.check(t)
+			if n := s.Accepted.Load(); n != 1 {
+				t.Errorf("%d connections for one sign-in", n)
+			}
+			double.mu.Lock()
+			defer double.mu.Unlock()
+			if strings.Contains(strings.Join(double.said, ""), secret) {
+				t.Error("the password was sent as it is")
+			}
+		})
+	}
+}
+
+// A server asks for a file of this machine, at each place where it may.
+func TestLocalInfileGetsNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	const content = "canary-file-71aa"
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hello, ask := greet("8.0.36", "mysql_native_password", plainCan|0x80), []string{"\xfb" + file}
+	for name, steps := range map[string][][]string{
+		"who":      {{ok}, ask, {ok}, {ok}},
+		"use":      {{ok}, text("app@%"), ask, {ok}, {ok}},
+		"select 1": {{ok}, text("app@%"), {ok}, ask, {ok}, {ok}},
+		"facts":    {{ok}, text("app@%"), {ok}, text("1"), ask, {ok}, {ok}},
+	} {
+		double := &script{hello: hello, steps: steps}
+		s := probetest.Serve(t, double.serve)
+		got := runWithin(t, time.Second, at(s, settings{"sslmode": "disable"}))
+		if want := map[bool]probe.Code{true: probe.CodeOK, false: probe.CodeProtocolMismatch}[name == "facts"]; got.Code != want {
+			t.Errorf("%s: %s, want %s", name, got.Code, want)
+		}
+		double.mu.Lock()
+		if strings.Contains(strings.Join(double.said, ""), content) || len(double.said) < 2 {
+			t.Errorf("%s: of %d messages one held the file", name, len(double.said))
+		}
+		double.mu.Unlock()
+	}
+}
+
+// Servers that misbehave below the protocol.
+func TestMisbehaviour(t *testing.T) {
+	const (
+		timeout  = probe.CodeProbeTimeout
+		mismatch = probe.CodeProtocolMismatch
+		reset    = probe.CodeTCPReset
+	)
+	accept := func(then func(context.Context, net.Conn)) func(context.Context, net.Conn) {
+		return func(ctx context.Context, c net.Conn) {
+			_ = send(c, 0, greet("8.0.36", "mysql_native_password", tlsCan))
+			if _, _, err := receive(c); err == nil { // asks for TLS
+				then(ctx, c)
+			}
+		}
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{probetest.NewAuthority(t).Issue(t, probetest.Leaf{})}}
+	secure := func(then func(context.Context, net.Conn)) func(context.Context, net.Conn) {
+		return accept(func(ctx context.Context, c net.Conn) {
+			if c := tls.Server(c, config); c.HandshakeContext(ctx) == nil {
+				if _, _, err := receive(c); err == nil { // the sign-in
+					then(ctx, c)
+				}
+				_ = c.Close()
+			}
+		})
+	}
+	for name, r := range map[string]struct {
+		serve func(context.Context, net.Conn)
+		want  probe.Code
+		stage string // that fails
+	}{
+		"hangs":                {probetest.Hang, timeout, "protocol"},
+		"closes at once":       {probetest.CloseAtOnce, reset, "protocol"},
+		"drips":                {probetest.Drip("\x4a\x00\x00\x00\x0a" + probetest.Foreign), timeout, "protocol"},
+		"never ends":           {probetest.Endless("\x4a\x00\x00\x00", "x"), mismatch, "protocol"},
+		"SSH":                  {probetest.Banner("SSH-2.0-" + probetest.Foreign + "\r\n"), mismatch, "protocol"},
+		"HTTP":                 {probetest.Banner("HTTP/1.1 400 " + probetest.Foreign + "\r\n\r\n"), mismatch, "protocol"},
+		"TLS from the start":   {probetest.Banner("\x15\x03\x01\x00\x02\x02\x28"), mismatch, "protocol"},
+		"a length of nothing":  {probetest.Banner("\x00\x00\x00\x00"), mismatch, "protocol"},
+		"TLS never finishes":   {accept(probetest.Hang), timeout, "tls"},
+		"TLS drips":            {accept(probetest.Drip("\x16\x03\x03\x40\x00")), timeout, "tls"},
+		"TLS is none":          {accept(probetest.Banner(probetest.Foreign)), mismatch, "tls"},
+		"TLS closed at once":   {accept(probetest.CloseAtOnce), reset, "tls"},
+		"TLS refused":          {accept(probetest.Banner("\x15\x03\x01\x00\x02\x02\x28")), probe.CodeTLSUnsupported, "tls"},
+		"TLS, then closes":     {secure(probetest.CloseAtOnce), reset, "auth"},
+		"TLS, then hangs":      {secure(probetest.Hang), timeout, "auth"},
+		"TLS, then never ends": {secure(probetest.Endless("\xff\xff\xff\x03", "x")), mismatch, "protocol"},
+		"TLS, then drips":      {secure(probetest.Drip("\x4a\x00\x00\x03\x00")), timeout, "auth"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := probetest.Serve(t, r.serve)
+			budget := time.Second
+			if name == "hangs" {
+				budget = probe.Budget
+			}
+			got := runWithin(t, budget, at(s, settings{"sslmode": "require"}))
+			if got.Code != r.want || probetest.Stage(got, r.stage).Outcome != probe.StageFailed {
+				t.Errorf("got %s, want %s in %s: %s %+v", got.Code, r.want, r.stage, got.Message, got.Stages)
+			}
+			if n := s.Accepted.Load(); n != 1 {
+				t.Errorf("%d connections for one sign-in", n)
+			}
+		})
+	}
+}
+
+// A server without TLS is told nothing of the credential, and the handshake is
+// finished all the same, as nobody: one that breaks off counts against our
+// address.
+func TestLeavesAsNobody(t *testing.T) {
+	for name, answers := range map[string][][]string{
+		"refuses":             {{failure(1045)}},
+		"asks again":          {{"\xfemysql_native_password\x00" + challenge + "\x00"}, {failure(1045)}},
+		"lets in":             {{ok}},
+		"asks without an end": {{"\xfex\x00"}, {"\xfex\x00"}, {"\xfex\x00"}, {"\xfex\x00"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			double := &script{hello: greet("8.0.36", "mysql_native_password", plainCan), steps: answers}
+			s := probetest.Serve(t, double.serve)
+			row{at(s, nil), probe.CodeTLSUnsupported, "sslmode", "tls", ""}.check(t)
+			double.mu.Lock()
+			defer double.mu.Unlock()
+			said := strings.Join(double.said, "")
+			if len(double.said) == 0 || len(double.said[0]) < 34 || double.said[0][32:34] != "\x00\x00" {
+				t.Fatalf("the handshake was not finished as nobody: %d messages", len(double.said))
+			}
+			if strings.Contains(said, "app") || strings.Contains(said, secret) || len(said) > 128 {
+				t.Error("something of the credential was sent")
+			}
+		})
+	}
+}
+
+// The text of a fact is a number, whatever the server says.
+func TestVersions(t *testing.T) {
+	for words, want := range map[string]string{
+		"8.0.36": "8.0.36", "5.5.5-10.11.14-MariaDB-0+deb12u2": "10.11.14", "11.8.2-MariaDB": "11.8.2", "5.7.44-log": "5.7.44",
+		probetest.Foreign: "", "8." + probetest.Foreign: "8", "": "",
+	} {
+		steps := [][]string{{ok}, text("app@%"), {ok}, text("1"), {failure(1142)}, {failure(1142)}}
+		s := probetest.Serve(t, (&script{hello: greet(words, "mysql_native_password", plainCan), steps: steps}).serve)
+		got := run(t, at(s, settings{"sslmode": "disable"}))
+		if got.Code != probe.CodeOK || got.Facts["server_version"] != want {
+			t.Errorf("%s, version %q, want %q", got.Code, got.Facts["server_version"], want)
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package postgres_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"credence/shared/probe"
+	"credence/shared/probe/probetest"
+)
+
+// script is a server that speaks the protocol by a script: after the startup
+// message it sends, and after each message that arrives, it sends the next.
+type script [][]pgproto3.BackendMessage
+
+func (steps script) serve(_ context.Context, c net.Conn) {
+	b := pgproto3.NewBackend(c, c)
+	if _, err := b.ReceiveStartupMessage(); err != nil {
+		return
+	}
+	for _, step := range steps {
+		ends := false
+		for _, m := range step {
+			ends = m == hangUp
+			if e, ok := m.(*pgproto3.ErrorResponse); ok {
+				e.Severity, e.Message = "FATAL", probetest.Foreign
+			}
+			b.Send(m)
+		}
+		if b.Flush() != nil || ends {
+			return
+		}
+		var header [5]byte // the driver's answer, whatever it is
+		if _, err := io.ReadFull(c, header[:]); err != nil {
+			return
+		}
+		if _, err := io.CopyN(io.Discard, c, int64(binary.BigEndian.Uint32(header[1:]))-4); err != nil {
+			return
+		}
+	}
+}
+
+func say(messages ...pgproto3.BackendMessage) []pgproto3.BackendMessage { return messages }
+
+func failure(code string) *pgproto3.ErrorResponse { return &pgproto3.ErrorResponse{Code: code} }
+
+// hangUp at the end of a step closes the connection after it.
+const hangUp = raw("")
+
+// raw is a message of any bytes.
+type raw string
+
+func (raw) Backend()                            {}
+func (raw) Decode([]byte) error                 { return nil }
+func (r raw) Encode(dst []byte) ([]byte, error) { return append(dst, r...), nil }
+func message(kind byte, length int, body string) raw {
+	return raw(string(binary.BigEndian.AppendUint32([]byte{kind}, uint32(length))) + body)
+}
+
+// What a server may say by the protocol, in every order, and what follows.
+func TestScripts(t *testing.T) {
+	var (
+		clear = say(&pgproto3.AuthenticationCleartextPassword{})
+		md5   = say(&pgproto3.AuthenticationMD5Password{})
+		scram = say(&pgproto3.AuthenticationSASL{AuthMechanisms: []string{"SCRAM-SHA-256"}})
+		ok    = &pgproto3.AuthenticationOk{}
+		ready = &pgproto3.ReadyForQuery{TxStatus: 'I'}
+		done  = &pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}
+		shape = &pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("x")}}}
+		value = func(text string) *pgproto3.DataRow { return &pgproto3.DataRow{Values: [][]byte{[]byte(text)}} }
+	)
+	const (
+		away     = probe.CodeTargetUnavailable
+		mismatch = probe.CodeProtocolMismatch
+		untested = probe.CodeSecretNotTested
+		method   = probe.CodeAuthMethodUnsupported
+	)
+	for name, r := range map[string]struct {
+		script  script
+		want    probe.Code
+		pointer string
+		stage   string
+		warns   string
+	}{
+		"a faithful one":                      {script{clear, say(ok, ready), say(shape, value("1"), done, ready)}, probe.CodeOK, "", "", ""},
+		"no such database, md5":               {script{md5, say(ok, failure("3D000"))}, probe.CodeOK, "", "", "RESOURCE_NOT_FOUND database_name"},
+		"refused in the code of old servers":  {script{md5, say(failure("28000"))}, probe.CodeAuthRejected, "password", "auth", ""},
+		"refused by what is behind":           {script{clear, say(failure("28000"))}, probe.CodeAuthLocked, "username", "auth", ""},
+		"refused unasked":                     {script{say(failure("28P01"))}, away, "", "auth", ""},
+		"refused before the proof":            {script{scram, say(failure("28P01"))}, away, "", "auth", ""},
+		"refused by a pooler's own sign-in":   {script{clear, say(ok, failure("28P01"))}, away, "", "access", ""},
+		"no such database, unasked":           {script{say(failure("3D000"))}, untested, "database_name", "auth", ""},
+		"no right, unasked":                   {script{say(failure("42501"))}, away, "", "auth", ""},
+		"starting up":                         {script{say(failure("57P03"))}, away, "", "auth", ""},
+		"shutting down":                       {script{clear, say(ok, failure("57P01"))}, away, "", "access", ""},
+		"too many":                            {script{say(failure("53300"))}, away, "", "auth", ""},
+		"too many, signed in":                 {script{clear, say(ok, failure("53300"))}, away, "", "access", ""},
+		"an error without a code":             {script{say(failure(""))}, away, "", "auth", ""},
+		"asks for nothing":                    {script{say(ok, ready)}, untested, "password", "auth", ""},
+		"asks for nothing, then denies":       {script{say(ok, failure("3D000"))}, untested, "password", "auth", ""},
+		"ready without a sign-in":             {script{say(ready)}, mismatch, "host", "protocol", ""},
+		"signed in before the proof":          {script{scram, say(ok, ready)}, untested, "password", "auth", ""},
+		"signed in without the server's":      {script{scram, say(&pgproto3.AuthenticationSASLContinue{Data: []byte("r=x,s=eA==,i=1")}), say(ok, ready)}, mismatch, "host", "protocol", ""},
+		"Kerberos":                            {script{say(message('R', 8, "\x00\x00\x00\x02"))}, method, "username", "auth", ""},
+		"GSSAPI":                              {script{say(&pgproto3.AuthenticationGSS{})}, method, "username", "auth", ""},
+		"SASL of another kind":                {script{say(&pgproto3.AuthenticationSASL{AuthMechanisms: []string{"OAUTHBEARER"}})}, method, "username", "auth", ""},
+		"SCRAM of ten million rounds":         {script{scram, say(&pgproto3.AuthenticationSASLContinue{Data: []byte("r=x,s=eA==,i=10000000")})}, method, "", "auth", ""},
+		"a length that is none":               {script{say(message('R', 3, ""))}, mismatch, "host", "protocol", ""},
+		"a length beyond reason":              {script{say(message('R', 1<<30, ""))}, mismatch, "host", "protocol", ""},
+		"a length beyond reason, signed in":   {script{clear, say(ok, message('S', 1<<30, ""))}, mismatch, "host", "protocol", ""},
+		"a row before the sign-in":            {script{say(value("1"))}, mismatch, "host", "protocol", ""},
+		"closes after it asked":               {script{clear}, probe.CodeTCPReset, "", "auth", ""},
+		"closes when it signed in":            {script{clear, say(ok, hangUp)}, probe.CodeTCPReset, "", "auth", ""},
+		"closes at the query":                 {script{clear, say(ok, ready)}, probe.CodeTCPReset, "", "access", ""},
+		"answers the query with another text": {script{clear, say(ok, ready), say(shape, value(probetest.Foreign), done, ready)}, mismatch, "host", "protocol", ""},
+		"answers the query with nothing":      {script{clear, say(ok, ready), say(done, ready)}, mismatch, "host", "protocol", ""},
+		"refuses the query":                   {script{clear, say(ok, ready), say(failure("57014"), ready)}, away, "", "access", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := probetest.Serve(t, r.script.serve)
+			row{at(s, settings{"sslmode": "disable"}), r.want, r.pointer, r.stage, r.warns}.check(t)
+			if n := s.Accepted.Load(); n != 1 {
+				t.Errorf("%d connections for one sign-in", n)
+			}
+		})
+	}
+}
+
+// at are settings for a double.
+func at(s *probetest.Server, more settings) settings {
+	return settings{"host": "127.0.0.1", "port": s.Port, "username": "app", "password": secret, "database_name": "app"}.with(more)
+}
+
+// Servers that misbehave below the protocol, towards both ways to connect.
+func TestMisbehaviour(t *testing.T) {
+	const (
+		timeout  = probe.CodeProbeTimeout
+		mismatch = probe.CodeProtocolMismatch
+		reset    = probe.CodeTCPReset
+	)
+	ssh, http, mysql := "SSH-2.0-"+probetest.Foreign+"\r\n", "HTTP/1.1 400 "+probetest.Foreign+"\r\n\r\n", "J\x00\x00\x00\x0a8.0.36\x00"+strings.Repeat("x", 60)
+	accept := func(then func(context.Context, net.Conn)) func(context.Context, net.Conn) {
+		return func(ctx context.Context, c net.Conn) {
+			_, _ = io.ReadFull(c, make([]byte, 8))
+			_, _ = io.WriteString(c, "S")
+			then(ctx, c)
+		}
+	}
+	for name, r := range map[string]struct {
+		serve         func(context.Context, net.Conn)
+		secure, plain probe.Code
+		at            string // the stage that fails with TLS
+	}{
+		"hangs":                 {probetest.Hang, timeout, timeout, "protocol"},
+		"closes at once":        {probetest.CloseAtOnce, reset, reset, "protocol"},
+		"drips":                 {probetest.Drip("R\x00\x00\x00\x40" + probetest.Foreign), mismatch, timeout, "protocol"},
+		"never ends":            {probetest.Endless("N", "N\x00\x00\x00\x05\x00"), probe.CodeTLSUnsupported, mismatch, "tls"},
+		"SSH":                   {probetest.Banner(ssh), mismatch, mismatch, "tls"},
+		"HTTP":                  {probetest.Banner(http), mismatch, mismatch, "protocol"},
+		"MySQL":                 {probetest.Banner(mysql), mismatch, mismatch, "protocol"},
+		"TLS never finishes":    {accept(probetest.Hang), timeout, timeout, "tls"},
+		"TLS drips":             {accept(probetest.Drip("\x16\x03\x03\x40\x00")), timeout, mismatch, "tls"},
+		"TLS is none":           {accept(probetest.Banner(probetest.Foreign)), mismatch, mismatch, "tls"},
+		"TLS closed at once":    {accept(probetest.CloseAtOnce), reset, reset, "tls"},
+		"more behind the S":     {accept(probetest.Banner("R\x00\x00\x00\x08\x00\x00\x00\x00")), mismatch, mismatch, "tls"},
+		"TLS, then closes":      {overTLS(t, probetest.CloseAtOnce), reset, reset, "protocol"},
+		"TLS, then hangs":       {overTLS(t, probetest.Hang), timeout, reset, "protocol"},
+		"TLS, then HTTP":        {overTLS(t, probetest.Banner(http)), mismatch, reset, "protocol"},
+		"TLS, then never ends":  {overTLS(t, probetest.Endless("", "N\x00\x00\x00\x05\x00")), mismatch, reset, "protocol"},
+		"TLS, then asks for it": {overTLS(t, script{say(failure("28P01"))}.serve), probe.CodeTargetUnavailable, reset, "auth"},
+	} {
+		for mode, want := range map[string]probe.Code{"require": r.secure, "disable": r.plain} {
+			t.Run(fmt.Sprintf("%s, %s", name, mode), func(t *testing.T) {
+				t.Parallel()
+				s := probetest.Serve(t, r.serve)
+				budget := time.Second
+				if name == "hangs" {
+					budget = probe.Budget
+				}
+				got := runWithin(t, budget, at(s, settings{"sslmode": mode}))
+				if got.Code != want {
+					t.Errorf("got %s, want %s: %s", got.Code, want, got.Message)
+				}
+				if mode == "require" && probetest.Stage(got, r.at).Outcome != probe.StageFailed {
+					t.Errorf("the stage %s did not fail: %+v", r.at, got.Stages)
+				}
+				if n := s.Accepted.Load(); n != 1 {
+					t.Errorf("%d connections for one sign-in", n)
+				}
+			})
+		}
+	}
+}
+
+// overTLS serves a connection once it is encrypted.
+func overTLS(t *testing.T, serve func(context.Context, net.Conn)) func(context.Context, net.Conn) {
+	config := &tls.Config{Certificates: []tls.Certificate{probetest.NewAuthority(t).Issue(t, probetest.Leaf{})}}
+	return func(ctx context.Context, c net.Conn) {
+		if _, err := io.ReadFull(c, make([]byte, 8)); err != nil {
+			return
+		}
+		_, _ = io.WriteString(c, "S")
+		secured := tls.Server(c, config)
+		if secured.HandshakeContext(ctx) == nil {
+			serve(ctx, secured)
+			_ = secured.Close()
+		}
+	}
+}
+
+// The first thing that a server is told is that TLS is wanted; without it,
+// nothing else.
+func TestNothingBeforeTLS(t *testing.T) {
+	s := probetest.Serve(t, func(ctx context.Context, c net.Conn) {
+		_, _ = io.ReadFull(c, make([]byte, 8))
+		_, _ = io.WriteString(c, "N")
+		probetest.Hang(ctx, c)
+	})
+	for _, mode := range []string{"verify-full", "verify-ca", "require"} {
+		row{at(s, settings{"sslmode": mode}), probe.CodeTLSUnsupported, "sslmode", "tls", ""}.check(t)
+	}
+	if n := s.Read.Load(); n != 3*8 {
+		t.Errorf("%d bytes were sent in three requests for TLS of 8 each", n)
+	}
+}
