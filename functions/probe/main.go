@@ -77,7 +77,8 @@ func newGuard(ctx context.Context, env *boot.Environment) (*netguard.Guard, erro
 	// Without the file the guard knows of no name server.
 	resolv, _ := os.ReadFile("/etc/resolv.conf")
 	self, selfErr := netguard.OwnAddrs(ctx, string(resolv),
-		env.Optional("AWS_LAMBDA_RUNTIME_API"), env.Optional("AWS_CONTAINER_CREDENTIALS_FULL_URI"))
+		env.Optional("AWS_LAMBDA_RUNTIME_API"), env.Optional("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+		env.Optional("AWS_ENDPOINT_URL_DYNAMODB"), env.Optional("AWS_ENDPOINT_URL_KMS"))
 	if err := errors.Join(allowErr, selfErr); err != nil {
 		return nil, err
 	}

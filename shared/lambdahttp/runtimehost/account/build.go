@@ -70,7 +70,7 @@ func serveEngine(ctx context.Context, path string) (string, func(), error) {
 	// The shell ends the engine, by its id, once its input closes: by us, or
 	// because this process is no more.
 	script := `"$1" serve --host 127.0.0.1 -p "$2" & read -r _; kill $!`
-	cmd := exec.Command("sh", "-c", script, "sh", path, fmt.Sprint(address.Port)) //nolint:gosec // the engine that the caller installed
+	cmd := exec.Command("sh", "-c", script, "sh", path, fmt.Sprint(address.Port))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return "", nil, fmt.Errorf("starting the engine: %w", err)

@@ -16,7 +16,7 @@ import (
 // else does, be it a part of a transaction.
 func TestDoor(t *testing.T) {
 	var reached string
-	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	engine := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		reached = r.Header.Get("X-Amz-Target")
 		if r.ContentLength <= 0 {
 			t.Error("the request arrived without its body")
@@ -63,7 +63,7 @@ const template = `
 Parameters:
   Given: {Type: String, Default: ""}
   Ranges: {Type: String, Default: "10.0.0.0/8"}
-Globals: {Function: {Timeout: 10, MemorySize: 512}}
+Globals: {Function: {Timeout: 10, MemorySize: 512, Environment: {Variables: {G: global}}}}
 Resources:
   MetaTable: {Type: AWS::DynamoDB::Table}
   Key:
@@ -81,6 +81,7 @@ Resources:
             Statement:
               - {Effect: Allow, Action: logs:PutLogEvents, Resource: "*"}
               - {Effect: Allow, Action: [dynamodb:Query, dynamodb:PutItem], Resource: !GetAtt MetaTable.Arn}
+  AnotherFunction: {Type: AWS::Serverless::Function, Properties: {Role: !GetAtt TwoRole.Arn}}
   OneFunction:
     Type: AWS::Serverless::Function
     Properties:
@@ -95,14 +96,17 @@ Resources:
 
 func TestRead(t *testing.T) {
 	got, err := Read([]byte(strings.Replace(template, "VALUE", "plain", 1)), "the-key", map[string]string{"Ranges": "10.1.0.0/16"})
-	if err != nil || len(got) != 1 {
+	if err != nil || len(got) != 2 {
 		t.Fatal(got, err)
 	}
-	d := got[0]
+	if d := got[0]; d.ID != "AnotherFunction" || len(d.Env) != 1 || d.Env["G"] != "global" || d.KMS != kmstest.GenerateDataKey || len(d.Tables)+len(d.Routes) != 0 {
+		t.Errorf("read %+v", d)
+	}
+	d := got[1]
 	if d.Folder != "one" || d.Timeout.Seconds() != 15 || d.MemoryMB != 512 || d.KMS != kmstest.Decrypt {
 		t.Errorf("read %+v", d)
 	}
-	for name, want := range map[string]string{"T": "MetaTable", "K": "the-key", "R": "10.1.0.0/16", "J": "10.1.0.0/16", "X": "plain"} {
+	for name, want := range map[string]string{"G": "global", "T": "MetaTable", "K": "the-key", "R": "10.1.0.0/16", "J": "10.1.0.0/16", "X": "plain"} {
 		if d.Env[name] != want {
 			t.Errorf("variable %s: %q, want %q", name, d.Env[name], want)
 		}

@@ -127,6 +127,7 @@ func Read(text []byte, keyARN string, parameters map[string]string) ([]Deployed,
 
 func (doc document) function(id string, values values) (Deployed, error) {
 	p := doc.Globals.Function
+	p.Environment.Variables = maps.Clone(p.Environment.Variables) // decoding adds to it
 	node := doc.Resources[id].Properties
 	if err := node.Decode(&p); err != nil {
 		return Deployed{}, err

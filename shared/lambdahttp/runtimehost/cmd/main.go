@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -30,12 +31,17 @@ const usage = `Usage, from the top of the repository:
   cmd invoke FUNCTION EVENT                       one event, such as create events/create.json
 `
 
-var errUsage = errors.New(usage)
+// errUsage says that the command line was refused and the usage is printed.
+var errUsage = errors.New("reading the command line")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); {
+	case errors.Is(err, errUsage):
+		_, _ = io.WriteString(os.Stderr, usage)
+		os.Exit(2)
+	case err != nil:
 		_, _ = fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -44,14 +50,14 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("cmd", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	fs.Usage = func() { _, _ = io.WriteString(stderr, usage) }
+	fs.Usage = func() {} // main prints it
 	addr := fs.String("addr", "127.0.0.1:3001", "")
 	allow := fs.String("allow", "", "")
 	if len(args) == 0 {
 		return errUsage
 	}
 	if err := fs.Parse(args[1:]); err != nil {
-		return err
+		return errUsage
 	}
 	serving := args[0] == "serve" && fs.NArg() == 0
 	if !serving && (args[0] != "invoke" || fs.NArg() != 2) {
@@ -134,10 +140,14 @@ func serve(ctx context.Context, a *account.Account, addr string, stdout io.Write
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Addr: addr, Handler: front, ReadHeaderTimeout: 10 * time.Second}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", addr, err)
+	}
+	server := &http.Server{Handler: front, ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
-	go func() { ended <- server.ListenAndServe() }()
-	_, _ = fmt.Fprintf(stdout, welcome, addr, first, second)
+	go func() { ended <- server.Serve(listener) }()
+	_, _ = fmt.Fprintf(stdout, welcome, listener.Addr(), first, second)
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serving: %w", err)
