@@ -52,6 +52,8 @@ func (a Editing) Routes() []httpapi.Route {
 		on("POST "+path+"/tags", access.Update, a.editTags(replaceTags)),
 		on("DELETE "+path+"/tags", access.Update, a.editTags(removeTags)),
 		on("POST "+path+"/rollback", access.Update, a.rollBack),
+		on("POST "+path+"/referenced_by", access.Use, a.link(true)),
+		on("DELETE "+path+"/referenced_by", access.Use, a.link(false)),
 	}
 }
 

@@ -37,6 +37,8 @@ func (a Reading) Routes() []httpapi.Route {
 		on("GET "+path+"/tags", a.tags),
 		on("GET "+path+"/versions", a.versions),
 		on("GET "+path+"/probe/history", a.history),
+		on("GET "+path+"/referenced_by", a.referencedBy),
+		on("GET "+path+"/usage", a.usage),
 		log,
 	}
 }
