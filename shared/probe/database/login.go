@@ -19,8 +19,6 @@ import (
 )
 
 // The settings that are read, under their canonical names.
-//
-//nolint:gosec // names of settings, not their values
 const (
 	FieldHost     probe.Field = "host"
 	FieldPort     probe.Field = "port"

@@ -130,10 +130,11 @@ func (s *server) launch(t *testing.T, options ...string) {
 	s.stop = sync.OnceFunc(func() {
 		_ = c.Process.Signal(syscall.SIGTERM)
 		select {
-		case <-ended:
+		case err := <-ended:
+			ended <- err
 		case <-time.After(20 * time.Second):
 			_ = c.Process.Kill()
-			<-ended
+			ended <- <-ended
 		}
 	})
 	t.Cleanup(s.stop)

@@ -82,7 +82,9 @@ func (x *exchange) next() ([]byte, error) {
 		_ = x.attempt.Stage(probe.Protocol, func() error { return nil })
 	}
 	if header[0] == 'R' && len(message) >= 9 {
-		return message, x.note(binary.BigEndian.Uint32(message[5:9]), message[9:])
+		if err := x.note(binary.BigEndian.Uint32(message[5:9]), message[9:]); err != nil {
+			return nil, err
+		}
 	}
 	return message, nil
 }

@@ -146,10 +146,11 @@ func (s *server) launch(t *testing.T) {
 	s.stop = sync.OnceFunc(func() {
 		_ = c.Process.Signal(syscall.SIGINT) // fast shutdown
 		select {
-		case <-ended:
+		case err := <-ended:
+			ended <- err
 		case <-time.After(20 * time.Second):
 			_ = c.Process.Kill()
-			<-ended
+			ended <- <-ended
 		}
 	})
 	t.Cleanup(s.stop)
