@@ -46,6 +46,7 @@ var faults = map[string]struct {
 	"a page is cut short":                      {plantCut, false, "Ranges/pages_beyond"},
 	"the wrong write is blamed":                {plantBlame, false, "Conditions/every_failed"},
 	"an ended context is not looked at":        {plantDeaf, false, "Ends/an_ended"},
+	"a commit cut short stays half made":       {plantHalf, false, "Races/a_commit_cut"},
 	"limits are not looked at":                 {plantTrimmed, false, "Limits/keys"},
 	"empty values are dropped":                 {plantNoEmpty, false, "Items/every_attribute"},
 	"a closed store goes on":                   {plantOpen, false, "Ends/a_closed"},
@@ -338,6 +339,20 @@ func plantBlame(s store.Store, _ func() time.Time) store.Store {
 func plantDeaf(s store.Store, _ func() time.Time) store.Store {
 	return &wrapped{Store: s, commit: func(ctx context.Context, writes ...store.Write) error {
 		return s.Commit(context.WithoutCancel(ctx), writes...)
+	}}
+}
+
+// plantHalf makes the first write only of a commit that has little time.
+func plantHalf(s store.Store, _ func() time.Time) store.Store {
+	return &wrapped{Store: s, commit: func(ctx context.Context, writes ...store.Write) error {
+		if end, ok := ctx.Deadline(); !ok || time.Until(end) > time.Millisecond {
+			return s.Commit(ctx, writes...)
+		}
+		if err := s.Commit(context.WithoutCancel(ctx), writes[0]); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return ctx.Err()
 	}}
 }
 
