@@ -17,6 +17,7 @@ import (
 	declared "credence/shared/connector/builtin"
 	"credence/shared/probe"
 	"credence/shared/probe/builtin"
+	"credence/shared/probe/mysql"
 	"credence/shared/probe/probetest"
 )
 
@@ -313,4 +314,40 @@ func crowded(t *testing.T, s *server, good settings) {
 		t.Fatal("the server never ran out of connections")
 	}
 	row{good, probe.CodeTargetUnavailable, "", "protocol", ""}.check(t)
+}
+
+// The server itself counts a connection that breaks off after the greeting
+// against the address that it came from, and one that leaves as nobody not. It
+// never counts 127.0.0.1, so the connections come from another address.
+func TestLeavingCountsNothing(t *testing.T) {
+	s := start(t, probetest.NewAuthority(t).Issue(t, probetest.Leaf{}))
+	s.launch(t, "--skip-ssl", "--performance-schema=ON")
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	counted := func(end func(net.Conn)) string {
+		for range 3 {
+			c, err := d.DialContext(t.Context(), "tcp", "127.0.0.1:"+s.port)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := mysql.ReadPacket(c); err != nil {
+				t.Fatal(err)
+			}
+			end(c)
+			_ = c.Close()
+		}
+		return s.sql(t, "SELECT SUM_CONNECT_ERRORS FROM performance_schema.host_cache WHERE IP = '127.0.0.2'")
+	}
+	if got := counted(mysql.Leave); got != "0" && got != "" {
+		t.Errorf("of 3 connections %s were counted", got)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		switch got := counted(func(net.Conn) {}); {
+		case got == "":
+			t.Skip("the server keeps no account of 127.0.0.2, since no name server answers for it")
+		case got != "0":
+			return
+		case time.Now().After(deadline):
+			t.Fatal("the server never counts: nothing was tested")
+		}
+	}
 }

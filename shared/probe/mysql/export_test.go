@@ -1,0 +1,7 @@
+package mysql
+
+// What tests reach for by itself.
+var (
+	Leave      = leave
+	ReadPacket = readPacket
+)
