@@ -183,7 +183,7 @@ func TestRefusedWithoutDialling(t *testing.T) {
 		"key is no PEM":                  {settings{creds: with(settings{"private_key": "canary"})}, want{code: unsupported, pointer: creds}},
 		"key is nonsense":                {settings{creds: with(settings{"private_key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"})}, want{code: unsupported, pointer: creds}},
 		"key of a curve":                 {settings{creds: with(settings{"private_key": pkcs8(t, curve)})}, want{code: unsupported, pointer: creds}},
-		"key that costs":                 {settings{creds: with(settings{"private_key": strings.Repeat("A", 9<<10)})}, want{code: unsupported, pointer: creds}},
+		"key that costs":                 {settings{creds: with(settings{"private_key": strings.Repeat("A ", 2<<10) + file["private_key"].(string)})}, want{code: unsupported, pointer: creds}},
 		"said to be one, and none":       {settings{"is_service_account": true}, want{code: unsupported, pointer: creds}},
 		"a client's secret":              {settings{"auth.type": "OAUTH2", "oauth2.client.id": "x", "oauth2.client.secret": "canary", "oauth2.access.token.url": at}, want{code: unsupported, pointer: "auth.type"}},
 		"a refresh token alone":          {settings{"auth.type": "OAUTH2", "vendor.refresh_token": "canary"}, want{code: unsupported, pointer: "auth.type"}},
@@ -265,6 +265,7 @@ func TestHostileAnswers(t *testing.T) {
 		"a token, but 201":         {201, `{"access_token":"a"}`, want{code: mismatch}},
 		"two tokens":               {200, `{"access_token":"a","access_token":"b"}`, want{code: mismatch}},
 		"endless":                  {200, `{"access_token":"` + strings.Repeat("a", 70<<10), want{code: mismatch}},
+		"a token, and far more":    {200, `{"access_token":"a","x":"` + strings.Repeat("a", 70<<10) + `"}`, want{code: mismatch}},
 		"a redirect":               {302, "", want{code: mismatch}},
 		"a redirect to post":       {307, "", want{code: mismatch}},
 		"401 and a page":           {401, "<html>" + probetest.Foreign, want{code: mismatch}},
@@ -295,6 +296,49 @@ func TestHostileAnswers(t *testing.T) {
 			if n := elsewhere.Accepted.Load(); n != 0 {
 				t.Errorf("%d connections where the redirect led", n)
 			}
+		})
+	}
+}
+
+// The same of reads with an access token.
+func TestHostileReads(t *testing.T) {
+	ca := probetest.NewAuthority(t)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, probetest.Leaf{})}}
+	const mismatch = probe.CodeProtocolMismatch
+	for name, row := range map[string]struct {
+		status int
+		body   string
+		want   want
+	}{
+		"a page":                    {200, "<html>" + probetest.Foreign, want{code: mismatch}},
+		"nothing":                   {200, "", want{code: mismatch}},
+		"an empty object":           {200, `{}`, want{code: mismatch}},
+		"another kind":              {200, `{"kind":"storage#buckets"}`, want{code: mismatch}},
+		"no content":                {204, "", want{code: mismatch}},
+		"401 and a page":            {401, "<html>", want{code: mismatch}},
+		"401 and another object":    {401, `{"message":"` + probetest.Foreign + `"}`, want{code: mismatch}},
+		"401 that says 403":         {401, `{"error":{"code":403}}`, want{code: mismatch}},
+		"401":                       {401, `{"error":{"code":401,"errors":[{"reason":"authError"}]}}`, want{code: probe.CodeAuthRejected, pointer: "access_token"}},
+		"403 and a page":            {403, "<html>", want{code: mismatch}},
+		"403 both ways":             {403, `{"error":{"code":403}}`, want{code: probe.CodeSecretNotTested, pointer: "bucket"}},
+		"404 both ways":             {404, `{"error":{"code":404}}`, want{code: probe.CodeSecretNotTested, pointer: "bucket"}},
+		"400 both ways":             {400, `{"error":{"code":400}}`, want{code: probe.CodeSecretNotTested, pointer: "bucket"}},
+		"a listing both ways":       {200, `{"kind":"storage#objects"}`, want{code: probe.CodeSecretNotTested, pointer: "bucket"}},
+		"a listing, and far more":   {200, `{"kind":"storage#objects","x":"` + strings.Repeat("a", 70<<10) + `"}`, want{code: mismatch}},
+		"a redirect":                {302, "", want{code: mismatch}},
+		"too many, says otherwise":  {429, `{"kind":"storage#objects"}`, want{code: probe.CodeRateLimited}},
+		"fails, and gives a list":   {500, `{"kind":"storage#objects"}`, want{code: probe.CodeTargetUnavailable}},
+		"403, too many of the user": {403, `{"error":{"code":403,"errors":[{"reason":"rateLimitExceeded"}]}}`, want{code: probe.CodeRateLimited}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDouble(t, config, nil, 0)
+			d.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(row.status)
+				_, _ = w.Write([]byte(row.body))
+			})
+			mine := settings{"is_service_account": false, "auth.type": "OAUTH2", "access_token": personal, "bucket": goodBucket}
+			row.want.hold(t, trial{settings: saved(t, mine, ca.PEM), prober: gcsprobe.At(d.URL)}.run(t))
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"credence/shared/probe"
@@ -45,7 +46,7 @@ func New(a *probe.Attempt, field probe.Field) *Client {
 			if err != nil {
 				return nil, err
 			}
-			return &plaintext{Conn: c}, nil
+			return afterRequest(&plaintext{Conn: c}), nil
 		},
 		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			host, _, err := net.SplitHostPort(address)
@@ -61,7 +62,7 @@ func New(a *probe.Attempt, field probe.Field) *Client {
 			if err != nil {
 				return nil, err // not c: a nil *tls.Conn is no nil net.Conn
 			}
-			return c, nil
+			return afterRequest(c), nil
 		},
 	}}
 }
@@ -124,6 +125,34 @@ func wantsTLS(body []byte) bool {
 	return strings.Contains(text, "http request to an https server") ||
 		strings.Contains(text, "plain http request was sent to https port") ||
 		strings.Contains(text, "speaking plain http to an ssl-enabled server port")
+}
+
+// afterWrite is a connection that is read only once it was written to. What a
+// server says before it is asked, net/http would print to the process's log in
+// the server's own words.
+type afterWrite struct {
+	net.Conn
+	once sync.Once
+	open chan struct{}
+}
+
+func afterRequest(c net.Conn) net.Conn { return &afterWrite{Conn: c, open: make(chan struct{})} }
+
+func (c *afterWrite) release() { c.once.Do(func() { close(c.open) }) }
+
+func (c *afterWrite) Read(p []byte) (int, error) {
+	<-c.open // the first write or Close, which follows the end of the request's context
+	return c.Conn.Read(p)
+}
+
+func (c *afterWrite) Write(p []byte) (int, error) {
+	c.release()
+	return c.Conn.Write(p)
+}
+
+func (c *afterWrite) Close() error {
+	c.release()
+	return c.Conn.Close()
 }
 
 // plaintext is a connection without TLS that recognises a TLS alert (RFC 8446

@@ -95,6 +95,8 @@ func TestWhatProvesKeys(t *testing.T) {
 		"half an answer":               {said{200, listing[:60]}, no, said{200, buckets[:40]}, no, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},
 		"JSON":                         {said{200, `<{"Name":"data"}`}, no, said{200, `<{}`}, no, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},
 		"a login page with 401":        {said{401, "<html>" + probetest.Foreign}, no, said{401, "<html></html>"}, no, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},
+		"a code in another document":   {said{403, "<Report><Code>SignatureDoesNotMatch</Code></Report>"}, no, said{403, "<Report><Code>SignatureDoesNotMatch</Code></Report>"}, no, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},
+		"a code, wrapped":              {said{403, "<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>"}, no, said{403, "<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>"}, no, want{code: rejected, pointer: "access_key"}, want{code: rejected, pointer: "access_key"}},
 		"a firewall's 403":             {said{403, "<html>" + probetest.Foreign + "</html>"}, no, said{403, "<html></html>"}, no, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},
 		"404 without a body":           {said{404, ""}, said{404, ""}, said{404, ""}, said{404, ""}, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},
 		"403 without a body":           {said{403, ""}, said{403, ""}, said{403, ""}, said{403, ""}, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},

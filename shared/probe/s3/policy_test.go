@@ -110,11 +110,11 @@ func TestEnvironmentIsNotRead(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	var requests []string
+	requests := make(chan string, 8)
 	listener := probetest.Serve(t, func(_ context.Context, c net.Conn) {
 		b := make([]byte, 8192)
 		n, _ := c.Read(b)
-		requests = append(requests, string(b[:n]))
+		requests <- string(b[:n])
 	})
 	for _, bucket := range []any{"data", nil} {
 		keys := settings{"access_key": lastingKey, "secret_key": lastingSecret, "endpoint": "http://" + listener.Addr, "bucket": bucket}
@@ -123,7 +123,8 @@ func TestEnvironmentIsNotRead(t *testing.T) {
 	if len(requests) != 2 || elsewhere.Accepted.Load() != 0 {
 		t.Fatalf("%d requests, %d connections elsewhere", len(requests), elsewhere.Accepted.Load())
 	}
-	for _, r := range requests {
+	for range 2 {
+		r := <-requests
 		if !strings.Contains(r, "Credential="+lastingKey+"/") || strings.Contains(strings.ToLower(r), "environment") ||
 			strings.Contains(r, "X-Amzn-Trace-Id") || !strings.Contains(r, "User-Agent: Credence-Probe\r\n") {
 			t.Errorf("the request is\n%s", r)

@@ -120,7 +120,6 @@ func (s *store) s3(anonymous bool) *s3.Client {
 		o.UsePathStyle = true
 		o.DisableMultiRegionAccessPoints = true
 		o.DisableS3ExpressSessionAuth = aws.Bool(true)
-		o.DisableClockSkewCorrection = true
 		o.BaseEndpoint = base(s.endpoint, s.pinned)
 		if anonymous {
 			o.Credentials = aws.AnonymousCredentials{}
@@ -172,7 +171,6 @@ var accountID = regexp.MustCompile(`^\d{12}$`)
 func callerIdentity(ctx context.Context, s *store, _ bool) error {
 	out, err := sts.NewFromConfig(s.config, func(o *sts.Options) {
 		o.BaseEndpoint = base(s.pinned)
-		o.DisableClockSkewCorrection = true
 	}).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return err

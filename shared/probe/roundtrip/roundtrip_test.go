@@ -1,0 +1,102 @@
+package roundtrip_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"credence/shared/probe"
+	"credence/shared/probe/netguard"
+	"credence/shared/probe/probetest"
+	"credence/shared/probe/roundtrip"
+)
+
+// asking is a prober that makes one request.
+type asking struct {
+	address string
+	keep    func(*http.Response)
+}
+
+func (asking) Ports() netguard.Ports { return netguard.AnyPort }
+
+func (p asking) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
+	err := a.Stage(probe.Auth, func() error {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.address, nil)
+		if err != nil {
+			return err
+		}
+		response, err := roundtrip.New(a, "endpoint").Do(r)
+		if err == nil && p.keep != nil {
+			p.keep(response)
+		}
+		return err
+	})
+	if err != nil {
+		return a.Explain(err)
+	}
+	return probe.Found(probe.CodeOK, "")
+}
+
+type none struct{ probe.Settings }
+
+func (none) Text(string) string         { return "" }
+func (none) Bool(string) (v, sent bool) { return false, false }
+
+func ask(t *testing.T, p asking) probe.Result {
+	t.Helper()
+	runner := probe.NewRunner(map[string]probe.Prober{"s3": p}, probetest.Loopback(t, nil), probe.Config{Budget: time.Second})
+	got := runner.Run(t.Context(), "s3", none{})
+	probetest.Sound(t, got)
+	return got
+}
+
+// A server that speaks before it is asked is quoted nowhere, not by net/http
+// either.
+func TestGreetingIsNotLogged(t *testing.T) {
+	var printed bytes.Buffer
+	before := log.Writer()
+	log.SetOutput(&printed)
+	t.Cleanup(func() { log.SetOutput(before) })
+	greeting := probetest.Serve(t, probetest.Banner("SSH-2.0-x "+probetest.Foreign+"\r\n"))
+	for range 200 {
+		if got := ask(t, asking{address: "http://" + greeting.Addr}); got.Code != probe.CodeProtocolMismatch {
+			t.Fatalf("got %s", got.Code)
+		}
+	}
+	if printed.Len() != 0 {
+		t.Errorf("the log holds %d bytes", printed.Len())
+	}
+}
+
+// An answer is whole, or it is none; a body may hold 64 KiB.
+func TestBody(t *testing.T) {
+	for name, row := range map[string]struct {
+		size int
+		want probe.Code
+	}{
+		"nothing":  {0, probe.CodeOK},
+		"64 KiB":   {roundtrip.MaxBody, probe.CodeOK},
+		"and more": {roundtrip.MaxBody + 1, probe.CodeProtocolMismatch},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := probetest.Serve(t, func(_ context.Context, c net.Conn) {
+				_, _ = c.Read(make([]byte, 4096))
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", row.size))
+			})
+			read := -1
+			got := ask(t, asking{"http://" + s.Addr, func(r *http.Response) {
+				body, _ := io.ReadAll(r.Body)
+				read = len(body)
+			}})
+			if got.Code != row.want || row.want == probe.CodeOK && read != row.size {
+				t.Errorf("got %s, %d bytes", got.Code, read)
+			}
+		})
+	}
+}
