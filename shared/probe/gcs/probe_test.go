@@ -183,7 +183,7 @@ func TestRefusedWithoutDialling(t *testing.T) {
 		"key is no PEM":                  {settings{creds: with(settings{"private_key": "canary"})}, want{code: unsupported, pointer: creds}},
 		"key is nonsense":                {settings{creds: with(settings{"private_key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"})}, want{code: unsupported, pointer: creds}},
 		"key of a curve":                 {settings{creds: with(settings{"private_key": pkcs8(t, curve)})}, want{code: unsupported, pointer: creds}},
-		"key that costs":                 {settings{creds: with(settings{"private_key": strings.Repeat("A ", 2<<10) + file["private_key"].(string)})}, want{code: unsupported, pointer: creds}},
+		"key that costs":                 {settings{creds: with(settings{"private_key": strings.Repeat("A\n", 2<<10) + file["private_key"].(string)})}, want{code: unsupported, pointer: creds}},
 		"said to be one, and none":       {settings{"is_service_account": true}, want{code: unsupported, pointer: creds}},
 		"a client's secret":              {settings{"auth.type": "OAUTH2", "oauth2.client.id": "x", "oauth2.client.secret": "canary", "oauth2.access.token.url": at}, want{code: unsupported, pointer: "auth.type"}},
 		"a refresh token alone":          {settings{"auth.type": "OAUTH2", "vendor.refresh_token": "canary"}, want{code: unsupported, pointer: "auth.type"}},
