@@ -232,3 +232,23 @@ func TestNothingBeforeTLS(t *testing.T) {
 		t.Errorf("%d bytes were sent in three requests for TLS of 8 each", n)
 	}
 }
+
+// The server is told user and database and nothing else, whatever the
+// environment holds.
+func TestStartupSaysNoMore(t *testing.T) {
+	t.Setenv("PGAPPNAME", "canary-application")
+	t.Setenv("PGOPTIONS", "-c canary=1")
+	t.Setenv("PGTZ", "canary-zone")
+	told := make(chan map[string]string, 1)
+	s := probetest.Serve(t, func(_ context.Context, c net.Conn) {
+		if m, err := pgproto3.NewBackend(c, c).ReceiveStartupMessage(); err == nil {
+			if m, ok := m.(*pgproto3.StartupMessage); ok {
+				told <- m.Parameters
+			}
+		}
+	})
+	row{at(s, settings{"sslmode": "disable"}), probe.CodeTCPReset, "", "protocol", ""}.check(t)
+	if got := <-told; len(got) != 2 || got["user"] != "app" || got["database"] != "app" {
+		t.Errorf("the server was told %d parameters", len(got))
+	}
+}
