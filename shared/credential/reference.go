@@ -88,8 +88,8 @@ func (s Service) Link(ctx context.Context, who identity.Caller, id int64, read [
 	return s.relink(ctx, who, id, read, r, true)
 }
 
-// Unlink takes back what Link said; nothing to take back is not found. read is
-// what ChangeReads named.
+// Unlink takes back what Link said; saying it again changes nothing. It returns
+// all that still uses the credential. read is what ChangeReads named.
 func (s Service) Unlink(ctx context.Context, who identity.Caller, id int64, read []store.Item, r Reference) ([]Reference, error) {
 	return s.relink(ctx, who, id, read, r, false)
 }
@@ -109,8 +109,6 @@ func (s Service) relink(ctx context.Context, who identity.Caller, id int64, read
 			return err
 		}
 		switch found := there[0].Found(); {
-		case !on && !found:
-			return fault.New(fault.CodeNotFound, "This does not use the credential.").On(ResourceType, id)
 		case on && !found && c.References >= MaxReferences:
 			return fault.New(fault.CodeLimitReached, fmt.Sprintf("At most %d things may use one credential.", MaxReferences)).On(ResourceType, id)
 		case on != found:
