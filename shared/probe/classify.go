@@ -33,11 +33,11 @@ func classify(stage string, err error, hostField, portField Field) Finding {
 		return f
 	}
 	if f, ok := classifyNet(stage, err); ok {
+		if f.Code == CodeTCPRefused { // the host answered, so the port is the likelier mistake
+			f = f.or(portField)
+		}
 		if stage == TCP {
 			f = f.or(hostField)
-		}
-		if f.Code == CodeTCPRefused {
-			f = f.or(portField)
 		}
 		return f
 	}
