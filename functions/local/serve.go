@@ -24,7 +24,7 @@ func serveCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
-	boot.ForgetDriverSettings()
+	boot.TameDrivers()
 	logger := newLogger(stderr)
 	d, err := openData(ctx, o)
 	if err != nil {

@@ -43,7 +43,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	if err := errors.Join(env.Err(), guardErr, cfgErr); err != nil {
 		return err
 	}
-	boot.ForgetDriverSettings()
+	boot.TameDrivers()
 	keys, keysErr := awskms.New(cfg, key, previous...)
 	registry, typesErr := types.Registry()
 	if err := errors.Join(keysErr, typesErr); err != nil {

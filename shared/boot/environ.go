@@ -1,6 +1,8 @@
 package boot
 
 import (
+	"io"
+	"log" //nolint:depguard // to silence it
 	"os"
 	"strings"
 )
@@ -10,9 +12,13 @@ import (
 // own settings. A proxy would also see a probe pass the guard.
 var driverSettings = []string{"PG", "MYSQL", "GOOGLE_", "SNOWFLAKE_", "REDIS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 
-// ForgetDriverSettings removes those variables from this process's environment.
-// It is for the start of a program that probes, before any driver is used.
-func ForgetDriverSettings() {
+// TameDrivers removes those variables from this process's environment, and
+// silences the standard logger: drivers, and net/http towards a server that
+// speaks first, write a server's own words there, which may hold a secret. Our
+// own lines go elsewhere. It is for the start of a program that probes, before
+// any driver is used.
+func TameDrivers() {
+	log.SetOutput(io.Discard)
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
 		for _, prefix := range driverSettings {
