@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,15 @@ func serve(ctx context.Context, o options, d *data, logger *slog.Logger, stdout 
 	if err != nil {
 		return err
 	}
+	// Before the first start makes a key that nobody would then be shown twice.
+	identity := &tls.Config{MinVersion: tls.VersionTLS12}
+	if o.tlsCert != "" {
+		pair, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)
+		if err != nil {
+			return fmt.Errorf("reading the TLS certificate and key: %w", err)
+		}
+		identity.Certificates = []tls.Certificate{pair}
+	}
 	listener, err := net.Listen("tcp", o.addr)
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", o.addr, err)
@@ -55,14 +65,14 @@ func serve(ctx context.Context, o options, d *data, logger *slog.Logger, stdout 
 		return err
 	}
 	server := &http.Server{
-		Handler: p.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		Handler: p.handler, TLSConfig: identity, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	ended := make(chan error, 1)
 	go func() {
 		if o.tlsCert != "" {
-			ended <- server.ServeTLS(listener, o.tlsCert, o.tlsKey)
+			ended <- server.ServeTLS(listener, "", "")
 			return
 		}
 		ended <- server.Serve(listener)
