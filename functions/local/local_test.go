@@ -194,6 +194,7 @@ func TestRefusals(t *testing.T) {
 		{"a public range", []string{"serve", "--allow", "8.8.8.0/24"}, 2, "--allow"},
 		{"the metadata address", []string{"serve", "--allow", "169.254.169.254/32"}, 2, "--allow"},
 		{"no certificate", []string{"serve", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--tls-cert", notFolder, "--tls-key", notFolder}, 1, "TLS certificate"},
+		{"a store that is away", []string{"serve", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--store", "dynamodb", "--dynamodb-endpoint", "http://127.0.0.1:1"}, 1, "does not answer"},
 		{"no such store", []string{"serve", "--store", "paper"}, 2, "--store"},
 		{"no such flag", []string{"serve", "--prot", "1"}, 2, "-prot"},
 		{"no such command", []string{"start"}, 2, `no command "start"`},

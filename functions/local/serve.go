@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"credence/shared/boot"
+	"credence/shared/store"
 	"credence/shared/store/embedded"
 )
 
@@ -125,6 +126,8 @@ func explain(err error) string {
 		return "another process has this data folder open. Stop it, or choose another with --data."
 	case errors.Is(err, embedded.ErrNewerFormat):
 		return "a newer version of Credence wrote this data. Start that version, or choose another folder with --data."
+	case errors.Is(err, store.ErrUnavailable):
+		return "the store does not answer. With --store dynamodb, start the engine or check --dynamodb-endpoint; else see whether the disk is full."
 	case errors.Is(err, syscall.ENOSPC):
 		return "the disk is full. Make room, then start again; what was acknowledged is safe."
 	case errors.Is(err, os.ErrPermission) && errors.As(err, &path):
