@@ -27,6 +27,7 @@ type outcome struct {
 	result  probe.Result
 	claim   claim
 	version store.Item // what is known of the version that was probed
+	looked  string     // instead of a probe: what was looked at, for the audit
 }
 
 // ours is the result of a probe that failed before it began, by our fault.
@@ -44,7 +45,7 @@ func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o
 	leases := o.claim.releases()
 	for attempt := 0; ; attempt++ {
 		entry := t.entry(who, c, audit.Probed)
-		entry.Summary = []string{fmt.Sprintf("%s: %s", o.result.Verdict, o.result.Code)}
+		entry.Summary = []string{o.summary()}
 		observed, err := audit.Observe(entry)
 		if err != nil {
 			return err
@@ -88,10 +89,18 @@ func (t Tester) reread(ctx context.Context, c Credential, o outcome) (Credential
 	return now, o, nil
 }
 
+func (o outcome) summary() string {
+	if o.looked != "" {
+		return fmt.Sprintf("%s: %s", o.looked, o.result.Code)
+	}
+	return fmt.Sprintf("%s: %s", o.result.Verdict, o.result.Code)
+}
+
 // verdict makes the writes that say what was found out; none for a credential
-// whose secret has changed since (rev 0).
+// whose secret has changed since (rev 0), nor for a look, which says nothing of
+// the secret.
 func (t Tester) verdict(c Credential, o outcome) ([]store.Write, error) {
-	if c.rev == 0 {
+	if c.rev == 0 || o.looked != "" {
 		return nil, nil
 	}
 	n := c.Probes

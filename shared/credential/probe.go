@@ -29,10 +29,20 @@ type Tester struct {
 	Failed func(c Credential, code probe.Code, err error)
 }
 
-// Prober runs one probe. It answers within its own bounds whatever the target
-// does, never panics, and says nothing in words that are not ours.
+// Prober reaches the systems that credentials are for. It answers within its
+// own bounds whatever the target does, never panics, and says nothing in words
+// that are not ours, but for the names and the data that Tree and Sample are
+// asked for.
 type Prober interface {
+	// Run probes a credential.
 	Run(ctx context.Context, typeName string, s probe.Settings) probe.Result
+	// Browses tells what names the parts of systems of a type; false if they
+	// cannot be looked into.
+	Browses(typeName string) (probe.Places, bool)
+	// Tree lists what is at a place, and Sample reads the beginning of it;
+	// either has something to show only where the result's code is OK.
+	Tree(ctx context.Context, typeName string, s probe.Settings, at probe.Place, depth int) (probe.Tree, probe.Result)
+	Sample(ctx context.Context, typeName string, s probe.Settings, at probe.Place) (probe.Sample, probe.Result)
 }
 
 const (
@@ -50,30 +60,76 @@ func (t Tester) Probe(ctx context.Context, who identity.Caller, id int64, read [
 	if err != nil {
 		return probe.Result{}, err
 	}
-	lease := read[1]
-	if wait := lease.Attributes.Time("until").Sub(t.now()); wait > 0 {
-		return probe.Result{}, tooSoon(c.ID, wait)
-	}
-	items, err := t.Store.Get(ctx, secretKey(c.Org, id, c.SecretVersion), versionKey(c.Org, id, c.SecretVersion))
+	b, err := t.begin(ctx, c, read, toProbe)
 	if err != nil {
 		return probe.Result{}, err
 	}
-	if gone, err := t.deleted(ctx, c, items[0]); err != nil || gone {
-		return probe.Result{}, cmp.Or(err, notFound(id))
-	}
-	settings, result := t.settings(ctx, c, items[0])
-	cl := t.newClaim(c, settings)
-	if err := t.claim(ctx, cl, lease); err != nil {
-		return probe.Result{}, err
-	}
+	result := b.failed
 	if result == nil {
-		found := t.Prober.Run(ctx, c.Type, settings)
+		found := t.Prober.Run(ctx, b.credential.Type, b.settings)
 		result = &found
 	}
-	// The caller may have gone; what was found out is kept all the same.
+	return *result, t.end(ctx, who, b, outcome{result: *result})
+}
+
+// begun is a probe, or a look, that holds its leases.
+type begun struct {
+	credential Credential
+	settings   connector.Settings
+	failed     *probe.Result // instead of settings: the secret did not open
+	claim      claim
+	version    store.Item // what is known of the version of the secret
+}
+
+// aim is what a system is dialled for.
+type aim bool
+
+const (
+	toProbe aim = true  // keeps a distance to the last probe
+	toLook  aim = false // keeps none, and leaves that of probes as it was
+)
+
+// begin opens the stored secret and takes the leases: all that comes before
+// anything is dialled. read is what ProbeReads named.
+func (t Tester) begin(ctx context.Context, c Credential, read []store.Item, aim aim) (begun, error) {
+	if err := t.free(c.ID, read[1], aim); err != nil {
+		return begun{}, err
+	}
+	items, err := t.Store.Get(ctx, secretKey(c.Org, c.ID, c.SecretVersion), versionKey(c.Org, c.ID, c.SecretVersion))
+	if err != nil {
+		return begun{}, err
+	}
+	if gone, err := t.deleted(ctx, c, items[0]); err != nil || gone {
+		return begun{}, cmp.Or(err, notFound(c.ID))
+	}
+	b := begun{credential: c, version: items[1]}
+	b.settings, b.failed = t.settings(ctx, c, items[0])
+	b.claim = t.newClaim(c, b.settings)
+	if aim == toLook {
+		b.claim.next = read[1].Attributes.Time("next")
+	}
+	return b, t.claim(ctx, b.claim, read[1])
+}
+
+// end records what came out. The caller may have gone; it is kept all the same.
+func (t Tester) end(ctx context.Context, who identity.Caller, b begun, o outcome) error {
 	keep, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer stop()
-	return *result, t.record(keep, who, c, outcome{result: *result, claim: cl, version: items[1]})
+	o.claim, o.version = b.claim, b.version
+	return t.record(keep, who, b.credential, o)
+}
+
+// free refuses while another probe or look holds the credential's lease, and a
+// probe also until its distance to the last one is kept.
+func (t Tester) free(id int64, lease store.Item, aim aim) error {
+	wait := lease.Attributes.Time("until").Sub(t.now())
+	if aim == toProbe {
+		wait = max(wait, lease.Attributes.Time("next").Sub(t.now()))
+	}
+	if wait > 0 {
+		return tooSoon(id, wait)
+	}
+	return nil
 }
 
 // recordTime is for the commit of an outcome: a probe takes 7 s at most, its
@@ -135,11 +191,12 @@ type claim struct {
 	began      time.Time
 	credential int64     // 0 where none is concerned
 	lease      store.Key // of the credential
+	next       time.Time // when its next probe may begin
 	principal  store.Key // zero where nobody signs in
 }
 
 func (t Tester) newClaim(c Credential, s connector.Settings) claim {
-	cl := claim{number: id.New(t.now()), began: t.now()}
+	cl := claim{number: id.New(t.now()), began: t.now(), next: t.now().Add(distance)}
 	if c.ID != 0 {
 		cl.credential, cl.lease = c.ID, leaseKey(c.Org, c.ID)
 	}
@@ -191,6 +248,10 @@ func (cl claim) hold(until time.Time, condition store.Condition) store.Write {
 	a := store.Attributes{"claim": cl.number}
 	a.SetTime("began", cl.began)
 	a.SetTime("until", until)
+	a.SetTime("next", cl.next)
+	if cl.next.After(until) {
+		until = cl.next
+	}
 	return store.Write{
 		Verb: store.Put,
 		Item: store.Item{Key: cl.lease, Attributes: a, Expires: until.Add(time.Minute)},
@@ -204,7 +265,7 @@ func (cl claim) hold(until time.Time, condition store.Condition) store.Write {
 func (cl claim) releases() []store.Write {
 	var writes []store.Write
 	if cl.credential != 0 {
-		writes = append(writes, cl.hold(cl.began.Add(distance), store.Equal("claim", cl.number)))
+		writes = append(writes, cl.hold(cl.began, store.Equal("claim", cl.number)))
 	}
 	if cl.principal.Sort != "" {
 		writes = append(writes, remove(cl.principal, store.Equal("claim", cl.number)))

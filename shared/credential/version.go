@@ -165,8 +165,8 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, re
 // candidate probes a secret that is not stored yet, under the credential's own
 // lease.
 func (t Tester) candidate(ctx context.Context, c Credential, p prepared, lease store.Item) (probe.Result, error) {
-	if wait := lease.Attributes.Time("until").Sub(t.now()); wait > 0 {
-		return probe.Result{}, tooSoon(c.ID, wait)
+	if err := t.free(c.ID, lease, toProbe); err != nil {
+		return probe.Result{}, err
 	}
 	cl := t.newClaim(c, p.settings)
 	if err := t.claim(ctx, cl, lease); err != nil {

@@ -43,6 +43,7 @@ var stageOK = map[string]string{
 type Attempt struct {
 	settings Settings
 	dialer   *netguard.Dialer
+	sound    func(*Attempt, Finding) Finding // refuses what the stages do not bear out
 	budget   time.Duration
 	now      func() time.Time
 	log      *slog.Logger

@@ -17,6 +17,7 @@ type Finding struct {
 	Code    Code
 	message string
 	field   Field
+	asked   string // the field of a request that names a place, instead
 	status  int
 }
 
@@ -63,8 +64,10 @@ func (f Finding) text() string {
 	if f.message != "" {
 		return f.message
 	}
-	r, _ := f.Code.rule()
-	return string(r.message)
+	if r, ok := f.Code.rule(); ok {
+		return string(r.message)
+	}
+	return string(warnings[f.Code])
 }
 
 // wireStatus maps a finding to the status of its result: the target's own 4xx
@@ -83,6 +86,14 @@ func (f Finding) wireStatus() int {
 	default:
 		return s
 	}
+}
+
+// pointer is the RFC 6901 pointer of what to change; "" for none.
+func (f Finding) pointer() string {
+	if f.asked != "" {
+		return "/" + f.asked
+	}
+	return f.field.pointer()
 }
 
 // pointer is the field's RFC 6901 pointer into the request; "" for none.

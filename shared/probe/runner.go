@@ -79,8 +79,22 @@ func (r *Runner) Run(ctx context.Context, typeName string, settings Settings) Re
 	if !ok {
 		return NotRun(CodeNoProbeForType, typeName, r.config.Now())
 	}
-	if tunnel, _ := settings.Bool("has_ssh_tunnel"); tunnel {
-		return NotRun(CodeTunnelUnsupported, typeName, r.config.Now())
+	return r.attempt(ctx, subject{typeName, settings}, prober.Ports(), (*Attempt).honest, func(ctx context.Context, a *Attempt) Finding {
+		return prober.Probe(ctx, a)
+	})
+}
+
+// subject is the credential of an attempt.
+type subject struct {
+	typeName string
+	settings Settings
+}
+
+// attempt runs do within the budget and concludes what it finds, which sound
+// holds against the stages.
+func (r *Runner) attempt(ctx context.Context, s subject, ports netguard.Ports, sound func(*Attempt, Finding) Finding, do func(context.Context, *Attempt) Finding) Result {
+	if tunnel, _ := s.settings.Bool("has_ssh_tunnel"); tunnel {
+		return NotRun(CodeTunnelUnsupported, s.typeName, r.config.Now())
 	}
 	// A prober that heeds its context ends first, so that its stages tell
 	// where the time went; one that does not is left behind.
@@ -92,32 +106,32 @@ func (r *Runner) Run(ctx context.Context, typeName string, settings Settings) Re
 
 	deadline, _ := inner.Deadline()
 	a := &Attempt{
-		settings: settings, dialer: r.guard.Dialer(deadline, prober.Ports()),
-		budget: r.config.Budget, now: time.Now, log: r.config.Log.With("connection_type", typeName),
+		settings: s.settings, dialer: r.guard.Dialer(deadline, ports), sound: sound,
+		budget: r.config.Budget, now: time.Now, log: r.config.Log.With("connection_type", s.typeName),
 		stages: map[string]Stage{}, facts: map[string]string{}, hostField: "host", portField: "port",
 	}
 	defer a.dialer.Close()
 	done := make(chan Finding, 1)
-	go func() { done <- a.probe(inner, prober) }()
+	go func() { done <- a.contain(inner, do) }()
 	var found Finding
 	select {
 	case found = <-done:
 	case <-whole.Done():
 		found = Found(CodeProbeTimeout, "")
 	}
-	return a.conclude(found, typeName, r.config)
+	return a.conclude(found, s.typeName, r.config)
 }
 
-// probe calls the prober and turns its panic into a finding. The value of a
+// contain runs the prober and turns its panic into a finding. The value of a
 // panic may hold a secret, so only its type is logged.
-func (a *Attempt) probe(ctx context.Context, p Prober) (f Finding) {
+func (a *Attempt) contain(ctx context.Context, do func(context.Context, *Attempt) Finding) (f Finding) {
 	defer func() {
 		if v := recover(); v != nil {
 			a.log.Error("a prober panicked", "panic_type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
 			f = Found(CodeProbeInternal, "")
 		}
 	}()
-	return p.Probe(ctx, a)
+	return do(ctx, a)
 }
 
 // NotRun is the result of a probe that was answered without an attempt: no
@@ -145,9 +159,9 @@ func (a *Attempt) conclude(f Finding, typeName string, config Config) Result {
 	defer a.mu.Unlock()
 	f = a.abandon(f)
 	a.sealed = true
-	f = a.honest(f)
+	f = a.sound(a, f)
 	result := NotRun(f.Code, typeName, config.Now())
-	result.Message, result.Pointer, result.Status = f.text()+egress(f.Code, config.Egress), f.field.pointer(), f.wireStatus()
+	result.Message, result.Pointer, result.Status = f.text()+egress(f.Code, config.Egress), f.pointer(), f.wireStatus()
 	result.Warnings, result.Facts = a.warned, a.facts
 	reached := f.Code == CodeOK // a stage before one that was reached was not needed
 	for i, name := range slices.Backward(stageOrder[:]) {
