@@ -13,6 +13,7 @@ import (
 	"credence/shared/envelope/kmstest"
 	"credence/shared/fault"
 	"credence/shared/identity"
+	"credence/shared/probe"
 	"credence/shared/store"
 )
 
@@ -56,6 +57,9 @@ func TestOperationsCostWhatTheyPromise(t *testing.T) {
 		{"reveal without a role", func() error { _, err := w.reveal(w.member, id, 0); return err }, 1, 0, 0, fault.CodeNotFound},
 		{"probe", func() error { _, err := w.probe(w.owner, id); return err }, 2, 2, 1, ""},
 		{"probe too soon", func() error { _, err := w.probe(w.owner, id); return err }, 1, 0, 0, fault.CodeTooManyRequests},
+		{"tree", func() error { _, _, err := w.tree(w.owner, id, probe.Place{}); return err }, 2, 2, 1, ""},
+		{"sample", func() error { _, _, err := w.sample(w.admin, id, probe.Place{Table: "t"}); return err }, 2, 2, 1, ""},
+		{"sample of nothing", func() error { _, _, err := w.sample(w.owner, id, probe.Place{}); return err }, 1, 0, 0, fault.CodeInvalidRequest},
 		{"try", func() error { w.signIn(w.owner); _, err := w.tester.Try(ctx, w.owner, w.draft()); return err }, 1, 2, 0, ""},
 		{"proposal", func() error {
 			w.clock.advance(time.Minute)
@@ -130,6 +134,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"probe", func(who identity.Caller, id int64) error {
 			w.clock.advance(10 * time.Second)
 			_, err := w.probe(who, id)
+			return err
+		}, ""},
+		{"tree", func(who identity.Caller, id int64) error { _, _, err := w.tree(who, id, probe.Place{}); return err }, ""},
+		{"sample", func(who identity.Caller, id int64) error {
+			_, _, err := w.sample(who, id, probe.Place{Table: "t"})
 			return err
 		}, ""},
 		{"reveal", func(who identity.Caller, id int64) error { _, err := w.reveal(who, id, 0); return err }, fault.CodeForbidden},

@@ -125,8 +125,11 @@ func (a *account) must(err error) {
 	}
 }
 
-// target answers every probe with a code, after every stage was reached.
+// target answers every probe with a code, after every stage was reached. It
+// cannot be looked into.
 type target struct {
+	credential.Prober
+
 	now  func() time.Time
 	code probe.Code
 }

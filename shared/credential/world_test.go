@@ -208,6 +208,16 @@ func (w *world) probeAs(id int64, code probe.Code) probe.Result {
 	return r
 }
 
+func (w *world) tree(who identity.Caller, id int64, at probe.Place) (probe.Tree, probe.Result, error) {
+	w.Helper()
+	return w.tester.Tree(context.Background(), who, credential.Look{ID: id, Read: w.signIn(who, credential.ProbeReads(who.Org.ID, id)...), At: at, Depth: 2})
+}
+
+func (w *world) sample(who identity.Caller, id int64, at probe.Place) (probe.Sample, probe.Result, error) {
+	w.Helper()
+	return w.tester.Sample(context.Background(), who, credential.Look{ID: id, Read: w.signIn(who, credential.ProbeReads(who.Org.ID, id)...), At: at})
+}
+
 func (w *world) rollBack(who identity.Caller, id, sv int64) (credential.View, error) {
 	w.Helper()
 	return w.editor.RollBack(context.Background(), who, id, w.signIn(who, credential.ChangeReads(who.Org.ID, id)...), sv, nil)
@@ -274,6 +284,27 @@ func (p *scripted) script(code probe.Code, during func()) {
 }
 
 func (p *scripted) count() int { p.mu.Lock(); defer p.mu.Unlock(); return p.runs }
+
+// Browses lets into databases alone.
+func (p *scripted) Browses(typeName string) (probe.Places, bool) {
+	return probe.InDatabases, typeName == "postgres"
+}
+
+func (p *scripted) Tree(ctx context.Context, typeName string, s probe.Settings, at probe.Place, depth int) (probe.Tree, probe.Result) {
+	r := p.Run(ctx, typeName, s)
+	if r.Code != probe.CodeOK {
+		return probe.Tree{}, r
+	}
+	return probe.Tree{Nodes: []probe.Node{{Name: fmt.Sprintf("%s to %d", at.Database, depth), Kind: probe.Database}}}, r
+}
+
+func (p *scripted) Sample(ctx context.Context, typeName string, s probe.Settings, at probe.Place) (probe.Sample, probe.Result) {
+	r := p.Run(ctx, typeName, s)
+	if r.Code != probe.CodeOK {
+		return probe.Sample{}, r
+	}
+	return probe.Sample{Columns: []string{at.Table}}, r
+}
 
 func (p *scripted) Run(_ context.Context, typeName string, s probe.Settings) probe.Result {
 	p.mu.Lock()

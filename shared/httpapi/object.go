@@ -149,6 +149,7 @@ type TextRule struct {
 	Required bool     // neither absent nor null nor empty
 	Max      int      // characters; 0 = 255
 	Lines    bool     // may have line breaks and tabs
+	Exact    bool     // is no word of ours: kept as it was sent, not composed
 	OneOf    []string // nil = anything
 }
 
@@ -184,7 +185,9 @@ func (o *Object) unquote(name string, raw jsontext.Value, rule TextRule) (string
 	if limit == 0 {
 		limit = 255
 	}
-	text = norm.NFC.Bytes(text)
+	if !rule.Exact {
+		text = norm.NFC.Bytes(text)
+	}
 	switch {
 	case rule.Required && len(bytes.TrimSpace(text)) == 0:
 		o.required(name)

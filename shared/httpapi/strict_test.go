@@ -203,6 +203,9 @@ func TestFieldsGatherTheirFaults(t *testing.T) {
 	if text, state := o.Text("ok", httpapi.TextRule{}); text != "\u00e9\U0001f600" || state != httpapi.Present {
 		t.Errorf("a good text reads as %+q, %v", text, state)
 	}
+	if text, state := o.Text("ok", httpapi.TextRule{Exact: true}); text != "e\u0301\U0001f600" || state != httpapi.Present {
+		t.Errorf("a text of another system reads as %+q, %v", text, state)
+	}
 	if v, state := o.Bool("z"); !v || state != httpapi.Present {
 		t.Errorf("true reads as %v, %v", v, state)
 	}

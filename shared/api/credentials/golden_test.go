@@ -61,7 +61,15 @@ func TestBodies(t *testing.T) {
 	})
 	reader := view(func(v *credential.View) { v.Role, v.Org.EmailDomain = access.Collaborator, "" })
 	valid := refused
+	created := "now()"
+	tables := []probe.Node{{Name: "app", Kind: probe.Database, Nodes: []probe.Node{{Name: "users", Kind: probe.Table, Columns: []probe.Column{
+		{Name: "id", Type: "integer", PrimaryKey: true}, {Name: "created", Type: "timestamp with time zone", Default: &created},
+	}}, {Name: "empty", Kind: probe.Table}}}}
+	files := []probe.Node{{Name: "2023", Kind: probe.Folder, Nodes: []probe.Node{
+		{Name: "a.csv", Kind: probe.File, Size: 0, Created: at, Modified: at.Add(time.Second)}, {Name: "untold", Kind: probe.File, Size: 12},
+	}}, {Name: "empty", Kind: probe.Folder}}
 	valid.Verdict, valid.Code, valid.Pointer, valid.Status = probe.Valid, probe.CodeOK, "", 200
+	valid.Stages = []probe.Stage{{Name: probe.Auth, Outcome: probe.StageOK, Millis: 12, Message: "The system accepted the secret."}}
 	for name, body := range map[string]any{
 		"created":       w.full(fresh),
 		"proven":        w.full(proven),
@@ -69,6 +77,13 @@ func TestBodies(t *testing.T) {
 		"index":         []index{w.index(proven)},
 		"probe-valid":   answer(valid).Body,
 		"probe-invalid": answer(refused).Body,
+		"tree-database": shownTree{shownOf(valid, false), nodesOf(tables), nodesOf(tables)},
+		"tree-files":    shownTree{shownOf(valid, true), nodesOf(files), nodesOf(files)},
+		"sample-table":  shownSample{shownOf(valid, false), sampleOf(probe.Sample{ContentType: "application/json", Columns: []string{"id", "n"}, Rows: [][]any{{int64(1), nil}, {1.5, true}, {"x", "9007199254740993"}}})},
+		"sample-empty":  shownSample{shownOf(valid, false), sampleOf(probe.Sample{ContentType: "application/json", Columns: []string{}})},
+		"sample-text":   shownSample{shownOf(valid, true), sampleOf(probe.Sample{ContentType: "text/csv", Bytes: []byte("id,näme\n1,x\n")})},
+		"sample-binary": shownSample{shownOf(valid, false), sampleOf(probe.Sample{ContentType: "application/octet-stream", Bytes: []byte{0, 'a', 0xff}})},
+		"sample-zero":   shownSample{shownOf(valid, false), sampleOf(probe.Sample{ContentType: "application/octet-stream", Bytes: []byte("a\x00b")})},
 		"history":       []result{resultOf(refused)},
 		"deleted":       deleted{Code: "200", Message: "Ok"},
 		"switched":      switched{full: w.full(proven), Switched: true, Probe: resultOf(valid)},

@@ -74,14 +74,19 @@ func (a Probing) Routes() []httpapi.Route {
 			Reads: reads(credential.SwitchReads), Within: within, Handle: one(a.propose),
 		},
 	}
+	add := func(pattern string, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) {
+		routes = append(routes, httpapi.Route{
+			Pattern: pattern, Needs: access.Probe, Resource: credential.ResourceType,
+			Reads: reads(credential.ProbeReads), Within: within, Handle: one(h),
+		})
+	}
 	for _, method := range []string{"GET", "PUT", "POST"} {
 		for _, end := range []string{"/probe", "/probe/authenticate"} {
-			routes = append(routes, httpapi.Route{
-				Pattern: method + " " + path + end, Needs: access.Probe, Resource: credential.ResourceType,
-				Reads: reads(credential.ProbeReads), Within: within, Handle: one(a.probe),
-			})
+			add(method+" "+path+end, a.probe)
 		}
 	}
+	add("POST "+path+"/probe/tree", a.tree)
+	add("POST "+path+"/probe/sample", a.sample)
 	return routes
 }
 
