@@ -125,8 +125,8 @@ func (a *account) must(err error) {
 	}
 }
 
-// target answers every probe with a code, after every stage was reached. It
-// cannot be looked into.
+// target answers every probe with a code, after every stage was reached, and
+// every look at its tree with an empty one.
 type target struct {
 	credential.Prober
 
@@ -141,6 +141,12 @@ func (p *target) Run(_ context.Context, typeName string, _ probe.Settings) probe
 	}
 	r.Facts = map[string]string{"tls_not_after": "2027-03-01T12:00:00Z"}
 	return r
+}
+
+func (p *target) Browses(string) (probe.Places, bool) { return probe.InFiles, true }
+
+func (p *target) Tree(ctx context.Context, typeName string, s probe.Settings, _ probe.Place, _ int) (probe.Tree, probe.Result) {
+	return probe.Tree{}, p.Run(ctx, typeName, s)
 }
 
 var origin = identity.Origin{IP: "203.0.113.77", UserAgent: "python-requests/2.32.3", URL: "/data_credentials/281474976710656", RequestID: "Q6ZJ5XJ6B2V4WQ3E7YH2K3M4N5"}
@@ -251,6 +257,14 @@ func (a *account) operations() []operation {
 			r, err := a.tester.Probe(ctx, who, id, read)
 			if err == nil && r.Verdict != probe.Valid {
 				return fmt.Errorf("probed: %s", r.Code)
+			}
+			return err
+		}},
+		{"tree or sample", spent{reads: 3, commits: 2, kms: 1}, func() error {
+			who, read := a.enter(owner, credential.ProbeReads, id)
+			_, r, err := a.tester.Tree(ctx, who, credential.Look{ID: id, Read: read, Depth: 1})
+			if err == nil && r.Code != probe.CodeOK {
+				return fmt.Errorf("looked: %s", r.Code)
 			}
 			return err
 		}},
