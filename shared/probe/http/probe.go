@@ -48,6 +48,7 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	first, cancel := withShare(ctx, 5, 7)
 	defer cancel()
 	p := s.plan
+	s.ends(a)
 	if s.exchange != nil {
 		a.Locate(s.exchange.field, s.exchange.field)
 		obtained, err := c.obtain(first, s.exchange)

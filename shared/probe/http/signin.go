@@ -3,6 +3,7 @@ package httpprobe
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -24,6 +25,20 @@ func (p plan) field() probe.Field {
 		return ""
 	}
 	return p.secrets[len(p.secrets)-1].field
+}
+
+// ends tells when those of the secrets expire that are tokens and say so. A
+// token that is traded for one of them is made anew for each use, and no part
+// of the credential.
+func (s signIn) ends(a *probe.Attempt) {
+	sent := s.secrets
+	if s.exchange != nil {
+		sent = slices.Concat(sent, s.exchange.secrets)
+	}
+	for _, p := range sent {
+		a.TokenEnds(p.value)
+		a.TokenEnds(a.Settings().Secret(string(p.field))) // a password goes out encoded
+	}
 }
 
 // readSignIn reads the settings. Its errors are Findings, made before anything
