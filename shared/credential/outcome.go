@@ -105,7 +105,8 @@ func (t Tester) verdict(c Credential, o outcome) ([]store.Write, error) {
 		return nil, err
 	}
 	writes := []store.Write{row, kept}
-	if v := o.version; v.Found() && o.result.Verdict != probe.Unknown {
+	if v := o.version; v.Found() && (o.result.Verdict != probe.Unknown || !c.Ends.equal(decodeEnds(v.Attributes))) {
+		c.Ends.encode(v.Attributes)
 		delete(v.Attributes, "verified")
 		v.Attributes.SetText("status", c.Status)
 		v.Attributes.SetTime("verified", c.VerifiedAt)
@@ -129,6 +130,7 @@ func encodeResult(c Credential, n int64, r probe.Result) (store.Write, error) {
 // known before.
 func learn(c *Credential, r probe.Result) {
 	c.Probes++
+	c.Ends = c.Ends.learn(r)
 	c.LastProbe = &LastProbe{Verdict: r.Verdict, Code: r.Code, Message: r.Message, Pointer: r.Pointer, CheckedAt: r.CheckedAt}
 	switch r.Verdict {
 	case probe.Valid:
