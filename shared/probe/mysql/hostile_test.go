@@ -330,7 +330,7 @@ func TestVersions(t *testing.T) {
 
 // When a password ends, as each server tells it: MySQL and MariaDB to who may
 // read the system's tables, MariaDB from 11.5 on to everybody.
-func TestExpiry(t *testing.T) {
+func TestWhenPasswordsEnd(t *testing.T) {
 	const (
 		mysql   = "8.4.5"
 		mariaDB = "5.5.5-11.8.2-MariaDB"
