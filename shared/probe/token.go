@@ -12,11 +12,14 @@ import (
 
 // TokenEnds adds FactExpires where a secret that is sent as it is stored is, or
 // ends in, a JSON Web Token that says of itself when it expires. The signature
-// is not looked at: nothing is decided by it.
-func (a *Attempt) TokenEnds(sent secret.Value) {
-	if at, ok := tokenEnd(sent); ok {
+// is not looked at: nothing is decided by it. It reports whether the token is
+// over by its own word.
+func (a *Attempt) TokenEnds(sent secret.Value) (over bool) {
+	at, ok := tokenEnd(sent)
+	if ok {
 		a.Ends(FactExpires, at)
 	}
+	return ok && at.Before(a.now())
 }
 
 // lastSecond is the last one of the year 9999, in Unix time.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,8 +21,8 @@ func ending(claims string) string {
 // A secret that is a token is told to end when it says so, wherever it is sent,
 // taken or refused; one that is made for the occasion has no end worth telling.
 func TestTokensThatEnd(t *testing.T) {
-	const at = "2027-01-15T08:00:00Z"
-	good, later := ending(`{"exp":1800000000}`), ending(`{"exp":1900000000}`)
+	const at = "2100-01-01T00:00:00Z"
+	good, later, over := ending(`{"exp":4102444800}`), ending(`{"exp":4200000000}`), ending(`{"exp":1000000000}`)
 	trade := func(w http.ResponseWriter, r *http.Request) {
 		if user, password, _ := r.BasicAuth(); user != "app" || password != key && password != good {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -41,6 +42,8 @@ func TestTokensThatEnd(t *testing.T) {
 		"api_key":         {header("X-Api-Key", good), settings{"api_key": good}, probe.CodeOK, at},
 		"api_key, no end": {header("X-Api-Key", key), settings{"api_key": key}, probe.CodeOK, ""},
 		"refused":         {header("X-Api-Key", key), settings{"api_key": good}, probe.CodeAuthRejected, at},
+		"refused, over":   {header("X-Api-Key", key), settings{"api_key": over}, probe.CodeAuthRejected, "2001-09-09T01:46:40Z"},
+		"taken, over":     {header("X-Api-Key", over), settings{"api_key": over}, probe.CodeOK, "2001-09-09T01:46:40Z"},
 		"header":          {header("Authorization", "Bearer "+good), settings{"auth.type": "API_KEY", "api.key.auth.key": "Authorization", "api.key.auth.value": "Bearer " + good}, probe.CodeOK, at},
 		"parameter":       {func(r *http.Request) bool { return r.URL.Query().Get("k") == good }, settings{"auth.type": "API_KEY", "api.key.include.mode": "URL_PARAMETER", "api.key.auth.key": "k", "api.key.auth.value": good}, probe.CodeOK, at},
 		"password":        {basic(good), settings{"auth.type": "BASIC", "basic.username": "app", "basic.password": good}, probe.CodeOK, at},
@@ -62,7 +65,10 @@ func TestTokensThatEnd(t *testing.T) {
 			if got.Code != row.code || got.Facts[probe.FactExpires] != row.want {
 				t.Errorf("%s, ends at %q, want %s, %q", got.Code, got.Facts[probe.FactExpires], row.code, row.want)
 			}
-			probetest.Sound(t, got, good, later, good[:30])
+			if said := strings.Contains(got.Message, "it has expired"); said != (name == "refused, over") {
+				t.Errorf("that it has expired is told: %v: %s", said, got.Message)
+			}
+			probetest.Sound(t, got, over, good, later, good[:30])
 		})
 	}
 }
