@@ -2,6 +2,7 @@ package credential
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"credence/shared/access"
 	"credence/shared/audit"
+	"credence/shared/fault"
 	"credence/shared/identity"
 	"credence/shared/probe"
 	"credence/shared/store"
@@ -39,13 +41,12 @@ func (t Tester) ours(c Credential, code probe.Code, cause error) *probe.Result {
 // record writes the outcome in one commit: the verdict, the result, both
 // leases given back, the audit entry. If the secret was changed meanwhile the
 // verdict is not about the secret that is there now, and only the leases and
-// the entry are written.
+// the entry are written; so it is if others change the credential so often that
+// the verdict loses every attempt, and then the caller is told.
 func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o outcome) error {
 	leases := o.claim.releases()
 	for attempt := 0; ; attempt++ {
-		entry := t.entry(who, c, audit.Probed)
-		entry.Summary = []string{fmt.Sprintf("%s: %s", o.result.Verdict, o.result.Code)}
-		observed, err := audit.Observe(entry)
+		observed, err := audit.Observe(t.probed(who, c, o))
 		if err != nil {
 			return err
 		}
@@ -60,6 +61,13 @@ func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o
 		}
 		leases = stillHeld(leases, writes, err)
 		retry, err := again(ctx, err, attempt)
+		if fault.Is(err, fault.CodeConflict) {
+			t.release(ctx, o.claim)
+			lost := fault.New(fault.CodeConflict,
+				"The probe ran, but others kept changing this credential at the same moment, so what it found was not kept. Probe again.").
+				On(ResourceType, c.ID).Because(err)
+			return errors.Join(lost, t.observe(ctx, func() audit.Entry { return t.probed(who, c, o) }))
+		}
 		if !retry {
 			return err
 		}
@@ -67,6 +75,13 @@ func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o
 			return err
 		}
 	}
+}
+
+// probed is the entry that says so.
+func (t Tester) probed(who identity.Caller, c Credential, o outcome) audit.Entry {
+	e := t.entry(who, c, audit.Probed)
+	e.Summary = []string{fmt.Sprintf("%s: %s", o.result.Verdict, o.result.Code)}
+	return e
 }
 
 // reread reads the credential after somebody else's change. A credential that
