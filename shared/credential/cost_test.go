@@ -139,7 +139,7 @@ func (p *target) Run(_ context.Context, typeName string, _ probe.Settings) probe
 	for i := range r.Stages {
 		r.Stages[i].Outcome, r.Stages[i].Millis, r.Stages[i].Message = probe.StageOK, 120, "Reached, and answered as it should."
 	}
-	r.Facts = map[string]string{"tls_not_after": "2027-03-01T12:00:00Z"}
+	r.Facts = map[string]string{probe.FactExpires: "2027-01-01T12:00:00Z", probe.FactCertificateEnd: "2027-03-01T12:00:00Z"}
 	return r
 }
 

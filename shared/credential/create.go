@@ -131,7 +131,7 @@ func (e Editor) sealed(ctx context.Context, who identity.Caller, c Credential, p
 	version, err := encodeVersion(c, Version{
 		Number: c.LastSecret, Type: c.Type, Public: p.settings.Public(), Known: p.settings.Known(),
 		MadeAt: e.now(), MadeBy: who.User.ID, MadeEmail: who.User.Email,
-		Status: c.Status, Verified: c.VerifiedAt,
+		Status: c.Status, Verified: c.VerifiedAt, Ends: c.Ends,
 	})
 	if err != nil {
 		return nil, err

@@ -44,6 +44,7 @@ type Credential struct {
 	Status     string // verified_status; "" = null
 	VerifiedAt time.Time
 	Validity   Validity
+	Ends       Ends
 	LastProbe  *LastProbe
 	Probes     int64 // how many outcomes were recorded: the place in the ring of results
 
@@ -94,6 +95,7 @@ type Version struct {
 	MadeEmail string
 	Status    string
 	Verified  time.Time
+	Ends      Ends
 	Active    bool
 }
 

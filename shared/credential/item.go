@@ -31,6 +31,7 @@ func encode(c Credential) (store.Write, error) {
 	}
 	a.SetText("status", c.Status)
 	a.SetTime("verified", c.VerifiedAt)
+	c.Ends.encode(a)
 	a.SetTime("created", c.CreatedAt)
 	a.SetTime("updated", c.UpdatedAt)
 	if err := setJSON(a, "tags", c.Tags, len(c.Tags) > 0); err != nil {
@@ -59,7 +60,7 @@ func decode(org, id int64, i store.Item) (Credential, bool, error) {
 		Public: jsontext.Value(a.Text("public")), Version: a.Int("ver"), SecretVersion: a.Int("sv"),
 		LastSecret: a.Int("hsv"), References: a.Int("refs"), Status: a.Text("status"),
 		VerifiedAt: a.Time("verified"), Validity: Validity(a.Text("validity")), Probes: a.Int("probes"),
-		CreatedAt: a.Time("created"), UpdatedAt: a.Time("updated"), rev: a.Int("rev"),
+		Ends: decodeEnds(a), CreatedAt: a.Time("created"), UpdatedAt: a.Time("updated"), rev: a.Int("rev"),
 	}
 	if d, ok := a["desc"].(string); ok {
 		c.Description = &d
@@ -103,6 +104,7 @@ func encodeVersion(c Credential, v Version) (store.Write, error) {
 	a.SetTime("at", v.MadeAt)
 	a.SetText("status", v.Status)
 	a.SetTime("verified", v.Verified)
+	v.Ends.encode(a)
 	if err := setJSON(a, "known", v.Known, len(v.Known) > 0); err != nil {
 		return store.Write{}, err
 	}
@@ -118,7 +120,7 @@ func decodeVersion(i store.Item) (Version, error) {
 	v := Version{
 		Type: a.Text("type"), Public: jsontext.Value(a.Text("public")),
 		MadeAt: a.Time("at"), MadeBy: a.Int("by"), MadeEmail: a.Text("by_email"),
-		Status: a.Text("status"), Verified: a.Time("verified"),
+		Status: a.Text("status"), Verified: a.Time("verified"), Ends: decodeEnds(a),
 	}
 	if _, err := fmt.Sscanf(i.Key.Sort, "VER#%d", &v.Number); err != nil {
 		return Version{}, fmt.Errorf("reading a version's number: %w", err)
@@ -143,22 +145,31 @@ func decodeSecret(i store.Item) envelope.Record {
 func rowBytes(w store.Write) int {
 	n := len(w.Item.Key.Partition) + len(w.Item.Key.Sort) + len("pksk")
 	for name, v := range w.Item.Attributes {
-		n += len(name)
-		switch v := v.(type) {
-		case string:
-			n += len(v)
-		case []byte:
-			n += len(v)
-		default:
-			n += 11
-		}
+		n += attributeBytes(name, v)
 	}
 	return n
 }
 
+func attributeBytes(name string, value any) int {
+	switch v := value.(type) {
+	case string:
+		return len(name) + len(v)
+	case []byte:
+		return len(name) + len(v)
+	default:
+		return len(name) + 11
+	}
+}
+
 // verdictBytes is the part of rowBytes that comes from probes.
 func verdictBytes(w store.Write) int {
-	return len(w.Item.Attributes.Text("status")) + len(w.Item.Attributes.Text("probe"))
+	n := 0
+	for _, name := range []string{"status", "verified", "probe", attrSecretEnd, attrCertificateEnd} {
+		if v, ok := w.Item.Attributes[name]; ok {
+			n += attributeBytes(name, v)
+		}
+	}
+	return n
 }
 
 func remove(k store.Key, condition store.Condition) store.Write {

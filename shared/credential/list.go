@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"credence/shared/access"
 	"credence/shared/identity"
@@ -31,6 +32,9 @@ type Filter struct {
 	Name     string // whole, in any case
 	Validity Validity
 	Tags     []string // all of them
+	// EndsBefore keeps what stops working, or has stopped, before that time: by
+	// its secret's end or its certificate's.
+	EndsBefore time.Time
 }
 
 // Query asks for a list.
@@ -76,7 +80,7 @@ func (s Service) List(ctx context.Context, who identity.Caller, q Query) ([]View
 }
 
 func (f Filter) none() bool {
-	return f.Type == "" && f.Name == "" && f.Validity == "" && len(f.Tags) == 0
+	return f.Type == "" && f.Name == "" && f.Validity == "" && len(f.Tags) == 0 && f.EndsBefore.IsZero()
 }
 
 func (f Filter) matches(v View) bool {
@@ -84,6 +88,9 @@ func (f Filter) matches(v View) bool {
 		if !slices.Contains(v.Tags, tag) {
 			return false
 		}
+	}
+	if first := v.Ends.First(); !f.EndsBefore.IsZero() && (first.IsZero() || !first.Before(f.EndsBefore)) {
+		return false
 	}
 	return (f.Type == "" || f.Type == v.Type) &&
 		(f.Name == "" || strings.EqualFold(f.Name, v.Name)) &&

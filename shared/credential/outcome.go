@@ -2,6 +2,7 @@ package credential
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"credence/shared/access"
 	"credence/shared/audit"
+	"credence/shared/fault"
 	"credence/shared/identity"
 	"credence/shared/probe"
 	"credence/shared/store"
@@ -40,13 +42,12 @@ func (t Tester) ours(c Credential, code probe.Code, cause error) *probe.Result {
 // record writes the outcome in one commit: the verdict, the result, both
 // leases given back, the audit entry. If the secret was changed meanwhile the
 // verdict is not about the secret that is there now, and only the leases and
-// the entry are written.
+// the entry are written; so it is if others change the credential so often that
+// the verdict loses every attempt, and then the caller is told.
 func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o outcome) error {
 	leases := o.claim.releases()
 	for attempt := 0; ; attempt++ {
-		entry := t.entry(who, c, audit.Probed)
-		entry.Summary = []string{o.summary()}
-		observed, err := audit.Observe(entry)
+		observed, err := audit.Observe(t.probed(who, c, o))
 		if err != nil {
 			return err
 		}
@@ -61,6 +62,13 @@ func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o
 		}
 		leases = stillHeld(leases, writes, err)
 		retry, err := again(ctx, err, attempt)
+		if fault.Is(err, fault.CodeConflict) {
+			t.release(ctx, o.claim)
+			lost := fault.New(fault.CodeConflict,
+				"The probe ran, but others kept changing this credential at the same moment, so what it found was not kept. Probe again.").
+				On(ResourceType, c.ID).Because(err)
+			return errors.Join(lost, t.observe(ctx, func() audit.Entry { return t.probed(who, c, o) }))
+		}
 		if !retry {
 			return err
 		}
@@ -68,6 +76,13 @@ func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o
 			return err
 		}
 	}
+}
+
+// probed is the entry that says so.
+func (t Tester) probed(who identity.Caller, c Credential, o outcome) audit.Entry {
+	e := t.entry(who, c, audit.Probed)
+	e.Summary = []string{o.summary()}
+	return e
 }
 
 // reread reads the credential after somebody else's change. A credential that
@@ -114,7 +129,8 @@ func (t Tester) verdict(c Credential, o outcome) ([]store.Write, error) {
 		return nil, err
 	}
 	writes := []store.Write{row, kept}
-	if v := o.version; v.Found() && o.result.Verdict != probe.Unknown {
+	if v := o.version; v.Found() && (o.result.Verdict != probe.Unknown || !c.Ends.equal(decodeEnds(v.Attributes))) {
+		c.Ends.encode(v.Attributes)
 		delete(v.Attributes, "verified")
 		v.Attributes.SetText("status", c.Status)
 		v.Attributes.SetTime("verified", c.VerifiedAt)
@@ -138,6 +154,7 @@ func encodeResult(c Credential, n int64, r probe.Result) (store.Write, error) {
 // known before.
 func learn(c *Credential, r probe.Result) {
 	c.Probes++
+	c.Ends = c.Ends.learn(r)
 	c.LastProbe = &LastProbe{Verdict: r.Verdict, Code: r.Code, Message: r.Message, Pointer: r.Pointer, CheckedAt: r.CheckedAt}
 	switch r.Verdict {
 	case probe.Valid:

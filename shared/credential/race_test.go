@@ -3,7 +3,9 @@ package credential_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -172,6 +174,78 @@ func TestEndlessContentionIsAConflict(t *testing.T) {
 		t.Errorf("%d attempts", stuck.commits)
 	}
 	w.check()
+}
+
+// contendedStore lets nobody write the row of a credential: others always come
+// first.
+type contendedStore struct{ store.Store }
+
+func (s contendedStore) Commit(ctx context.Context, writes ...store.Write) error {
+	for i, w := range writes {
+		if w.Verb == store.Put && strings.HasPrefix(w.Item.Key.Sort, "CRED#") {
+			return &store.ConditionError{Failed: []int{i}}
+		}
+	}
+	return s.Store.Commit(ctx, writes...)
+}
+
+// A verdict that loses to others every time is lost, and the caller is told. It
+// is known all the same that a probe ran, and nobody has to wait for its leases
+// to run out.
+func TestVerdictThatLosesEveryAttempt(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	w.probeAs(id, probe.CodeOK)
+	w.clock.advance(6 * time.Second)
+	contended := w.tester
+	contended.Store = contendedStore{w.store}
+	w.prober.script(probe.CodeAuthRejected, nil)
+	read := w.signIn(w.owner, credential.ProbeReads(w.owner.Org.ID, id)...)
+	_, err := contended.Probe(context.Background(), w.owner, id, read)
+	w.wantFault(err, fault.CodeConflict)
+	if v := w.now(id); v.Validity != credential.ValidityValid || v.Probes != 1 {
+		t.Errorf("%s after %d probes", v.Validity, v.Probes)
+	}
+	if e := w.entries(id, audit.Probed); len(e) != 2 || e[0].Summary[0] != "invalid: AUTH_REJECTED" {
+		t.Errorf("logged %+v", e)
+	}
+	for k := range w.store.everything(t) {
+		if strings.Contains(k.Partition, "#PRINC") {
+			t.Error("the lease of the target is left")
+		}
+	}
+	w.clock.advance(5 * time.Second)
+	if _, err := w.probe(w.owner, id); err != nil {
+		t.Errorf("five seconds on: %v", err)
+	}
+	w.check()
+}
+
+// A change that waits for its turn until its time is up lost to others; the
+// store was there all along.
+func TestContentionUntilTheTimeIsUp(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	read := w.signIn(w.owner, credential.ChangeReads(w.owner.Org.ID, id)...)
+	ctx, cancel := context.WithCancel(context.Background())
+	e := w.editor
+	e.Store = endingStore{contendedStore{w.store}, cancel}
+	_, err := e.Update(ctx, w.owner, id, read, credential.Draft{Name: ptr("n")})
+	w.wantFault(err, fault.CodeConflict)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("why is not told to the log: %v", err)
+	}
+}
+
+// endingStore ends the caller's time with a commit.
+type endingStore struct {
+	store.Store
+	end func()
+}
+
+func (s endingStore) Commit(ctx context.Context, writes ...store.Write) error {
+	defer s.end()
+	return s.Store.Commit(ctx, writes...)
 }
 
 type stuckStore struct {

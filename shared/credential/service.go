@@ -200,19 +200,19 @@ func again(ctx context.Context, err error, attempt int) (bool, error) {
 	if !errors.As(err, &condition) && !errors.Is(err, store.ErrConflict) {
 		return false, err
 	}
-	if attempt+1 < attempts {
+	const busy = "Others kept changing this credential at the same moment. Nothing was changed; try again."
+	if attempt+1 < attempts && ctx.Err() == nil {
 		most := int64(min(attempt+1, 8)) * int64(4*time.Millisecond)
 		wait := time.NewTimer(time.Duration(rand.Int64N(most))) //nolint:gosec // parts rivals; nobody gains by foreseeing it
 		defer wait.Stop()
 		select {
 		case <-ctx.Done():
-			return false, ctx.Err()
 		case <-wait.C:
 			return true, nil
 		}
 	}
-	busy := "Others kept changing this credential at the same moment. Nothing was changed; try again."
-	return false, fault.New(fault.CodeConflict, busy).Because(err)
+	// If the time is up, it went into losing to others and not into the store.
+	return false, fault.New(fault.CodeConflict, busy).Because(errors.Join(err, ctx.Err()))
 }
 
 // now is the clock to the millisecond, which is what the wire and the store

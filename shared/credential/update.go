@@ -180,7 +180,7 @@ func (e Editor) replaceSecret(ctx context.Context, ch *change, p prepared, prove
 
 func forgetVerdict(c *Credential) {
 	c.Status, c.Validity, c.LastProbe = "", Untested, nil
-	c.VerifiedAt = time.Time{}
+	c.VerifiedAt, c.Ends = time.Time{}, Ends{}
 }
 
 // secretChanges names the type's own fields that a new secret replaces, adds

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -288,14 +289,32 @@ func TestHeirMustBeActiveWhenTheTransferCommits(t *testing.T) {
 	}
 }
 
+// What probes found out takes nothing of the room that a person has: one that
+// is as large as can be is still changed after it was probed.
 func TestProbedCredentialKeepsRoomForChanges(t *testing.T) {
 	w := newWorld(t)
+	w.prober.facts = map[string]string{probe.FactExpires: "2026-04-01T00:00:00Z", probe.FactCertificateEnd: "2026-05-01T00:00:00Z"}
 	tags := slices.Repeat([]string{strings.Repeat("a", 64)}, 50)
 	d := w.draft()
-	d.Tags, d.Description = &tags, nil
-	id := w.createFrom(w.owner, d).ID
-	w.probeAs(id, probe.CodeAuthRejected)
-	if _, err := w.update(w.owner, id, credential.Draft{Name: ptr(strings.Repeat("n", 200))}); err != nil {
-		t.Errorf("renaming after a probe: %v", err)
+	d.Tags, d.Name = &tags, ptr("n")
+	d.Description = nil
+	object := func(n int) jsontext.Value {
+		return jsontext.Value(`{"host":"db.example.com","database":"` + strings.Repeat("d", n) + `","username":"u","password":"` + password + `"}`)
+	}
+	largest := sort.Search(4096, func(n int) bool {
+		d.Credentials = object(n + 2)
+		_, err := w.editor.Create(t.Context(), w.owner, d, credential.Idempotency{})
+		return err != nil
+	}) + 1
+	for _, code := range []probe.Code{probe.CodeAuthRejected, probe.CodeOK} {
+		d.Credentials = object(largest)
+		id := w.createFrom(w.owner, d).ID
+		w.probeAs(id, code)
+		if v := w.now(id); v.Ends.Secret.IsZero() || v.Ends.Certificate.IsZero() {
+			t.Fatal("the probe told of no ends")
+		}
+		if _, err := w.update(w.owner, id, credential.Draft{Name: ptr("m")}); err != nil {
+			t.Errorf("renaming after %s: %v", code, err)
+		}
 	}
 }

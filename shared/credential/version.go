@@ -118,7 +118,7 @@ func (e Editor) rollBack(ctx context.Context, who identity.Caller, id int64, rea
 // recall gives a credential the verdict that a version had.
 func recall(c *Credential, v Version) {
 	forgetVerdict(c)
-	c.Status, c.VerifiedAt = v.Status, v.Verified
+	c.Status, c.VerifiedAt, c.Ends = v.Status, v.Verified, v.Ends
 	switch {
 	case v.Status == "":
 	case !v.Verified.IsZero():

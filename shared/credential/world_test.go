@@ -273,6 +273,7 @@ type scripted struct {
 	code   probe.Code
 	during func() // what happens while the target is tried
 	crowd  bool   // others commit meanwhile
+	facts  map[string]string
 	runs   int
 	tried  []string
 }
@@ -322,6 +323,9 @@ func (p *scripted) Run(_ context.Context, typeName string, s probe.Settings) pro
 	r := probe.NotRun(code, typeName, p.world.clock.Now().Truncate(time.Millisecond))
 	if code == probe.CodeAuthRejected {
 		r.Status = 403
+	}
+	if p.facts != nil {
+		r.Facts = p.facts
 	}
 	return r
 }

@@ -256,6 +256,8 @@ func listFaults(t *testing.T, su *suite) {
 		"page=0": "page", "page=-1": "page", "page=x": "page", "page=1.5": "page", "page=99999999999999999999": "page",
 		"per_page=0": "per_page", "per_page=1001": "per_page", "per_page=-5": "per_page", "per_page=": "per_page",
 		"sort_by=secret": "sort_by", "sort_order=UP": "sort_order", "access_role=king": "access_role", "validity=maybe": "validity",
+		"expiring_within=": "expiring_within", "expiring_within=14": "expiring_within", "expiring_within=0d": "expiring_within",
+		"expiring_within=30m": "expiring_within", "expiring_within=-1d": "expiring_within", "expiring_within=3651d": "expiring_within",
 	} {
 		r := su.admin.get(t, "/data_credentials?"+query).refused(t, http.StatusBadRequest, "")
 		if !slices.ContainsFunc(r.pointers(), func(p string) bool { return strings.Contains(p, parameter) }) {

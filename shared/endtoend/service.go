@@ -64,7 +64,7 @@ type check struct {
 func Run(t *testing.T, s Service) {
 	su := open(t, s)
 	su.all(t, accountChecks(), keyChecks(), createChecks(), readChecks(), listChecks(), updateChecks(),
-		deleteChecks(), referenceChecks(), tagChecks(), revealChecks(), auditChecks(), probeChecks(), verdictChecks(), tryChecks(), browseChecks(),
+		deleteChecks(), referenceChecks(), tagChecks(), revealChecks(), auditChecks(), probeChecks(), verdictChecks(), tryChecks(), browseChecks(), endChecks(),
 		schemaChecks(), refusalChecks(), jsonChecks(), limitChecks(), isolationChecks(), raceChecks())
 }
 

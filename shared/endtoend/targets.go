@@ -3,6 +3,7 @@ package endtoend
 import (
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,8 @@ import (
 // the service counts attempts and refusals per host, port and user.
 type target struct {
 	URL string
+	// CA is the certificate that vouches for it, in PEM form; "" without TLS.
+	CA string
 	// behaves is what it does now; a check may change it under way.
 	behaves atomic.Pointer[http.HandlerFunc]
 	// Asked counts the requests that arrived.
@@ -37,10 +40,18 @@ func (su *suite) target(t *testing.T, h http.HandlerFunc) *target {
 // tlsTarget starts one that speaks TLS with a certificate that nobody trusts.
 func (su *suite) tlsTarget(t *testing.T, h http.HandlerFunc) *target {
 	t.Helper()
+	return su.endingTarget(t, h, time.Now().Add(time.Hour))
+}
+
+// endingTarget is tlsTarget with a certificate that ends then, or has ended.
+func (su *suite) endingTarget(t *testing.T, h http.HandlerFunc, end time.Time) *target {
+	t.Helper()
 	tg, server := su.targetServer(t, h)
+	certificate := su.certificate(t, end)
+	tg.CA = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}))
 	// A probe that does not trust the certificate says so; that is no news.
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{su.certificate(t)}, MinVersion: tls.VersionTLS12}
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	tg.URL = server.URL
 	return tg

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -162,6 +163,32 @@ func (q *Query) Date(name string) time.Time {
 		q.fault(name, fault.DetailMalformed, fmt.Sprintf("The parameter %q must be a date, YYYY-MM-DD.", name))
 	}
 	return t
+}
+
+var spanForm = regexp.MustCompile(`^([0-9]{1,6})([dh])$`)
+
+// Span is a length of time in days of 24 hours or in hours, "14d" or "48h", of
+// at least an hour and at most so many days; zero where absent. As with Int, an
+// empty text is none.
+func (q *Query) Span(name string, mostDays int) time.Duration {
+	v, ok := q.one(name)
+	if !ok && (len(q.values[name]) == 0 || q.values[name][0] != "") {
+		return 0
+	}
+	m := spanForm.FindStringSubmatch(v)
+	if m == nil {
+		q.fault(name, fault.DetailMalformed, fmt.Sprintf("The parameter %q must be a number of days or hours, such as 14d or 48h.", name))
+		return 0
+	}
+	hours, _ := strconv.Atoi(m[1]) // at most six digits
+	if m[2] == "d" {
+		hours *= 24
+	}
+	if hours < 1 || hours > mostDays*24 {
+		q.fault(name, fault.DetailOutOfRange, fmt.Sprintf("The parameter %q must lie between 1h and %dd.", name, mostDays))
+		return 0
+	}
+	return time.Duration(hours) * time.Hour
 }
 
 // parseID reads a positive integer below 2^53 in its one decimal spelling.

@@ -92,8 +92,34 @@ func TestQuerySaysAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
+func TestSpans(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"s=1h": time.Hour, "s=48h": 48 * time.Hour, "s=14d": 14 * 24 * time.Hour, "s=3650d": 3650 * 24 * time.Hour, "s=87600h": 87600 * time.Hour,
+		"s=007d": 7 * 24 * time.Hour, "s=14d&s=14d": 14 * 24 * time.Hour, "": 0, "other=1": 0,
+	} {
+		withRequest(t, "/?"+text, "", func(r *httpapi.Request) {
+			q := r.Query()
+			if got := q.Span("s", 3650); got != want || q.Err() != nil {
+				t.Errorf("%s: %v, %v; want %v", text, got, q.Err(), want)
+			}
+		})
+	}
+	for text, want := range map[string]string{
+		"s=": "malformed", "s": "malformed", "s=14": "malformed", "s=d": "malformed", "s=14D": "malformed", "s=-1d": "malformed", "s=%2B1d": "malformed", "s=1.5d": "malformed",
+		"s=30m": "malformed", "s=2w": "malformed", "s=14d2h": "malformed", "s=14%20d": "malformed", "s=14d%0a": "malformed", "s=%D9%A1d": "malformed", "s=9999999h": "malformed",
+		"s=0d": "out_of_range", "s=0h": "out_of_range", "s=3651d": "out_of_range", "s=87601h": "out_of_range", "s=999999d": "out_of_range", "s=1d&s=2d": "duplicate",
+	} {
+		withRequest(t, "/?"+text, "", func(r *httpapi.Request) {
+			q := r.Query()
+			if got := q.Span("s", 3650); got != 0 || !reflect.DeepEqual(details(q.Err()), []string{"?s " + want}) {
+				t.Errorf("%s: %v, %q; want %s", text, got, details(q.Err()), want)
+			}
+		})
+	}
+}
+
 func FuzzQuery(f *testing.F) {
-	for _, seed := range []string{"page=1&per_page=10", "page=-1", "page=1&page=2", "per_page=1001", "n=%zz", "b=True", "t=%FF", "page=9999999999999999999"} {
+	for _, seed := range []string{"page=1&per_page=10", "page=-1", "page=1&page=2", "per_page=1001", "n=%zz", "s=14d", "s=999999d", "b=True", "t=%FF", "page=9999999999999999999"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
@@ -101,6 +127,9 @@ func FuzzQuery(f *testing.F) {
 			q := r.Query()
 			p := q.Paging()
 			text, there := q.Text("t", 5)
+			if span := q.Span("s", 10); span < 0 || span > 240*time.Hour {
+				t.Fatalf("a span of %v", span)
+			}
 			if err := q.Err(); err != nil && !fault.Is(err, fault.CodeInvalidParameter) {
 				t.Fatalf("%v", err)
 			}

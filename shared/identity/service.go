@@ -116,16 +116,17 @@ func (s *Service) retry(ctx context.Context, do func() error) error {
 		if errors.As(err, &said) || !errors.As(err, &lost) && !errors.Is(err, store.ErrConflict) {
 			return err
 		}
+		overtaken := fault.New(fault.CodeConflict,
+			"Others changed the same thing at the same time, again and again. Read it and repeat your change.").Because(err)
 		if n+1 == attempts {
-			return fault.New(fault.CodeConflict,
-				"Others changed the same thing at the same time, again and again. Read it and repeat your change.").Because(err)
+			return overtaken
 		}
 		//nolint:gosec // spreading waits needs no secret randomness
 		wait := time.NewTimer(time.Duration(rand.Int64N(int64(min(n+1, 8)) * int64(5*time.Millisecond))))
 		select {
 		case <-ctx.Done():
 			wait.Stop()
-			return ctx.Err()
+			return overtaken // the time went into losing to others, and not into the store
 		case <-wait.C:
 		}
 	}

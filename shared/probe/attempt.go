@@ -2,6 +2,8 @@ package probe
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -113,6 +115,9 @@ func (a *Attempt) explain(stage string, err error) Finding {
 	a.mu.Unlock()
 	if failure != nil && before(at, stage) {
 		return *failure
+	}
+	if c := (x509.CertificateInvalidError{}); errors.As(err, &c) && c.Reason == x509.Expired && c.Cert != nil {
+		a.Ends(FactCertificateEnd, c.Cert.NotAfter)
 	}
 	return classify(stage, err, host, port)
 }
@@ -245,6 +250,22 @@ func (a *Attempt) Fact(name sentence, value string) {
 	defer a.mu.Unlock()
 	if !a.sealed {
 		a.facts[string(name)] = value
+	}
+}
+
+// Ends adds a fact that is a time at which something stops working. Of several
+// (two certificates, two tokens) the earliest stays; one that no calendar of
+// four digits knows is dropped.
+func (a *Attempt) Ends(fact sentence, at time.Time) {
+	at = at.UTC()
+	if at.Year() < 1970 || at.Year() > 9999 {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, err := time.Parse(time.RFC3339, a.facts[string(fact)])
+	if !a.sealed && (err != nil || at.Before(known)) {
+		a.facts[string(fact)] = at.Format(time.RFC3339)
 	}
 }
 

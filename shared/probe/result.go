@@ -50,5 +50,21 @@ type Result struct {
 	Stages         []Stage
 	CheckedAt      time.Time
 	ConnectionType string
-	Facts          map[string]string // server_version, expires_at (RFC 3339), tls_not_after (RFC 3339) …
+	Facts          map[string]string // server_version, FactExpires, FactCertificateEnd …
+}
+
+// The facts that are times, in RFC 3339: when the secret stops working, and
+// when the certificate that the system showed does.
+const (
+	FactExpires        = "expires_at"
+	FactCertificateEnd = "tls_not_after"
+)
+
+// Time reads a fact that is a time; zero where the probe did not find it.
+func (r Result) Time(fact string) time.Time {
+	at, err := time.Parse(time.RFC3339, r.Facts[fact])
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
 }

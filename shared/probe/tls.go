@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"net"
-	"time"
 )
 
 // TLSMode says how much of the other end is verified.
@@ -53,7 +52,7 @@ func (a *Attempt) TLSConfig(o TLSOptions) (*tls.Config, error) {
 	config.InsecureSkipVerify = o.Mode == Require
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		// Called when the certificate, if it was to be verified, is good.
-		a.Fact("tls_not_after", state.PeerCertificates[0].NotAfter.UTC().Format(time.RFC3339))
+		a.Ends(FactCertificateEnd, state.PeerCertificates[0].NotAfter)
 		if o.Mode == Require {
 			a.Warn(WarnTLSUnverified, o.Field, "")
 		}

@@ -57,6 +57,7 @@ func TestBodies(t *testing.T) {
 	proven := view(func(v *credential.View) {
 		v.Description, v.Tags, v.CopiedFrom = nil, []string{"prod", "eu"}, 4711
 		v.Status, v.VerifiedAt = "200 Ok", at
+		v.Ends = credential.Ends{Secret: at.AddDate(0, 0, 14), Certificate: at.AddDate(1, 0, 0)}
 		v.LastProbe = &credential.LastProbe{Verdict: probe.Unknown, Code: probe.CodeTCPTimeout, Message: "No answer.", Pointer: "/credentials/host", CheckedAt: at}
 	})
 	reader := view(func(v *credential.View) { v.Role, v.Org.EmailDomain = access.Collaborator, "" })

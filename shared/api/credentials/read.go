@@ -45,6 +45,9 @@ func (a Reading) Routes() []httpapi.Route {
 
 func (a Reading) wire() wire { return wire{a.Service.Types} }
 
+// mostDays is how far ahead the list looks for what expires.
+const mostDays = 3650
+
 func (a Reading) list(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 	q := r.Query()
 	paging := q.Paging()
@@ -58,6 +61,9 @@ func (a Reading) list(ctx context.Context, r *httpapi.Request) (httpapi.Answer, 
 		Order:     credential.Order(q.Enum("sort_by", "created_at", "created_at", "updated_at", "name", "id")),
 		Ascending: strings.EqualFold(q.Enum("sort_order", "DESC", "DESC", "ASC", "desc", "asc"), "ASC"),
 		Window:    paging.Window,
+	}
+	if span := q.Span("expiring_within", mostDays); span > 0 {
+		query.Filter.EndsBefore = a.Clock().Add(span)
 	}
 	query.Filter.Type, _ = q.Text("credentials_type", 64)
 	query.Filter.Name, _ = q.Text("name", credential.MaxNameRunes)

@@ -40,10 +40,11 @@ type full struct {
 	CreatedAt   httpapi.Timestamp    `json:"created_at"`
 
 	// Ours: clients keep or ignore what they do not know.
-	Version       int64      `json:"version"`
-	SecretVersion int64      `json:"secret_version"`
-	Interval      string     `json:"probe_interval"`
-	LastProbe     *lastProbe `json:"last_probe"`
+	Version       int64  `json:"version"`
+	SecretVersion int64  `json:"secret_version"`
+	Interval      string `json:"probe_interval"`
+	ends
+	LastProbe *lastProbe `json:"last_probe"`
 }
 
 type index struct {
@@ -61,6 +62,17 @@ type index struct {
 	CopiedFrom  *int64               `json:"copied_from_id"`
 	UpdatedAt   httpapi.Timestamp    `json:"updated_at"`
 	CreatedAt   httpapi.Timestamp    `json:"created_at"`
+	ends
+}
+
+// ends is ours too, under the names that the facts of a probe have.
+type ends struct {
+	Secret      httpapi.Timestamp `json:"expires_at"`
+	Certificate httpapi.Timestamp `json:"tls_not_after"`
+}
+
+func endsOf(e credential.Ends) ends {
+	return ends{Secret: httpapi.Timestamp(e.Secret), Certificate: httpapi.Timestamp(e.Certificate)}
 }
 
 type owner struct {
@@ -119,6 +131,7 @@ func (w wire) full(v credential.View) full {
 		Status: nullable(v.Status), VerifiedAt: httpapi.Timestamp(v.VerifiedAt), CopiedFrom: nullable(v.CopiedFrom),
 		References: map[string]any{}, UpdatedAt: httpapi.Timestamp(v.UpdatedAt), CreatedAt: httpapi.Timestamp(v.CreatedAt),
 		Version: v.Version, SecretVersion: v.SecretVersion, Interval: string(v.Interval),
+		ends: endsOf(v.Ends),
 	}
 	if v.Full() {
 		f.Public = v.PublicOrEmpty()
@@ -138,6 +151,7 @@ func (w wire) index(v credential.View) index {
 		ID: f.ID, Name: f.Name, Description: f.Description, Owner: f.Owner, Org: f.Org, AccessRoles: f.AccessRoles,
 		Format: f.Format, Type: f.Type, Connector: f.Connector, Status: f.Status, VerifiedAt: f.VerifiedAt,
 		CopiedFrom: f.CopiedFrom, UpdatedAt: f.UpdatedAt, CreatedAt: f.CreatedAt,
+		ends: f.ends,
 	}
 }
 
@@ -235,9 +249,10 @@ type version struct {
 	Fields     []string          `json:"fields"`
 	Status     *string           `json:"verified_status"`
 	VerifiedAt httpapi.Timestamp `json:"verified_at"`
-	CreatedAt  httpapi.Timestamp `json:"created_at"`
-	CreatedBy  auditUser         `json:"created_by"`
-	Reads      []lastRead        `json:"last_read_by"`
+	ends
+	CreatedAt httpapi.Timestamp `json:"created_at"`
+	CreatedBy auditUser         `json:"created_by"`
+	Reads     []lastRead        `json:"last_read_by"`
 }
 
 type lastRead struct {
@@ -252,7 +267,7 @@ func versionsOf(versions []credential.Version, reads []credential.LastRead) []ve
 		w := version{
 			Number: v.Number, Active: v.Active, Type: v.Type, Public: v.Public, Fields: slices.Concat([]string{}, v.Known),
 			Status: nullable(v.Status), VerifiedAt: httpapi.Timestamp(v.Verified), CreatedAt: httpapi.Timestamp(v.MadeAt),
-			CreatedBy: auditUser{ID: v.MadeBy, Email: v.MadeEmail}, Reads: []lastRead{},
+			ends: endsOf(v.Ends), CreatedBy: auditUser{ID: v.MadeBy, Email: v.MadeEmail}, Reads: []lastRead{},
 		}
 		for _, r := range reads {
 			if r.Version == v.Number {

@@ -39,6 +39,9 @@ func (p Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	if err != nil {
 		return a.Explain(err)
 	}
+	if what.account == nil && !what.renewable {
+		a.TokenEnds(what.token)
+	}
 	a.Locate("", "") // no setting names these hosts
 	g := &google{attempt: a, client: roundtrip.New(a, ""), token: tokenAddress, api: apiAddress}
 	if p.double != "" {

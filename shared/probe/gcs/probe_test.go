@@ -107,6 +107,16 @@ func TestToken(t *testing.T) {
 		notFound = probe.WarnResourceNotFound
 		scope    = probe.WarnScopeMissing
 	)
+	// A token that says when it ends is told so, unless another renews it.
+	ending := "eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE4MDAwMDAwMDB9.canary-signature" // {"exp":1800000000}
+	for renewal, end := range map[string]string{"": "2027-01-15T08:00:00Z", "1//canary": ""} {
+		d := newDouble(t, config, &key.PublicKey, 0)
+		d.tokens[ending] = true
+		s := saved(t, mine.and(settings{"access_token": ending, "vendor.refresh_token": renewal}), ca.PEM)
+		if got := (trial{settings: s, prober: gcsprobe.At(d.URL)}).run(t); got.Code != ok || got.Facts[probe.FactExpires] != end {
+			t.Errorf("%s, facts %v, want the end %q", got.Code, got.Facts, end)
+		}
+	}
 	for name, row := range map[string]struct {
 		settings settings
 		want     want

@@ -27,6 +27,7 @@ type plan struct {
 	header   http.Header // of the request with and without the secret
 	body     secret.Value
 	secrets  []place
+	over     bool // one of them is a token that has expired by its own word
 }
 
 // request builds the request, with the secrets in their places or without.

@@ -48,6 +48,7 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	first, cancel := withShare(ctx, 5, 7)
 	defer cancel()
 	p := s.plan
+	p.over = s.ends(a)
 	if s.exchange != nil {
 		a.Locate(s.exchange.field, s.exchange.field)
 		obtained, err := c.obtain(first, s.exchange)
@@ -102,6 +103,8 @@ func (c *client) judge(ctx context.Context, p plan, with int) error {
 	switch {
 	case len(p.secrets) == 0:
 		return probe.Found(probe.CodeSecretNotTested, "The system answers with status %d, but this credential holds no secret that could be tested.", with).At(fieldAuthType)
+	case with == http.StatusUnauthorized && p.over:
+		return probe.Found(probe.CodeAuthRejected, "The system refused the secret (status 401). It is a token, and by its own word it has expired: get a new one there, and enter it here.").At(field).Answered(with)
 	case with == http.StatusUnauthorized:
 		return probe.Found(probe.CodeAuthRejected, "The system refused the secret (status 401). Enter it again, or make a new one there.").At(field).Answered(with)
 	case p.method != http.MethodGet:

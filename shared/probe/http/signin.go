@@ -3,6 +3,7 @@ package httpprobe
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -24,6 +25,21 @@ func (p plan) field() probe.Field {
 		return ""
 	}
 	return p.secrets[len(p.secrets)-1].field
+}
+
+// ends tells when those of the secrets expire that are tokens and say so. A
+// token that is traded for one of them is made anew for each use, and no part
+// of the credential. It reports whether one is over.
+func (s signIn) ends(a *probe.Attempt) (over bool) {
+	sent := s.secrets
+	if s.exchange != nil {
+		sent = slices.Concat(sent, s.exchange.secrets)
+	}
+	for _, p := range sent {
+		bare := a.Settings().Secret(string(p.field)) // a password goes out encoded
+		over = a.TokenEnds(p.value) || a.TokenEnds(bare) || over
+	}
+	return over
 }
 
 // readSignIn reads the settings. Its errors are Findings, made before anything

@@ -35,10 +35,23 @@ func failure(number uint16) string {
 	return "\xff" + string(binary.LittleEndian.AppendUint16(nil, number)) + "#HY000" + probetest.Foreign
 }
 
+// null stands for NULL in a result.
+const null = "\xfb"
+
 // text is a result of one column and one row.
-func text(value string) []string {
-	column := "\x03def\x00\x00\x00\x01x\x00\x0c\x2d\x00\x04\x00\x00\x00\xfd\x00\x00\x00\x00\x00"
-	return []string{"\x01", column, eof, string(rune(len(value))) + value, eof}
+func text(value string) []string { return texts(value) }
+
+// texts is a result of one row.
+func texts(values ...string) []string {
+	packets, row := []string{string(rune(len(values)))}, ""
+	for _, v := range values {
+		packets = append(packets, "\x03def\x00\x00\x00\x01x\x00\x0c\x2d\x00\x04\x00\x00\x00\xfd\x00\x00\x00\x00\x00")
+		if v != null {
+			v = string(rune(len(v))) + v
+		}
+		row += v
+	}
+	return append(packets, eof, row, eof)
 }
 
 // script is a server that says its steps one by one, each after the client
@@ -312,5 +325,50 @@ func TestVersions(t *testing.T) {
 		if got.Code != probe.CodeOK || got.Facts["server_version"] != want {
 			t.Errorf("%s, version %q, want %q", got.Code, got.Facts["server_version"], want)
 		}
+	}
+}
+
+// When a password ends, as each server tells it: MySQL and MariaDB to who may
+// read the system's tables, MariaDB from 11.5 on to everybody.
+func TestWhenPasswordsEnd(t *testing.T) {
+	const (
+		mysql   = "8.4.5"
+		mariaDB = "5.5.5-11.8.2-MariaDB"
+		end     = "2027-01-15T08:00:00Z" // 1800000000
+	)
+	denied := []string{failure(1142)}
+	for name, r := range map[string]struct {
+		version string
+		answers [][]string // to what is asked behind SUPER
+		want    string
+	}{
+		"MySQL, days of its own":           {mysql, [][]string{texts("1792224000.000000", "90", "0")}, end},
+		"MySQL, whole seconds":             {mysql, [][]string{texts("1792224000", "90", "0")}, end},
+		"MySQL, the usual days":            {mysql, [][]string{texts("1792224000", null, "90")}, end},
+		"MySQL, never":                     {mysql, [][]string{texts("1792224000", "0", "90")}, ""},
+		"MySQL, never by default":          {mysql, [][]string{texts("1792224000", null, "0")}, ""},
+		"MySQL, never set":                 {mysql, [][]string{texts(null, "90", "90")}, ""},
+		"MySQL, years of a calendar ended": {mysql, [][]string{texts("999999999999999", "90", "0")}, ""},
+		"MySQL, may not read":              {mysql, [][]string{denied}, ""},
+		"MariaDB, may read":                {mariaDB, [][]string{texts("1792224000", "90", "0")}, end},
+		"MariaDB, no days":                 {mariaDB, [][]string{texts("1792224000", "-1", "0")}, ""},
+		"MariaDB 11.5, may not read":       {mariaDB, [][]string{denied, text("1800000000.000000")}, end},
+		"MariaDB 11.5, never":              {mariaDB, [][]string{denied, text("0.000000")}, ""},
+		"MariaDB 11.5, none":               {mariaDB, [][]string{denied, texts(null)}, ""},
+		"MariaDB 10.11, may not read":      {mariaDB, [][]string{denied, {failure(1109)}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			steps := append([][]string{{ok}, text("app@%"), {ok}, text("1"), denied}, r.answers...)
+			double := &script{hello: greet(r.version, "mysql_native_password", plainCan), steps: steps}
+			got := run(t, at(probetest.Serve(t, double.serve), settings{"sslmode": "disable"}))
+			if got.Code != probe.CodeOK || got.Facts[probe.FactExpires] != r.want {
+				t.Errorf("%s, facts %v, want the end %q", got.Code, got.Facts, r.want)
+			}
+			double.mu.Lock()
+			defer double.mu.Unlock()
+			if len(double.said) < len(steps) {
+				t.Errorf("%d of %d questions were asked", len(double.said), len(steps))
+			}
+		})
 	}
 }

@@ -144,9 +144,14 @@ const (
 	// superQuery needs no right: everybody sees his own privileges.
 	superQuery = "SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SUPER' AND GRANTEE = CONCAT('''', " + currentUser + ", '''@''', " + currentHost + ", '''')"
 
-	// The expiry is known to accounts that may read the system's tables.
+	// The expiry is known to accounts that may read the system's tables. Of
+	// itself an account may see the days (SHOW CREATE USER), but not since when.
 	expiryMySQL   = "SELECT UNIX_TIMESTAMP(password_last_changed), password_lifetime, @@global.default_password_lifetime FROM mysql.user WHERE User = " + currentUser + " AND Host = " + currentHost
 	expiryMariaDB = "SELECT JSON_VALUE(Priv, '$.password_last_changed'), JSON_VALUE(Priv, '$.password_lifetime'), @@global.default_password_lifetime FROM mysql.global_priv WHERE User = " + currentUser + " AND Host = " + currentHost
+
+	// ownExpiry needs no right, at MariaDB from 11.5 on:
+	// https://mariadb.com/kb/en/information-schema-users-table
+	ownExpiry = "SELECT UNIX_TIMESTAMP(PASSWORD_EXPIRATION_TIME) FROM information_schema.USERS WHERE USER IN (CURRENT_USER(), CONCAT('''', " + currentUser + ", '''@''', " + currentHost + ", ''''))"
 )
 
 // tellFacts adds what else is worth knowing and may be asked.
@@ -154,15 +159,29 @@ func (s *session) tellFacts(ctx context.Context, a *probe.Attempt, hello greetin
 	if row, err := s.row(ctx, superQuery); err == nil && len(row) == 1 && row[0] == "1" {
 		a.Warn(probe.WarnOverPrivileged, database.FieldUser, "The account may do anything on the server (SUPER, or ALL ON *.*). Use one that is granted what it needs.")
 	}
+	if at, ok := s.passwordEnd(ctx, hello); ok {
+		a.Ends(probe.FactExpires, at)
+	}
+}
+
+// passwordEnd is when the account's password expires, if it does and the
+// account may know.
+func (s *session) passwordEnd(ctx context.Context, hello greeting) (time.Time, bool) {
 	query := expiryMySQL
 	if hello.mariaDB() {
 		query = expiryMariaDB
 	}
-	if row, err := s.row(ctx, query); err == nil && len(row) == 3 {
-		if at, ok := expiry(row[0], row[1], row[2]); ok {
-			a.Fact("expires_at", at.UTC().Format(time.RFC3339))
-		}
+	row, err := s.row(ctx, query)
+	if len(row) == 3 {
+		return expiry(row[0], row[1], row[2])
 	}
+	if errno(err) == 0 || !hello.mariaDB() {
+		return time.Time{}, false
+	}
+	if row, _ = s.row(ctx, ownExpiry); len(row) != 1 {
+		return time.Time{}, false
+	}
+	return unix(row[0])
 }
 
 // expiry is when a password expires: changed is the Unix time it was set at,
@@ -172,10 +191,14 @@ func expiry(changed, lifetime, usual string) (time.Time, bool) {
 	if lifetime == "" || lifetime == "-1" {
 		lifetime = usual
 	}
-	seconds, err := strconv.ParseInt(changed, 10, 64)
-	days, err2 := strconv.ParseUint(lifetime, 10, 16)
-	if err != nil || err2 != nil || seconds <= 0 || days == 0 {
-		return time.Time{}, false
-	}
-	return time.Unix(seconds, 0).AddDate(0, 0, int(days)), true
+	set, ok := unix(changed)
+	days, err := strconv.ParseUint(lifetime, 10, 16)
+	return set.AddDate(0, 0, int(days)), ok && err == nil && days > 0
+}
+
+// unix reads a Unix time, which may have a fraction; 0 is none.
+func unix(text string) (time.Time, bool) {
+	whole, _, _ := strings.Cut(text, ".")
+	seconds, err := strconv.ParseInt(whole, 10, 64)
+	return time.Unix(seconds, 0).UTC(), err == nil && seconds > 0
 }

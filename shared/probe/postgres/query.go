@@ -51,6 +51,6 @@ func tellFacts(ctx context.Context, a *probe.Attempt, session *pgconn.PgConn) {
 		a.Warn(probe.WarnOverPrivileged, database.FieldUser, "The role is a superuser, which may do anything on the server. Use one that is granted what it needs.")
 	}
 	if until, err := time.Parse(time.RFC3339, string(row[1])); err == nil {
-		a.Fact("expires_at", until.UTC().Format(time.RFC3339))
+		a.Ends(probe.FactExpires, until)
 	}
 }
