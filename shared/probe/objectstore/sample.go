@@ -17,18 +17,21 @@ func Sample(ctx context.Context, s Store, at Location) (probe.Sample, error) {
 	if at.Key == "" {
 		return probe.Sample{}, errFolder
 	}
-	inside, err := s.List(ctx, Query{Prefix: asFolder(at.Key), Keys: 1, Bytes: maxPage})
+	inside, err := s.List(ctx, at.Bucket, Query{Prefix: asFolder(at.Key), Keys: 1, Bytes: onePage})
 	if f := (probe.Finding{}); err != nil && (!errors.As(err, &f) || f.Code != probe.WarnScopeMissing) {
 		return probe.Sample{}, err // who may not list may still read
 	}
-	content, err := s.Read(ctx, at.Key, probe.MaxSampleBytes)
+	if inside.Cut {
+		return probe.Sample{}, errForeign
+	}
+	content, err := s.Read(ctx, at, probe.MaxSampleBytes)
 	marker := strings.HasSuffix(at.Key, "/") && len(content.Bytes) == 0
 	switch {
 	case err != nil:
 		return probe.Sample{}, err
 	case !content.Missing && !marker:
 		return show(at.Key, content), nil
-	case !content.Missing, len(inside.Objects)+len(inside.Folders) > 0, inside.Next != "", inside.Cut:
+	case !content.Missing, len(inside.Objects)+len(inside.Folders) > 0, inside.Next != "":
 		return probe.Sample{}, errFolder
 	}
 	return probe.Sample{}, errNotThere

@@ -11,18 +11,20 @@ import (
 	"credence/shared/probe"
 )
 
-// Store lists and reads one bucket, or, where the credential names none, all of
-// them: then the first segment of each key is the name of a bucket. It may be
-// asked by many goroutines at once. Its errors are Findings.
+// Store is asked for lists and objects, by many goroutines at once. Its errors
+// are Findings. What is there but may not be looked at is WarnScopeMissing,
+// what is not there WarnResourceNotFound, a store that cannot serve
+// CodeRateLimited or CodeTargetUnavailable: these leave no failed stage behind,
+// so that a tree without it can still be shown. All others do.
 type Store interface {
-	// List gives one page of what lies under a prefix. What is there but may
-	// not be listed is WarnScopeMissing, what is not there, but for a folder,
-	// WarnResourceNotFound; a store that cannot serve is CodeRateLimited or
-	// CodeTargetUnavailable. None of these four leaves a failed stage behind,
-	// so that a tree without it can still be shown; all else does.
-	List(ctx context.Context, q Query) (Page, error)
+	// Buckets gives one page of the buckets, as folders. The query has neither
+	// prefix nor depth.
+	Buckets(ctx context.Context, q Query) (Page, error)
+	// List gives one page of what lies under a prefix; where nothing does, an
+	// empty one. The bucket's name may be the store's own word.
+	List(ctx context.Context, bucket string, q Query) (Page, error)
 	// Read gives the beginning of an object, most bytes of it.
-	Read(ctx context.Context, key string, most int) (Content, error)
+	Read(ctx context.Context, at Location, most int) (Content, error)
 }
 
 // Query is what is asked of a list.

@@ -22,13 +22,15 @@ const (
 	// longEntry is what a key of 1,024 bytes takes in a list, each byte
 	// written as %XX, with all that is told of it.
 	longEntry = 3584
+	onePage   = 4 * longEntry // more than a list of one key takes
 )
 
 // walk makes a tree of pages.
 type walk struct {
-	store Store
-	tree  *forest
-	until time.Time // no request begins later
+	store  Store
+	bucket string // "" where a key's first segment names it
+	tree   *forest
+	until  time.Time // no request begins later
 
 	requests int             // still allowed
 	bytes    int             // still allowed, of answers
@@ -46,7 +48,7 @@ type walk struct {
 // tree says that it is truncated. The error is a Finding.
 func Tree(ctx context.Context, s Store, at Location, depth int) (probe.Tree, error) {
 	w := &walk{
-		store: s, tree: newForest(asFolder(at.Key), depth), until: half(ctx),
+		store: s, bucket: at.Bucket, tree: newForest(asFolder(at.Key), depth), until: half(ctx),
 		requests: maxRequests, bytes: maxBytes, seen: map[string]bool{},
 	}
 	if err := w.first(ctx, at.Bucket != "" && depth > 1); err != nil {
@@ -102,8 +104,27 @@ func (w *walk) first(ctx context.Context, flat bool) error {
 // list asks, and keeps count.
 func (w *walk) list(ctx context.Context, q Query) (Page, error) {
 	w.requests--
-	page, err := w.store.List(ctx, q)
+	page, err := w.ask(ctx, q)
 	w.bytes -= page.Bytes
+	return page, err
+}
+
+func (w *walk) ask(ctx context.Context, q Query) (Page, error) {
+	if w.bucket != "" {
+		return w.store.List(ctx, w.bucket, q)
+	}
+	if q.Prefix == "" {
+		return w.store.Buckets(ctx, q)
+	}
+	bucket, prefix, _ := strings.Cut(q.Prefix, "/")
+	q.Prefix = prefix
+	page, err := w.store.List(ctx, bucket, q)
+	for i := range page.Objects {
+		page.Objects[i].Key = bucket + "/" + page.Objects[i].Key
+	}
+	for i := range page.Folders {
+		page.Folders[i] = bucket + "/" + page.Folders[i]
+	}
 	return page, err
 }
 
@@ -127,7 +148,7 @@ func (w *walk) round(ctx context.Context) error {
 	for i := range batch {
 		q := &batch[i]
 		q.Bytes, q.Keys = share, w.keys(share)
-		together.Go(func() { pages[i], errs[i] = w.store.List(ctx, *q) })
+		together.Go(func() { pages[i], errs[i] = w.ask(ctx, *q) })
 	}
 	together.Wait()
 	w.requests -= len(batch)
@@ -212,7 +233,7 @@ func (w *walk) single(ctx context.Context, key string) (probe.Tree, error) {
 	if strings.HasSuffix(key, "/") {
 		return probe.Tree{}, errNotThere
 	}
-	page, err := w.list(ctx, Query{Prefix: key, Keys: 1, Bytes: maxPage})
+	page, err := w.list(ctx, Query{Prefix: key, Keys: 1, Bytes: onePage})
 	switch {
 	case err != nil:
 		return probe.Tree{}, err
