@@ -24,38 +24,26 @@ func (Prober) Places() probe.Places { return probe.InFiles }
 // Tree lists folders and files, or buckets as folders where neither the
 // credential nor the path names one. The times of a file are those of its last
 // change: a store keeps no others.
-func (p Prober) Tree(ctx context.Context, a *probe.Attempt, at probe.Place, depth int) (tree probe.Tree, f probe.Finding) {
-	v, where, err := p.open(a, at)
-	if err != nil {
-		return probe.Tree{}, a.Explain(err)
-	}
-	err = a.Stage(probe.Access, func() (err error) {
+func (p Prober) Tree(ctx context.Context, a *probe.Attempt, at probe.Place, depth int) (probe.Tree, probe.Finding) {
+	var tree probe.Tree
+	f := p.look(a, at, func(v *view, where objectstore.Location) (err error) {
 		tree, err = objectstore.Tree(ctx, v, where, depth)
 		return err
 	})
-	if err != nil {
-		return probe.Tree{}, a.Explain(err)
-	}
-	return tree, probe.Found(probe.CodeOK, "")
+	return tree, f
 }
 
 // Sample reads the beginning of an object, with Range.
-func (p Prober) Sample(ctx context.Context, a *probe.Attempt, at probe.Place) (sample probe.Sample, f probe.Finding) {
-	v, where, err := p.open(a, at)
-	if err == nil {
-		err = a.Stage(probe.Policy, func() error { return straight(where.Key) })
-	}
-	if err != nil {
-		return probe.Sample{}, a.Explain(err)
-	}
-	err = a.Stage(probe.Access, func() (err error) {
-		sample, err = objectstore.Sample(ctx, v, where)
+func (p Prober) Sample(ctx context.Context, a *probe.Attempt, at probe.Place) (probe.Sample, probe.Finding) {
+	var sample probe.Sample
+	f := p.look(a, at, func(v *view, where objectstore.Location) error {
+		err := a.Stage(probe.Policy, func() error { return straight(where.Key) })
+		if err == nil {
+			sample, err = objectstore.Sample(ctx, v, where)
+		}
 		return err
 	})
-	if err != nil {
-		return probe.Sample{}, a.Explain(err)
-	}
-	return sample, probe.Found(probe.CodeOK, "")
+	return sample, f
 }
 
 // straight refuses keys that stand in a URL's path for another: a server on the
@@ -68,8 +56,8 @@ func straight(key string) error {
 	return nil
 }
 
-// open reads settings and place, within the stage policy.
-func (p Prober) open(a *probe.Attempt, at probe.Place) (*view, objectstore.Location, error) {
+// look reads settings and place, and does the rest.
+func (p Prober) look(a *probe.Attempt, at probe.Place, do func(*view, objectstore.Location) error) probe.Finding {
 	var t target
 	var where objectstore.Location
 	err := a.Stage(probe.Policy, func() (err error) {
@@ -83,12 +71,15 @@ func (p Prober) open(a *probe.Attempt, at probe.Place) (*view, objectstore.Locat
 		return err
 	})
 	if err != nil {
-		return nil, where, err
+		return a.Explain(err)
 	}
 	a.Locate(t.place(), t.place())
-	s := newStore(a, t, p.amazon)
-	s.client.Stay()
-	return &view{store: s}, where, nil
+	v := &view{store: newStore(a, t, p.amazon)}
+	v.client.Stay()
+	if err := a.Stage(probe.Access, func() error { return do(v, where) }); err != nil {
+		return a.Explain(err)
+	}
+	return probe.Found(probe.CodeOK, "")
 }
 
 // view is a store as its trees and samples see it.
