@@ -41,30 +41,17 @@ type answer struct {
 // skew is what Google tolerates of an assertion's times, or less.
 const skew = 4 * time.Minute
 
-// send makes a request with a form (POST) or without (GET).
-func (g *google) send(ctx context.Context, address, form string, token secret.Value) (answer, error) {
-	method := http.MethodGet
-	if form != "" {
-		method = http.MethodPost
-	}
-	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form))
+// get makes a GET request for an answer that comes whole.
+func (g *google) get(ctx context.Context, address string, token secret.Value) (answer, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return answer{}, probe.Found(probe.CodeProbeInternal, "")
 	}
-	r.Header.Set("Accept", "application/json")
-	if form != "" {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	authorize(r, token)
-	response, err := g.client.Do(r)
-	if err != nil {
-		return answer{}, err
-	}
-	return whole(response, false)
+	return g.send(r, token, 0)
 }
 
-// begin makes a GET request for what may be longer than most bytes. Where its
-// first bytes are asked for, they are those of the file as it is stored.
+// begin makes a GET request for an answer that may be longer than most bytes.
+// With first it asks for no more than these, of the file as it is stored.
 func (g *google) begin(ctx context.Context, address string, most int, first bool, token secret.Value) (answer, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -77,21 +64,26 @@ func (g *google) begin(ctx context.Context, address string, most int, first bool
 		r.Header.Set("Range", "bytes=0-"+strconv.Itoa(most))
 		r.Header.Set("Accept-Encoding", "gzip")
 	}
-	authorize(r, token)
-	response, more, err := g.client.Begin(r, most)
-	if err != nil {
-		return answer{}, err
-	}
-	return whole(response, more)
+	return g.send(r, token, most)
 }
 
-func authorize(r *http.Request, token secret.Value) {
+// send makes a request; most is 0 for an answer that comes whole.
+func (g *google) send(r *http.Request, token secret.Value, most int) (answer, error) {
+	r.Header.Set("Accept", "application/json")
 	if token.Len() > 0 {
 		r.Header.Set("Authorization", "Bearer "+token.ExposeText())
 	}
-}
-
-func whole(response *http.Response, more bool) (answer, error) {
+	var response *http.Response
+	var err error
+	more := false
+	if most > 0 {
+		response, more, err = g.client.Begin(r, most)
+	} else {
+		response, err = g.client.Do(r)
+	}
+	if err != nil {
+		return answer{}, err
+	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
@@ -112,7 +104,12 @@ func (g *google) accessToken(ctx context.Context, a account) (secret.Value, erro
 		return secret.Value{}, probe.Found(probe.CodeAuthMethodUnsupported, "The private key in the key file cannot sign. Make a new key for the account.").At(fieldAccount)
 	}
 	form := url.Values{"grant_type": {grantType}, "assertion": {assertion}}
-	got, err := g.send(ctx, g.token, form.Encode(), secret.Value{})
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, g.token, strings.NewReader(form.Encode()))
+	if err != nil {
+		return secret.Value{}, probe.Found(probe.CodeProbeInternal, "")
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	got, err := g.send(r, secret.Value{}, 0)
 	if err != nil {
 		return secret.Value{}, err
 	}
@@ -184,7 +181,7 @@ const (
 // read lists at most one thing, with a token or without. The error is a
 // Finding.
 func (g *google) read(ctx context.Context, r read, token secret.Value) (kind, error) {
-	got, err := g.send(ctx, g.api+r.path, "", token)
+	got, err := g.get(ctx, g.api+r.path, token)
 	if err != nil {
 		return other, err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // cut reports whether an answer, one that did as asked, was cut off.
-func (r *request) cut() bool { return r.got.more && r.got.status == http.StatusOK }
+func (q *request) cut() bool { return q.got.more && q.got.status == http.StatusOK }
 
 // decoded undoes the encoding of a list, in which a space may be a plus.
 func decoded(text string) string {
