@@ -133,15 +133,26 @@ func (w *walk) goesOn() bool {
 	return len(w.fresh)+len(w.further) > 0 && w.requests > 0 && w.bytes >= 2*longEntry && !w.tree.full && time.Now().Before(w.until)
 }
 
-// round asks for a few pages side by side: first of folders that were never
-// looked at, then what is behind the pages that came.
-func (w *walk) round(ctx context.Context) error {
+// batch takes what is to be asked for side by side. One page is what is behind
+// another that came, the others are of folders that were never looked at, as
+// far as there are such: a folder of very many is not shown without those
+// beside it, nor without what is in them.
+func (w *walk) batch() []Query {
 	var batch []Query
-	for _, queue := range []*[]Query{&w.fresh, &w.further} {
-		n := min(len(*queue), maxTogether-len(batch), w.requests-len(batch))
+	from := func(queue *[]Query, most int) {
+		n := min(len(*queue), most, maxTogether-len(batch), w.requests-len(batch))
 		batch = append(batch, (*queue)[:n]...)
 		*queue = (*queue)[n:]
 	}
+	from(&w.further, 1)
+	from(&w.fresh, maxTogether)
+	from(&w.further, maxTogether)
+	return batch
+}
+
+// round asks for a few pages side by side.
+func (w *walk) round(ctx context.Context) error {
+	batch := w.batch()
 	share := min(w.bytes/len(batch), maxPage)
 	pages, errs := make([]Page, len(batch)), make([]error, len(batch))
 	var together sync.WaitGroup
