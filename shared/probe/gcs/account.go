@@ -89,8 +89,8 @@ func readKey(text string) (*rsa.PrivateKey, bool) {
 }
 
 const (
-	// scope reads buckets and objects, and nothing else.
-	scope = "https://www.googleapis.com/auth/devstorage.read_only"
+	// readOnly reads buckets and objects, and nothing else.
+	readOnly = "https://www.googleapis.com/auth/devstorage.read_only"
 	// grantType is that of RFC 7523 §2.1.
 	grantType = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 	// early lets the clock of the other end be behind ours by that much.
@@ -118,7 +118,7 @@ func (a account) assertion(now time.Time) (string, error) {
 		Audience string `json:"aud"`
 		Issued   int64  `json:"iat"`
 		Expires  int64  `json:"exp"`
-	}{a.email, scope, tokenAddress, now.Add(-early).Unix(), now.Add(life).Unix()})
+	}{a.email, readOnly, tokenAddress, now.Add(-early).Unix(), now.Add(life).Unix()})
 	if err != nil {
 		return "", err
 	}

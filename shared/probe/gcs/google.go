@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,25 +33,54 @@ type google struct {
 type answer struct {
 	status int
 	body   []byte
-	skewed bool // its clock is not ours
+	skewed bool   // its clock is not ours
+	more   bool   // the body was cut off
+	about  string // its Content-Type
 }
 
 // skew is what Google tolerates of an assertion's times, or less.
 const skew = 4 * time.Minute
 
-func (g *google) send(ctx context.Context, method, address, form string, token secret.Value) (answer, error) {
-	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(form))
+// get makes a GET request for an answer that comes whole.
+func (g *google) get(ctx context.Context, address string, token secret.Value) (answer, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return answer{}, probe.Found(probe.CodeProbeInternal, "")
 	}
-	r.Header.Set("Accept", "application/json")
-	if form != "" {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return g.send(r, token, 0)
+}
+
+// begin makes a GET request for an answer that may be longer than most bytes.
+// With first it asks for no more than these, of the file as it is stored.
+func (g *google) begin(ctx context.Context, address string, most int, first bool, token secret.Value) (answer, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return answer{}, probe.Found(probe.CodeProbeInternal, "")
 	}
+	if first {
+		// One byte more than is wanted tells whether there are more. Who takes
+		// gzip gets a file that is kept so as it is, else all of it, unpacked.
+		// https://docs.cloud.google.com/storage/docs/transcoding
+		r.Header.Set("Range", "bytes=0-"+strconv.Itoa(most))
+		r.Header.Set("Accept-Encoding", "gzip")
+	}
+	return g.send(r, token, most)
+}
+
+// send makes a request; most is 0 for an answer that comes whole.
+func (g *google) send(r *http.Request, token secret.Value, most int) (answer, error) {
+	r.Header.Set("Accept", "application/json")
 	if token.Len() > 0 {
 		r.Header.Set("Authorization", "Bearer "+token.ExposeText())
 	}
-	response, err := g.client.Do(r)
+	var response *http.Response
+	var err error
+	more := false
+	if most > 0 {
+		response, more, err = g.client.Begin(r, most)
+	} else {
+		response, err = g.client.Do(r)
+	}
 	if err != nil {
 		return answer{}, err
 	}
@@ -60,7 +90,8 @@ func (g *google) send(ctx context.Context, method, address, form string, token s
 		return answer{}, err
 	}
 	date, err := http.ParseTime(response.Header.Get("Date"))
-	return answer{response.StatusCode, body, err == nil && time.Since(date).Abs() > skew}, nil
+	skewed := err == nil && time.Since(date).Abs() > skew
+	return answer{response.StatusCode, body, skewed, more, response.Header.Get("Content-Type")}, nil
 }
 
 var errNotGoogle = probe.Found(probe.CodeProtocolMismatch, "What answered is not Google's service. Something on the way, such as a proxy, answers in its place.")
@@ -73,7 +104,12 @@ func (g *google) accessToken(ctx context.Context, a account) (secret.Value, erro
 		return secret.Value{}, probe.Found(probe.CodeAuthMethodUnsupported, "The private key in the key file cannot sign. Make a new key for the account.").At(fieldAccount)
 	}
 	form := url.Values{"grant_type": {grantType}, "assertion": {assertion}}
-	got, err := g.send(ctx, http.MethodPost, g.token, form.Encode(), secret.Value{})
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, g.token, strings.NewReader(form.Encode()))
+	if err != nil {
+		return secret.Value{}, probe.Found(probe.CodeProbeInternal, "")
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	got, err := g.send(r, secret.Value{}, 0)
 	if err != nil {
 		return secret.Value{}, err
 	}
@@ -145,38 +181,51 @@ const (
 // read lists at most one thing, with a token or without. The error is a
 // Finding.
 func (g *google) read(ctx context.Context, r read, token secret.Value) (kind, error) {
-	got, err := g.send(ctx, http.MethodGet, g.api+r.path, "", token)
+	got, err := g.get(ctx, g.api+r.path, token)
 	if err != nil {
 		return other, err
 	}
-	if f, ok := got.unavailable(); ok {
-		return other, f
-	}
-	if got.status == http.StatusOK {
+	found, err := got.sort()
+	if err == nil && found == accepted {
 		var listing struct {
 			Kind string `json:"kind"`
 		}
 		if json.Unmarshal(got.body, &listing) != nil || listing.Kind != r.kind {
 			return other, errNotGoogle
 		}
+	}
+	return found, err
+}
+
+// sort tells what an answer says. The error is a Finding.
+func (a answer) sort() (kind, error) {
+	if f, ok := a.unavailable(); ok {
+		return other, f
+	}
+	if a.status == http.StatusOK {
 		return accepted, nil
 	}
-	reason, ok := got.reason()
+	reason, ok := a.reason()
 	switch {
 	case !ok:
 		return other, errNotGoogle
-	case got.status == http.StatusForbidden && strings.HasSuffix(strings.ToLower(reason), "ratelimitexceeded"):
+	case a.status == http.StatusForbidden && strings.HasSuffix(strings.ToLower(reason), "ratelimitexceeded"):
 		return other, probe.Found(probe.CodeRateLimited, "")
 	}
-	switch got.status {
+	return a.plainly(), nil
+}
+
+// plainly is what the status alone says of a request that was not served.
+func (a answer) plainly() kind {
+	switch a.status {
 	case http.StatusUnauthorized:
-		return refused, nil
+		return refused
 	case http.StatusForbidden:
-		return denied, nil
+		return denied
 	case http.StatusNotFound:
-		return missing, nil
+		return missing
 	}
-	return other, nil
+	return other
 }
 
 // reason gives the first reason of an error in the form of Google's APIs;

@@ -24,11 +24,15 @@ const (
 
 // plan is what the settings name, checked before anything is dialled.
 type plan struct {
-	account    *account     // nil for a token
-	token      secret.Value // where there is no account
-	tokenField probe.Field
-	renewable  bool // the token comes with another that renews it
-	reads      []read
+	account     *account     // nil for a token
+	token       secret.Value // where there is no account
+	tokenField  probe.Field
+	renewable   bool // the token comes with another that renews it
+	bucket      string
+	prefix      string
+	bucketField probe.Field // the setting that named the bucket
+	project     string
+	reads       []read // what a probe asks for, in this order
 }
 
 // read is one request that lists at most one thing.
@@ -91,7 +95,7 @@ func (p *plan) readToken(s probe.Settings) error {
 // setting's or the key file's, is the next thing to ask for.
 func (p *plan) readNames(s probe.Settings) error {
 	bucket, field := s.Text(string(fieldBucket)), fieldBucket
-	path := strings.TrimLeft(strings.TrimPrefix(s.Text(string(fieldTestPath)), "gs://"), "/")
+	path := strings.TrimLeft(strings.TrimPrefix(s.Text(string(fieldTestPath)), scheme), "/")
 	first, rest, _ := strings.Cut(path, "/")
 	switch bucket {
 	case "":
@@ -99,32 +103,50 @@ func (p *plan) readNames(s probe.Settings) error {
 	case first:
 		path = rest
 	}
-	if bucket != "" {
-		if !bucketName.MatchString(bucket) || len(path) > 1024 {
-			return probe.Found(probe.CodeDestinationBlocked, "This is not the name of a bucket. Write the name alone, without address and path.").At(field)
-		}
-		query := url.Values{"maxResults": {"1"}, "fields": {"kind"}}
-		if path != "" {
-			query.Set("prefix", path)
-		}
-		p.reads = append(p.reads, read{"b/" + url.PathEscape(bucket) + "/o?" + query.Encode(), "storage#objects", field})
+	if bucket != "" && (!bucketName.MatchString(bucket) || len(path) > 1024) {
+		return errNotABucket.At(field)
 	}
+	p.bucket, p.prefix, p.bucketField = bucket, path, field
 	project := s.Text(string(fieldProject))
-	if project == "" && p.account != nil {
+	if project != "" && !projectID.MatchString(project) {
+		return probe.Found(probe.CodeDestinationBlocked, "This is not the id of a project. Write the id alone.").At(fieldProject)
+	}
+	if project == "" && p.account != nil && projectID.MatchString(p.account.project) {
 		project = p.account.project
 	}
-	switch {
-	case project == "":
-	case !projectID.MatchString(project):
-		if s.Text(string(fieldProject)) != "" {
-			return probe.Found(probe.CodeDestinationBlocked, "This is not the id of a project. Write the id alone.").At(fieldProject)
+	p.project = project
+	return nil
+}
+
+// scheme may stand before a bucket in a path.
+const scheme = "gs://"
+
+var errNotABucket = probe.Found(probe.CodeDestinationBlocked, "This is not the name of a bucket. Write the name alone, without address and path.")
+
+// toRead adds what a probe asks for.
+func (p *plan) toRead() error {
+	if p.bucket != "" {
+		query := url.Values{"maxResults": {"1"}, "fields": {"kind"}}
+		if p.prefix != "" {
+			query.Set("prefix", p.prefix)
 		}
-	default:
-		query := url.Values{"maxResults": {"1"}, "fields": {"kind"}, "project": {project}}
-		p.reads = append(p.reads, read{"b?" + query.Encode(), "storage#buckets", fieldProject})
+		p.reads = append(p.reads, read{objectsOf(p.bucket) + "?" + query.Encode(), kindObjects, p.bucketField})
+	}
+	if p.project != "" {
+		query := url.Values{"maxResults": {"1"}, "fields": {"kind"}, "project": {p.project}}
+		p.reads = append(p.reads, read{"b?" + query.Encode(), kindBuckets, fieldProject})
 	}
 	if p.account == nil && len(p.reads) == 0 {
 		return probe.Found(probe.CodeSecretNotTested, "The credential names neither a bucket nor a project, so there is nothing to try the token at. Name one. Nothing was sent.").At(fieldProject)
 	}
 	return nil
 }
+
+// The kinds of right answers.
+const (
+	kindObjects = "storage#objects"
+	kindBuckets = "storage#buckets"
+)
+
+// objectsOf is the path of a bucket's objects, below the API's address.
+func objectsOf(bucket string) string { return "b/" + url.PathEscape(bucket) + "/o" }

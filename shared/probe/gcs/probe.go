@@ -33,8 +33,10 @@ func (p Prober) Ports() netguard.Ports {
 func (p Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	var what plan
 	err := a.Stage(probe.Policy, func() (err error) {
-		what, err = readPlan(a.Settings())
-		return err
+		if what, err = readPlan(a.Settings()); err != nil {
+			return err
+		}
+		return what.toRead()
 	})
 	if err != nil {
 		return a.Explain(err)
@@ -42,11 +44,7 @@ func (p Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	if what.account == nil && !what.renewable {
 		a.TokenEnds(what.token)
 	}
-	a.Locate("", "") // no setting names these hosts
-	g := &google{attempt: a, client: roundtrip.New(a, ""), token: tokenAddress, api: apiAddress}
-	if p.double != "" {
-		g.token, g.api = p.double+"/token", p.double+"/storage/v1/"
-	}
+	g := p.newGoogle(a)
 	var found kind
 	err = a.Stage(probe.Auth, func() (err error) {
 		if what.account != nil {
@@ -60,6 +58,15 @@ func (p Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 		return own(a.Explain(err))
 	}
 	return g.access(what, found)
+}
+
+func (p Prober) newGoogle(a *probe.Attempt) *google {
+	a.Locate("", "") // no setting names these hosts
+	g := &google{attempt: a, client: roundtrip.New(a, ""), token: tokenAddress, api: apiAddress}
+	if p.double != "" {
+		g.token, g.api = p.double+"/token", p.double+"/storage/v1/"
+	}
+	return g
 }
 
 // own words the fault of a certificate: no setting of these credentials brings
@@ -79,7 +86,7 @@ func (g *google) proveAccount(ctx context.Context, what plan) (kind, error) {
 	}
 	found, err := g.read(ctx, what.reads[0], token)
 	if err == nil && found == refused {
-		return refused, probe.Found(probe.CodeAuthRejected, "Google gave a token for the key, and refused it where it was used (status 401). Check the account's standing at Google.").At(fieldAccount)
+		return refused, what.refused()
 	}
 	return found, err
 }
@@ -100,7 +107,7 @@ func (g *google) proveToken(ctx context.Context, what plan) (kind, error) {
 			first = with
 		}
 		if with == refused {
-			return refused, what.refusedToken()
+			return refused, what.refused()
 		}
 		if with == other {
 			continue
@@ -116,7 +123,11 @@ func (g *google) proveToken(ctx context.Context, what plan) (kind, error) {
 	return other, probe.Found(probe.CodeSecretNotTested, "Google answers the same without the token, so nothing is proven. Name a bucket that is closed to others, or the project.").At(what.reads[0].field)
 }
 
-func (p plan) refusedToken() probe.Finding {
+// refused is what a 401 says of the secret.
+func (p plan) refused() probe.Finding {
+	if p.account != nil {
+		return probe.Found(probe.CodeAuthRejected, "Google gave a token for the key, and refused it where it was used (status 401). Check the account's standing at Google.").At(fieldAccount)
+	}
 	if p.renewable {
 		return probe.Found(probe.CodeSecretNotTested, "The access token has run out or was revoked. Whether the refresh token is good is not tested: it is renewed where it is used. Sign in at Google again if it fails there.").At(p.tokenField)
 	}

@@ -7,7 +7,6 @@ package roundtrip
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -31,40 +30,74 @@ type Client struct {
 	attempt   *probe.Attempt
 	field     probe.Field
 	transport *http.Transport
+
+	mu      sync.Mutex
+	stays   bool
+	reached map[string]string // "host:port" to the address that took a connection
 }
 
 // New makes a client for an attempt. The field is the setting that the address
 // comes from, for the pointers of findings; "" if no setting names it.
 func New(a *probe.Attempt, field probe.Field) *Client {
-	return &Client{attempt: a, field: field, transport: &http.Transport{
+	c := &Client{attempt: a, field: field, reached: map[string]string{}}
+	c.transport = &http.Transport{
 		Proxy:                  nil,
 		DisableCompression:     true,
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: MaxHeader,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) { // of http URLs
-			c, err := a.DialPlaintext(ctx, network, address)
+			raw, err := c.dial(ctx, a.DialPlaintext, network, address)
 			if err != nil {
 				return nil, err
 			}
-			return afterRequest(&plaintext{Conn: c}), nil
+			return afterRequest(&plaintext{Conn: raw}), nil
 		},
 		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			host, _, err := net.SplitHostPort(address)
 			if err != nil {
 				return nil, err
 			}
-			raw, err := a.DialContext(ctx, network, address)
+			raw, err := c.dial(ctx, a.DialContext, network, address)
 			if err != nil {
 				return nil, err
 			}
-			var c *tls.Conn
-			c, err = a.StartTLS(ctx, raw, probe.TLSOptions{Host: host})
+			encrypted, err := a.StartTLS(ctx, raw, probe.TLSOptions{Host: host})
 			if err != nil {
-				return nil, err // not c: a nil *tls.Conn is no nil net.Conn
+				return nil, err // not what is encrypted: a nil *tls.Conn is no nil net.Conn
 			}
-			return afterRequest(c), nil
+			return afterRequest(encrypted), nil
 		},
-	}}
+	}
+	return c
+}
+
+// Stay makes the client keep to the address that a host was first reached at,
+// for who makes many requests: large services answer each look-up of their
+// names with other addresses, and an attempt may visit few.
+func (c *Client) Stay() *Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stays = true
+	return c
+}
+
+func (c *Client) dial(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), network, address string) (net.Conn, error) {
+	c.mu.Lock()
+	at, again := c.reached[address]
+	c.mu.Unlock()
+	if !again {
+		at = address
+	}
+	raw, err := dial(ctx, network, at)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stays {
+		c.reached[address] = raw.RemoteAddr().String()
+	}
+	return raw, nil
 }
 
 // Do makes one request and records the stage protocol: a whole HTTP answer
@@ -72,9 +105,21 @@ func New(a *probe.Attempt, field probe.Field) *Client {
 // closed. The request goes out under our own User-Agent. The error is a
 // Finding. It is the shape that the AWS SDK takes.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
+	response, _, err := c.send(r, MaxBody, probe.Found(probe.CodeProtocolMismatch, "The system answered with far more than such a system does. Check the address.").At(c.field))
+	return response, err
+}
+
+// Begin is Do for an answer that may be longer than is wanted: most bytes of
+// its body are read, and the rest, which more tells of, is left.
+func (c *Client) Begin(r *http.Request, most int) (response *http.Response, more bool, err error) {
+	return c.send(r, most, nil)
+}
+
+// send makes one request. An answer of more than most bytes is the error long,
+// or is cut off where that is nil.
+func (c *Client) send(r *http.Request, most int, long error) (got *http.Response, more bool, err error) {
 	r.Header.Set("User-Agent", "Credence-Probe")
-	var got *http.Response
-	err := c.attempt.Stage(probe.Protocol, func() error {
+	err = c.attempt.Stage(probe.Protocol, func() error {
 		response, err := c.transport.RoundTrip(r)
 		if err != nil {
 			return c.locate(late(r, err))
@@ -83,20 +128,22 @@ func (c *Client) Do(r *http.Request) (*http.Response, error) {
 		if response.StatusCode == http.StatusSwitchingProtocols { // what follows is no body
 			return probe.Found(probe.CodeProtocolMismatch, "").At(c.field)
 		}
-		body, err := io.ReadAll(io.LimitReader(response.Body, MaxBody+1))
+		body, err := io.ReadAll(io.LimitReader(response.Body, int64(most)+1))
 		switch {
 		case r.URL.Scheme == "http" && response.StatusCode == http.StatusBadRequest && wantsTLS(body):
 			return errTLSRequired.At(c.field)
 		case err != nil:
 			return late(r, err)
-		case len(body) > MaxBody:
-			return probe.Found(probe.CodeProtocolMismatch, "The system answered with far more than such a system does. Check the address.").At(c.field)
+		case len(body) > most && long != nil:
+			return long
+		case len(body) > most:
+			body, more = body[:most], true
 		}
 		response.Body = io.NopCloser(bytes.NewReader(body))
 		got = response
 		return nil
 	})
-	return got, err
+	return got, more, err
 }
 
 var errTLSRequired = probe.Found(probe.CodeTLSRequired, "The system expects an encrypted connection on this port. Write https:// in place of http://.")

@@ -34,7 +34,9 @@ const (
 // missing, forbidden or elsewhere before it looks at a signature.
 type amazon struct {
 	*httptest.Server
-	offset time.Duration // its clock is ahead of ours by this
+	offset  time.Duration               // its clock is ahead of ours by this
+	buckets map[string]probetest.Bucket // that have something to look at
+	refuses map[string]said             // by "bucket/key", or "bucket?prefix" of a list
 
 	mu   sync.Mutex
 	seen []string
@@ -71,7 +73,7 @@ func (d *amazon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.sts(w, r, body, now)
 		return
 	}
-	bucket := strings.Trim(r.URL.Path, "/")
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch bucket {
 	case "missing":
 		fail(w, 404, "NoSuchBucket")
@@ -94,6 +96,10 @@ func (d *amazon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if code, status := verify(r, body, now, 15*time.Minute); code != "" && (signed || bucket != "public") {
 		fail(w, status, code)
+		return
+	}
+	if d.buckets != nil {
+		d.serve(w, r, bucket, key)
 		return
 	}
 	w.Header().Set("Content-Type", "application/xml")

@@ -127,16 +127,18 @@ func write(t *testing.T, folder string, c tls.Certificate) (cert, key string) {
 	return cert, key
 }
 
+// as is a client that signs with the keys.
+func as(endpoint, key, secret string) *s3.Client {
+	return s3.New(s3.Options{
+		Region: "us-east-1", BaseEndpoint: &endpoint, UsePathStyle: true,
+		Credentials: aws.CredentialsProviderFunc(credentials(key, secret, "")),
+	})
+}
+
 // furnish makes the buckets.
 func furnish(t *testing.T, endpoint string) {
 	t.Helper()
-	as := func(key, secret string) *s3.Client {
-		return s3.New(s3.Options{
-			Region: "us-east-1", BaseEndpoint: &endpoint, UsePathStyle: true,
-			Credentials: aws.CredentialsProviderFunc(credentials(key, secret, "")),
-		})
-	}
-	root, user := as(rootKey, rootSecret), as(userKey, userSecret)
+	root, user := as(endpoint, rootKey, rootSecret), as(endpoint, userKey, userSecret)
 	must := func(_ any, err error) {
 		t.Helper()
 		if err != nil {

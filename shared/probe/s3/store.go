@@ -34,6 +34,7 @@ type answer struct {
 	kind    kind
 	finding probe.Finding // where final
 	region  string        // where elsewhere, if the store says it
+	code    string        // the store's own, if it said one
 }
 
 // store asks a store, signed with the credential's keys and never with any
@@ -42,17 +43,15 @@ type answer struct {
 type store struct {
 	target
 	attempt *probe.Attempt
-	client  *client
+	client  *roundtrip.Client
 	config  aws.Config
 	pinned  string // in place of Amazon's own addresses, in tests
 }
 
 func newStore(a *probe.Attempt, t target, pinned string) *store {
-	client := &client{Client: roundtrip.New(a, t.place())}
-	return &store{target: t, attempt: a, client: client, pinned: pinned, config: aws.Config{
+	return &store{target: t, attempt: a, client: roundtrip.New(a, t.place()), pinned: pinned, config: aws.Config{
 		Region:      t.region,
 		Credentials: aws.CredentialsProviderFunc(t.credentials),
-		HTTPClient:  client,
 		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
 	}}
 }
@@ -61,12 +60,14 @@ func (t target) credentials(context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: t.key, SecretAccessKey: t.secret.ExposeText(), SessionToken: t.token.ExposeText()}, nil
 }
 
-// client is the SDK's way out. It reads the code of an error itself: where an
-// answer has none, the SDK makes one up from the status, so that a proxy's 401
-// would pass for a store's.
-type client struct {
-	*roundtrip.Client
-	last head
+// request is one request, and the SDK's way out for it. It reads the code of an
+// error itself: where an answer has none, the SDK makes one up from the status,
+// so that a proxy's 401 would pass for a store's.
+type request struct {
+	client    *roundtrip.Client
+	anonymous bool
+	most      int // bytes of an answer that may be cut off there; 0 for one that must be whole
+	got       head
 }
 
 // head is what is kept of an answer.
@@ -74,14 +75,20 @@ type head struct {
 	status int
 	code   string // of an error in the form of S3 or STS, else ""
 	header http.Header
+	bytes  int  // of the body
+	more   bool // it was cut off there
 }
 
 // Do keeps to itself what the SDK adds about the process it runs in; that
 // header is no part of a signature.
-func (c *client) Do(r *http.Request) (*http.Response, error) {
+func (q *request) Do(r *http.Request) (response *http.Response, err error) {
 	r.Header.Del("X-Amzn-Trace-Id")
-	c.last = head{}
-	response, err := c.Client.Do(r)
+	more := false
+	if q.most > 0 {
+		response, more, err = q.client.Begin(r, q.most)
+	} else {
+		response, err = q.client.Do(r)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +97,10 @@ func (c *client) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
-	c.last = head{response.StatusCode, errorCode(body), response.Header}
+	q.got = head{response.StatusCode, "", response.Header, len(body), more}
+	if response.StatusCode/100 != 2 {
+		q.got.code = errorCode(body)
+	}
 	return response, nil
 }
 
@@ -115,13 +125,15 @@ func errorCode(body []byte) string {
 
 // s3 is a client of the store's own address, with the bucket in the path, so
 // that no setting but the endpoint or the region is part of a host.
-func (s *store) s3(anonymous bool) *s3.Client {
+func (s *store) s3(q *request) *s3.Client {
 	return s3.NewFromConfig(s.config, func(o *s3.Options) {
+		o.HTTPClient = q
 		o.UsePathStyle = true
 		o.DisableMultiRegionAccessPoints = true
 		o.DisableS3ExpressSessionAuth = aws.Bool(true)
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired // of a beginning there is none
 		o.BaseEndpoint = base(s.endpoint, s.pinned)
-		if anonymous {
+		if q.anonymous {
 			o.Credentials = aws.AnonymousCredentials{}
 		}
 	})
@@ -136,18 +148,18 @@ func base(addresses ...string) *string {
 	return nil
 }
 
-// ask is one request, signed or anonymous.
-type ask func(ctx context.Context, s *store, anonymous bool) error
+// ask makes a request.
+type ask func(ctx context.Context, s *store, q *request) error
 
 var errNotAStore = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not as an S3 store does. Check the address, and that it is the store's own and not its console's.")
 
 // listBucket lists at most one key.
-func listBucket(ctx context.Context, s *store, anonymous bool) error {
+func listBucket(ctx context.Context, s *store, q *request) error {
 	in := &s3.ListObjectsV2Input{Bucket: &s.bucket, MaxKeys: aws.Int32(1)}
 	if s.prefix != "" {
 		in.Prefix = &s.prefix
 	}
-	out, err := s.s3(anonymous).ListObjectsV2(ctx, in)
+	out, err := s.s3(q).ListObjectsV2(ctx, in)
 	if err == nil && aws.ToString(out.Name) != s.bucket {
 		return errNotAStore.At(s.place())
 	}
@@ -155,8 +167,8 @@ func listBucket(ctx context.Context, s *store, anonymous bool) error {
 }
 
 // listBuckets lists at most one of the buckets of the key.
-func listBuckets(ctx context.Context, s *store, anonymous bool) error {
-	out, err := s.s3(anonymous).ListBuckets(ctx, &s3.ListBucketsInput{MaxBuckets: aws.Int32(1)})
+func listBuckets(ctx context.Context, s *store, q *request) error {
+	out, err := s.s3(q).ListBuckets(ctx, &s3.ListBucketsInput{MaxBuckets: aws.Int32(1)})
 	if err == nil && out.Buckets == nil && out.Owner == nil {
 		return errNotAStore.At(s.place())
 	}
@@ -168,8 +180,9 @@ var accountID = regexp.MustCompile(`^\d{12}$`)
 // callerIdentity asks Amazon whose keys these are, for which nobody needs a
 // right and no policy can take it away.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
-func callerIdentity(ctx context.Context, s *store, _ bool) error {
+func callerIdentity(ctx context.Context, s *store, q *request) error {
 	out, err := sts.NewFromConfig(s.config, func(o *sts.Options) {
+		o.HTTPClient = q
 		o.BaseEndpoint = base(s.pinned)
 	}).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
@@ -184,41 +197,46 @@ func callerIdentity(ctx context.Context, s *store, _ bool) error {
 
 // signed makes a request with the credential's keys and sorts the answer.
 func (s *store) signed(ctx context.Context, do ask) answer {
-	err := do(ctx, s, false)
+	return s.answer(ctx, do, &request{client: s.client})
+}
+
+func (s *store) answer(ctx context.Context, do ask, q *request) answer {
+	err := do(ctx, s, q)
 	if err == nil {
 		return answer{kind: accepted}
 	}
-	got, ok := s.answered(err)
+	got, ok := q.answered(err)
 	if !ok {
 		return answer{finding: s.attempt.Explain(err)}
 	}
 	if f, ok := got.unavailable(); ok {
-		return answer{finding: f}
+		return answer{finding: f, code: got.code}
 	}
 	if _, ok := refusals[got.code]; ok || clockCodes[got.code] {
-		return answer{finding: s.refusal(got)}
+		return answer{finding: s.refusal(got), code: got.code}
 	}
 	switch got.code {
 	case "AccessDenied", "AllAccessDisabled":
-		return answer{kind: denied}
+		return answer{kind: denied, code: got.code}
 	case "NoSuchBucket", "InvalidBucketName":
-		return answer{kind: missing}
+		return answer{kind: missing, code: got.code}
 	case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "RegionDisabledException":
-		return answer{kind: elsewhere, region: got.header.Get("X-Amz-Bucket-Region")}
+		return answer{kind: elsewhere, region: got.header.Get("X-Amz-Bucket-Region"), code: got.code}
 	case "":
 		return answer{finding: errNotAStore.At(s.place())}
 	}
-	return answer{kind: other}
+	return answer{kind: other, code: got.code}
 }
 
 // refusesAnonymous makes the same request without a signature: nil if that is
 // refused, so that an answer to a signed one proves the keys.
 func (s *store) refusesAnonymous(ctx context.Context, do ask) (bool, error) {
-	err := do(ctx, s, true)
+	q := &request{client: s.client, anonymous: true}
+	err := do(ctx, s, q)
 	if err == nil {
 		return false, nil
 	}
-	got, ok := s.answered(err)
+	got, ok := q.answered(err)
 	if !ok {
 		return false, s.attempt.Explain(err)
 	}
@@ -231,10 +249,9 @@ func (s *store) refusesAnonymous(ctx context.Context, do ask) (bool, error) {
 
 // answered gives the answer that err was made of; false if there was none, or
 // one that is no error of a store's.
-func (s *store) answered(err error) (head, bool) {
+func (q *request) answered(err error) (head, bool) {
 	var f probe.Finding
-	got := s.client.last
-	return got, !errors.As(err, &f) && got.status != 0 && got.status/100 != 2
+	return q.got, !errors.As(err, &f) && q.got.status != 0 && q.got.status/100 != 2
 }
 
 // unavailable are answers that say nothing of the keys.

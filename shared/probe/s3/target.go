@@ -127,8 +127,12 @@ func (t *target) readBucket(bucket, path string) error {
 	case first:
 		t.prefix = rest
 	}
-	if t.bucket != "" && (!bucketName.MatchString(t.bucket) || special.MatchString(t.bucket)) || len(t.prefix) > 1024 {
-		return probe.Found(probe.CodeDestinationBlocked, "Only a bucket's own name can be probed: no ARN, no access point or its alias, no directory bucket.").At(t.bucketField)
+	if t.bucket != "" && !isBucket(t.bucket) || len(t.prefix) > 1024 {
+		return errNotABucket.At(t.bucketField)
 	}
 	return nil
 }
+
+var errNotABucket = probe.Found(probe.CodeDestinationBlocked, "Only a bucket's own name can be probed: no ARN, no access point or its alias, no directory bucket.")
+
+func isBucket(name string) bool { return bucketName.MatchString(name) && !special.MatchString(name) }

@@ -1,0 +1,4 @@
+package objectstore
+
+// ErrFolder is the finding of a path that is a folder where a file is meant.
+var ErrFolder = errFolder
