@@ -74,4 +74,5 @@ var (
 	ErrTableWrites = probe.Found(probe.CodeTargetUnavailable, "To read this view something would be changed on the server, which a look does not do. Name a table that it reads.").Asked(probe.AskedTable)
 	ErrTableBroken = probe.Found(probe.CodeTargetUnavailable, "The server reports an error when it reads this table. If it is a view, it may name what is gone or may not be read, or a function of it may fail: run it there.").Asked(probe.AskedTable)
 	ErrListLate    = probe.Found(probe.CodeProbeTimeout, "The server did not list all of it in time. Ask for one database or one table, or for less depth.")
+	ErrListLocked  = probe.Found(probe.CodeTargetUnavailable, "Another session holds a lock on one of the tables. Try again later, or ask for one table or for less depth.")
 )
