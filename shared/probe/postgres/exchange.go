@@ -37,6 +37,7 @@ var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers the
 // (checked a signature, sent its answer) before the next one is noted.
 type exchange struct {
 	attempt *probe.Attempt
+	absent  probe.Finding // that there is no such database, told unasked
 	reader  io.Reader
 	left    []byte // of the message that is being handed out
 

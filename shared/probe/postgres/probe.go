@@ -32,42 +32,64 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	if err != nil {
 		return a.Explain(err)
 	}
-	raw, err := login.Dial(ctx, a)
-	if f := (probe.Finding{}); errors.As(err, &f) {
+	s, f := signIn(ctx, a, login, errNoDatabase)
+	if s == nil {
 		return f
 	}
-	defer func() { _ = raw.Close() }()
+	defer s.close(ctx)
+	if s.denial != nil {
+		return denied(a, s.denial)
+	}
+	if err := a.Stage(probe.Access, func() error { return s.selectOne(ctx) }); err != nil {
+		return a.Explain(err)
+	}
+	s.tellFacts(ctx, a)
+	return probe.Found(probe.CodeOK, "")
+}
+
+// session is a connection whose secret the server accepted.
+type session struct {
+	exchange
+	raw    net.Conn
+	conn   *pgconn.PgConn // nil if there is a denial
+	denial error          // what the server said after it had accepted the secret
+}
+
+// signIn connects and signs in, once. Without a session, what was found is the
+// end; absent is that end where something before the server knows, before it
+// looks at the secret, that there is no such database.
+func signIn(ctx context.Context, a *probe.Attempt, login database.Login, absent probe.Finding) (*session, probe.Finding) {
+	raw, err := login.Dial(ctx, a)
+	if f := (probe.Finding{}); errors.As(err, &f) {
+		return nil, f
+	}
+	s := &session{exchange: exchange{attempt: a, absent: absent}, raw: raw}
 	conn := raw
 	if !login.Plaintext() {
-		if conn, err = encrypt(ctx, a, login, raw); err != nil {
-			return a.Explain(err)
-		}
+		conn, err = encrypt(ctx, a, login, raw)
 	}
-	var (
-		session *pgconn.PgConn
-		denial  error // after the secret was accepted
-		x       = exchange{attempt: a}
-	)
-	err = a.Stage(probe.Auth, func() error {
-		config, err := configure(login, conn, &x)
-		if err != nil {
-			return probe.Found(probe.CodeProbeInternal, "")
-		}
-		session, denial = pgconn.ConnectConfig(ctx, config)
-		return x.outcome(denial)
-	})
+	if err == nil {
+		err = a.Stage(probe.Auth, func() error {
+			config, err := configure(login, conn, &s.exchange)
+			if err != nil {
+				return probe.Found(probe.CodeProbeInternal, "")
+			}
+			s.conn, s.denial = pgconn.ConnectConfig(ctx, config)
+			return s.outcome(s.denial)
+		})
+	}
 	if err != nil {
-		return a.Explain(err)
+		s.close(ctx)
+		return nil, a.Explain(err)
 	}
-	if denial != nil {
-		return denied(a, denial)
+	return s, probe.Finding{}
+}
+
+func (s *session) close(ctx context.Context) {
+	if s.conn != nil {
+		_ = s.conn.Close(ctx)
 	}
-	defer func() { _ = session.Close(ctx) }()
-	if err := a.Stage(probe.Access, func() error { return x.selectOne(ctx, session) }); err != nil {
-		return a.Explain(err)
-	}
-	tellFacts(ctx, a, session)
-	return probe.Found(probe.CodeOK, "")
+	_ = s.raw.Close()
 }
 
 // encrypt asks the server for TLS and runs the handshake. The answer is read

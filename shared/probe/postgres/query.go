@@ -12,13 +12,13 @@ import (
 )
 
 // selectOne proves that the session can be used.
-func (x *exchange) selectOne(ctx context.Context, session *pgconn.PgConn) error {
-	row, err := only(session.Exec(ctx, "SELECT 1").ReadAll())
+func (s *session) selectOne(ctx context.Context) error {
+	row, err := only(s.conn.Exec(ctx, "SELECT 1").ReadAll())
 	switch state := sqlState(err); {
 	case state != "":
 		return unavailable(state)
 	case err != nil:
-		return cmp.Or(x.fault, err)
+		return cmp.Or(s.fault, err)
 	case len(row) != 1 || string(row[0]) != "1":
 		return errMismatch
 	}
@@ -41,9 +41,9 @@ const roleQuery = `SELECT rolsuper, CASE WHEN pg_catalog.isfinite(rolvaliduntil)
 
 // tellFacts adds what else is worth knowing. Servers that only resemble
 // PostgreSQL may answer none of it.
-func tellFacts(ctx context.Context, a *probe.Attempt, session *pgconn.PgConn) {
-	a.Fact("server_version", database.Version(session.ParameterStatus("server_version")))
-	row, err := only(session.Exec(ctx, roleQuery).ReadAll())
+func (s *session) tellFacts(ctx context.Context, a *probe.Attempt) {
+	a.Fact("server_version", database.Version(s.conn.ParameterStatus("server_version")))
+	row, err := only(s.conn.Exec(ctx, roleQuery).ReadAll())
 	if err != nil || len(row) != 2 {
 		return
 	}

@@ -77,10 +77,12 @@ func (x *exchange) refused(state string) error {
 		// Refused before anything was asked: that is pg_hba.conf.
 		return probe.Found(probe.CodeSourceIPDenied, "The server's pg_hba.conf admits no sign-in of this user to this database from this service's address with this sslmode. Have a line for it added there, or check user and database.")
 	case state == noDatabase:
-		return probe.Found(probe.CodeSecretNotTested, "There is no such database, says the server or a pooler before it, and it did not look at the password. Check the name.").At(database.FieldName)
+		return x.absent
 	}
 	return unavailable(state)
 }
+
+var errNoDatabase = probe.Found(probe.CodeSecretNotTested, "There is no such database, says the server or a pooler before it, and it did not look at the password. Check the name.").At(database.FieldName)
 
 // unavailable words the errors that say nothing of the secret.
 func unavailable(state string) probe.Finding {
