@@ -229,6 +229,32 @@ func (s *store) refusesAnonymous(ctx context.Context, do ask) (bool, error) {
 		got.code == "MissingSecurityHeader" || got.code == "MissingAuthenticationToken", nil
 }
 
+// nobodysKey is the id of keys that nobody has: it tells the store's operator
+// where they come from.
+const nobodysKey = "CREDENCEPROBENOBODY1"
+
+// refusesStranger makes the same request signed with keys that nobody has:
+// false if that is accepted, so that the store looks for a signature and not at
+// it. They are not the credential's own, so that no failure counts against it.
+func (s *store) refusesStranger(ctx context.Context, do ask) (bool, error) {
+	stranger := *s
+	stranger.config.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: nobodysKey, SecretAccessKey: nobodysKey}, nil
+	})
+	err := do(ctx, &stranger, false)
+	if err == nil {
+		return false, nil
+	}
+	got, ok := s.answered(err)
+	if !ok {
+		return false, s.attempt.Explain(err)
+	}
+	if f, ok := got.unavailable(); ok {
+		return false, f
+	}
+	return true, nil
+}
+
 // answered gives the answer that err was made of; false if there was none, or
 // one that is no error of a store's.
 func (s *store) answered(err error) (head, bool) {
