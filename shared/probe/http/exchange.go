@@ -144,7 +144,7 @@ func readClientCredentials(settings reader) (*exchange, error) {
 }
 
 func baseHeader() http.Header {
-	return http.Header{"User-Agent": {"Credence-Probe"}, "Accept": {"application/json"}}
+	return http.Header{"Accept": {"application/json"}}
 }
 
 func bodyType(body secret.Value) string {

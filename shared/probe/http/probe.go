@@ -27,13 +27,7 @@ func (Prober) Ports() netguard.Ports {
 // and, if it is a GET, without, and compares the answers.
 func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	settings := reader{a.Settings()}
-	mode := probe.VerifyFull
-	if settings.is(fieldIgnoreCert) {
-		mode = probe.Require
-	}
-	c := newClient(a, mode)
-	defer c.transport.CloseIdleConnections()
-
+	c := &client{attempt: a, unverified: settings.is(fieldIgnoreCert)}
 	var s signIn
 	// What the settings say is our own rule to check: nothing is dialled for
 	// a sign-in that is not known or an address that is none.

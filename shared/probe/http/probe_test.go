@@ -324,7 +324,7 @@ func TestHostileServers(t *testing.T) {
 		"gzip bomb":            {reading(bomb), probe.CodeSecretNotTested},
 		"negative length":      {reading(probetest.Banner("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n")), probe.CodeProtocolMismatch},
 		"status 99999":         {reading(probetest.Banner("HTTP/1.1 99999 OK\r\n\r\n")), probe.CodeProtocolMismatch},
-		"switches protocols":   {reading(probetest.Banner("HTTP/1.1 101 Switching\r\nUpgrade: " + foreign + "\r\nConnection: Upgrade\r\n\r\n")), probe.CodeSecretNotTested},
+		"switches protocols":   {reading(probetest.Banner("HTTP/1.1 101 Switching\r\nUpgrade: " + foreign + "\r\nConnection: Upgrade\r\n\r\n")), probe.CodeProtocolMismatch},
 		"HTTP/2 preface":       {probetest.Banner("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), probe.CodeProtocolMismatch},
 		"a TLS alert": {reading(func(_ context.Context, c net.Conn) {
 			_, _ = io.WriteString(c, "\x15\x03\x01\x00\x02\x02\x46")

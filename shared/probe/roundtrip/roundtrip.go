@@ -30,23 +30,25 @@ const (
 type Client struct {
 	attempt   *probe.Attempt
 	field     probe.Field
+	options   probe.TLSOptions // but for the host
 	transport *http.Transport
 }
 
 // New makes a client for an attempt. The field is the setting that the address
 // comes from, for the pointers of findings; "" if no setting names it.
 func New(a *probe.Attempt, field probe.Field) *Client {
-	return &Client{attempt: a, field: field, transport: &http.Transport{
+	c := &Client{attempt: a, field: field}
+	c.transport = &http.Transport{
 		Proxy:                  nil,
 		DisableCompression:     true,
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: MaxHeader,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) { // of http URLs
-			c, err := a.DialPlaintext(ctx, network, address)
+			raw, err := a.DialPlaintext(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}
-			return afterRequest(&plaintext{Conn: c}), nil
+			return afterRequest(&plaintext{Conn: raw}), nil
 		},
 		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			host, _, err := net.SplitHostPort(address)
@@ -57,22 +59,41 @@ func New(a *probe.Attempt, field probe.Field) *Client {
 			if err != nil {
 				return nil, err
 			}
-			var c *tls.Conn
-			c, err = a.StartTLS(ctx, raw, probe.TLSOptions{Host: host})
+			options := c.options
+			options.Host = host
+			var secured *tls.Conn
+			secured, err = a.StartTLS(ctx, raw, options)
 			if err != nil {
-				return nil, err // not c: a nil *tls.Conn is no nil net.Conn
+				return nil, err // not secured: a nil *tls.Conn is no nil net.Conn
 			}
-			return afterRequest(c), nil
+			return afterRequest(secured), nil
 		},
-	}}
+	}
+	return c
+}
+
+// Unverified has the client take any certificate, as a setting of the
+// credential asks: each connection warns of it, at the setting. It is called
+// before the first request.
+func (c *Client) Unverified(setting probe.Field) {
+	c.options = probe.TLSOptions{Mode: probe.Require, Field: setting}
 }
 
 // Do makes one request and records the stage protocol: a whole HTTP answer
 // came. The body of the answer is read, MaxBody at most, and need not be
-// closed. The request goes out under our own User-Agent. The error is a
-// Finding. It is the shape that the AWS SDK takes.
-func (c *Client) Do(r *http.Request) (*http.Response, error) {
-	r.Header.Set("User-Agent", "Credence-Probe")
+// closed. The request goes out under our own User-Agent if it has none. The
+// error is a Finding. It is the shape that the AWS SDK takes.
+func (c *Client) Do(r *http.Request) (*http.Response, error) { return c.exchange(r, true) }
+
+// Look is Do without the body, which is empty in its answer, however long it
+// is: a status and headers cannot be dripped or inflated, and a verdict that
+// needs no more waits for no more.
+func (c *Client) Look(r *http.Request) (*http.Response, error) { return c.exchange(r, false) }
+
+func (c *Client) exchange(r *http.Request, whole bool) (*http.Response, error) {
+	if r.Header.Get("User-Agent") == "" {
+		r.Header.Set("User-Agent", "Credence-Probe")
+	}
 	var got *http.Response
 	err := c.attempt.Stage(probe.Protocol, func() error {
 		response, err := c.transport.RoundTrip(r)
@@ -83,10 +104,16 @@ func (c *Client) Do(r *http.Request) (*http.Response, error) {
 		if response.StatusCode == http.StatusSwitchingProtocols { // what follows is no body
 			return probe.Found(probe.CodeProtocolMismatch, "").At(c.field)
 		}
-		body, err := io.ReadAll(io.LimitReader(response.Body, MaxBody+1))
+		plainBadRequest := r.URL.Scheme == "http" && response.StatusCode == http.StatusBadRequest
+		var body []byte
+		if whole || plainBadRequest {
+			body, err = io.ReadAll(io.LimitReader(response.Body, MaxBody+1))
+		}
 		switch {
-		case r.URL.Scheme == "http" && response.StatusCode == http.StatusBadRequest && wantsTLS(body):
+		case plainBadRequest && wantsTLS(body):
 			return errTLSRequired.At(c.field)
+		case !whole:
+			body = nil
 		case err != nil:
 			return late(r, err)
 		case len(body) > MaxBody:

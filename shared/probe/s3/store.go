@@ -76,10 +76,11 @@ type head struct {
 	header http.Header
 }
 
-// Do keeps to itself what the SDK adds about the process it runs in; that
-// header is no part of a signature.
+// Do keeps to itself what the SDK adds about itself and the process it runs in;
+// those headers are no part of a signature.
 func (c *client) Do(r *http.Request) (*http.Response, error) {
 	r.Header.Del("X-Amzn-Trace-Id")
+	r.Header.Del("User-Agent")
 	c.last = head{}
 	response, err := c.Client.Do(r)
 	if err != nil {
