@@ -153,6 +153,30 @@ func TestAnswersBothWays(t *testing.T) {
 	}
 }
 
+// A refusal that is not for the secret, as some systems word it: one header
+// tells it from a 403 that is.
+func TestTooOften(t *testing.T) {
+	for name, row := range map[string]struct {
+		header, value string
+		want          probe.Code
+	}{
+		"none left":  {"X-RateLimit-Remaining", "0", probe.CodeRateLimited},
+		"some left":  {"X-RateLimit-Remaining", "17", probe.CodeAuthRejected},
+		"come later": {"Retry-After", "60", probe.CodeRateLimited},
+		"no word":    {"X-Other", "0", probe.CodeAuthRejected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := web(t, nil, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set(row.header, row.value)
+				pair(403, 401, "")(w, r)
+			})
+			if got := run(t, with(s.URL, nil), probe.Config{}); got.Code != row.want {
+				t.Errorf("got %s, want %s: %s", got.Code, row.want, got.Message)
+			}
+		})
+	}
+}
+
 func TestRightAndWrongSettings(t *testing.T) {
 	ca := probetest.NewAuthority(t)
 	other := probetest.NewAuthority(t)

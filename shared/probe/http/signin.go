@@ -53,10 +53,15 @@ func readSignIn(settings reader) (signIn, error) {
 		}
 		err = s.add(place{header: "X-Api-Key", value: settings.Secret(string(fieldAPIKey)), field: fieldAPIKey}, nil)
 	}
-	if err == nil && s.url == nil && s.exchange == nil {
-		err = probe.Found(probe.CodeSecretNotTested, "The credential names no address to try the secret at. Give test.url or base_url.").At(fieldTestURL)
+	switch {
+	case err != nil:
+		return signIn{}, err
+	case s.url == nil && s.exchange == nil:
+		return signIn{}, probe.Found(probe.CodeSecretNotTested, "The credential names no address to try the secret at. Give test.url or base_url.").At(fieldTestURL)
+	case s.exchange != nil && s.exchange.body.Len() == 0 && len(s.exchange.secrets) == 0 && len(s.secrets) == 0:
+		return signIn{}, probe.Found(probe.CodeSecretNotTested, "The credential holds nothing secret that the sign-in address could trade for a token. Give token.auth.body with POST, or basic.username and basic.password.").At(fieldLoginBody)
 	}
-	return s, err
+	return s, nil
 }
 
 // unsupported refuses ways to sign in that are not probed.
