@@ -36,7 +36,7 @@ func classify(stage string, err error, hostField, portField Field) Finding {
 		if f.Code == CodeTCPRefused { // the host answered, so the port is the likelier mistake
 			f = f.or(portField)
 		}
-		if stage == TCP {
+		if stage == TCP || f.Code == CodeProtocolMismatch {
 			f = f.or(hostField)
 		}
 		return f
