@@ -117,7 +117,7 @@ func (l Login) Dial(ctx context.Context, a *probe.Attempt) (net.Conn, error) {
 	_ = errors.As(err, &f) // no error leaves it empty
 	switch f.Code {
 	case probe.CodeTLSRequired:
-		err = probe.Found(probe.CodeTLSRequired, "This address is only used encrypted. Set sslmode to verify-full; if the authority is your own, put its certificate into tls.ca_certificate.").At(FieldTLS)
+		err = probe.Found(probe.CodeTLSRequired, "Without TLS a secret is sent only to addresses that the operator of this service has listed, and this is none of them. Set sslmode to verify-full; if the authority is your own, put its certificate into tls.ca_certificate.").At(FieldTLS)
 	case probe.CodeTCPRefused:
 		err = f.At(FieldPort) // the host is there
 	}

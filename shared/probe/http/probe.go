@@ -150,7 +150,7 @@ func undecided(with, without int) probe.Finding {
 	case with/100 == 2:
 		return probe.Found(code, "The address answers %d with the secret and without it, so it does not ask for one. Name an address that does.", with)
 	case with/100 == 3:
-		return probe.Found(code, "The address redirects (status %d with the secret, %d without), and a redirect is never followed with a secret. Name the final address.", with, without)
+		return probe.Found(code, "The address redirects (status %d with the secret, %d without), and a redirect is never followed with a secret. Name the address that it leads to; if that is a page to sign in at, name one of the API that asks for the secret.", with, without)
 	case with == http.StatusForbidden:
 		return probe.Found(code, "The address answers 403 with the secret and without it: it may be closed to everybody, or to this service. Name an address that the secret opens.")
 	case with == http.StatusNotFound:

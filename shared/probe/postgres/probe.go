@@ -46,7 +46,7 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	var (
 		session *pgconn.PgConn
 		denial  error // after the secret was accepted
-		x       = exchange{attempt: a}
+		x       = exchange{attempt: a, plaintext: login.Plaintext()}
 	)
 	err = a.Stage(probe.Auth, func() error {
 		config, err := configure(login, conn, &x)
