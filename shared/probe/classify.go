@@ -36,7 +36,7 @@ func classify(stage string, err error, hostField, portField Field) Finding {
 		if f.Code == CodeTCPRefused { // the host answered, so the port is the likelier mistake
 			f = f.or(portField)
 		}
-		if stage == TCP {
+		if stage == TCP || f.Code == CodeProtocolMismatch || f.Code == CodeProbeTimeout && before(stage, Auth) {
 			f = f.or(hostField)
 		}
 		return f
@@ -59,7 +59,7 @@ func blocked(reason netguard.Reason, hostField, portField Field) Finding {
 	case netguard.ReasonName:
 		return Found(CodeDestinationBlocked, "This is no host that can be reached. Write a name of letters, digits, hyphens and dots (an international one in its xn-- form), or an address in its usual form.").or(hostField)
 	case netguard.ReasonPort:
-		return Found(CodeDestinationBlocked, "This port is not one on which this kind of system is probed. Check the port.").or(portField)
+		return Found(CodeDestinationBlocked, "A probe of this kind of system does not use this port, which is one for systems of other kinds. Check the port; the documentation lists those that can be probed.").or(portField)
 	case netguard.ReasonPlaintext:
 		return Found(CodeTLSRequired, "").or(hostField)
 	case netguard.ReasonLimit:
@@ -88,7 +88,7 @@ func classifyTLS(err error, hostField Field) (Finding, bool) {
 		if strings.HasPrefix(string(header.RecordHeader[:]), "HTTP/") {
 			return Found(CodeTLSUnsupported, "The system answers without encryption on this port. Name the port on which it offers TLS.").or(hostField), true
 		}
-		return Found(CodeProtocolMismatch, "Something answers there, but not with TLS. Check host and port.").or(hostField), true
+		return Found(CodeProtocolMismatch, "Something answers there, but not with TLS: the port may be one for unencrypted connections, or of another kind of system. Check host and port.").or(hostField), true
 	case errors.As(err, &op) && op.Op == "remote error": // a TLS alert
 		return Found(CodeTLSUnsupported, "The system refused the encrypted connection. It must offer TLS 1.2 or newer, and must not ask for a client's certificate.").or(hostField), true
 	}
@@ -111,6 +111,8 @@ func classifyNet(stage string, err error) (Finding, bool) {
 			return Found(CodeDNSTimeout, ""), true
 		case TCP:
 			return Found(CodeTCPTimeout, ""), true
+		case TLS, Protocol:
+			return Found(CodeProbeTimeout, "The system took the connection, but gave no answer of the kind expected within the time of a probe. Check that host and port belong to this kind of system; if they do, it is overloaded, or something on the way holds its answers back. Try again."), true
 		}
 		return Found(CodeProbeTimeout, ""), true
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -116,7 +117,7 @@ func (l Login) Dial(ctx context.Context, a *probe.Attempt) (net.Conn, error) {
 	_ = errors.As(err, &f) // no error leaves it empty
 	switch f.Code {
 	case probe.CodeTLSRequired:
-		err = probe.Found(probe.CodeTLSRequired, "This address is only used encrypted. Set sslmode to verify-full; if the authority is your own, put its certificate into tls.ca_certificate.").At(FieldTLS)
+		err = probe.Found(probe.CodeTLSRequired, "Without TLS a secret is sent only to addresses that the operator of this service has listed, and this is none of them. Set sslmode to verify-full; if the authority is your own, put its certificate into tls.ca_certificate.").At(FieldTLS)
 	case probe.CodeTCPRefused:
 		err = f.At(FieldPort) // the host is there
 	}
@@ -175,12 +176,19 @@ func (l Login) Encrypt(ctx context.Context, a *probe.Attempt, raw net.Conn) (*tl
 	return c, nil
 }
 
+// versionNumber is what versions of database servers look like. More digits
+// than these may be a server's way to hand back the password it was told.
+var versionNumber = regexp.MustCompile(`^\d{1,2}(\.\d{1,4}){0,3}$`)
+
 // Version is the number that a server's version begins with: "15.14" of "15.14
-// (Debian 15.14-0+deb12u1)".
+// (Debian 15.14-0+deb12u1)"; "" if it begins with none.
 func Version(text string) string {
 	end := strings.IndexFunc(text, func(c rune) bool { return (c < '0' || c > '9') && c != '.' })
 	if end < 0 {
 		end = len(text)
 	}
-	return strings.TrimRight(text[:end], ".")
+	if number := strings.TrimRight(text[:end], "."); versionNumber.MatchString(number) {
+		return number
+	}
+	return ""
 }

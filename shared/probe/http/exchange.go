@@ -144,7 +144,7 @@ func readClientCredentials(settings reader) (*exchange, error) {
 }
 
 func baseHeader() http.Header {
-	return http.Header{"User-Agent": {"Credence-Probe"}, "Accept": {"application/json"}}
+	return http.Header{"Accept": {"application/json"}}
 }
 
 func bodyType(body secret.Value) string {
@@ -185,13 +185,19 @@ func (c *client) obtain(ctx context.Context, x *exchange) (place, error) {
 
 // refused reads the status of the sign-in address: nil for 2xx.
 func (x *exchange) refused(got answer) error {
-	if err := unavailable(got.status); err != nil {
+	if err := got.unavailable(); err != nil {
 		return err
 	}
+	cause := ""
+	if x.asObject && (got.status/100 == 2 || got.status == http.StatusBadRequest) {
+		cause = oauthError(got.body)
+	}
 	switch {
+	case got.status/100 == 2 && cause != "":
+		return probe.Found(probe.CodeSecretNotTested, "The sign-in address answers with an error in place of a token (status %d). Check the client id, the secret and the fields that are sent with them.", got.status).At(x.field)
 	case got.status/100 == 2:
 		return nil
-	case got.status == http.StatusUnauthorized, x.asObject && got.status == http.StatusBadRequest && oauthError(got.body) == "invalid_client":
+	case got.status == http.StatusUnauthorized, cause == "invalid_client":
 		return probe.Found(probe.CodeAuthRejected, "The sign-in address refused the secret (status %d). Enter it again, or make a new one there.", got.status).At(x.guilty).Answered(got.status)
 	case got.status/100 == 3:
 		return probe.Found(probe.CodeSecretNotTested, "The sign-in address redirects (status %d), and a redirect is never followed with a secret. Name the final address.", got.status).At(x.field)

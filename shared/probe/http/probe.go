@@ -27,13 +27,7 @@ func (Prober) Ports() netguard.Ports {
 // and, if it is a GET, without, and compares the answers.
 func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	settings := reader{a.Settings()}
-	mode := probe.VerifyFull
-	if settings.is(fieldIgnoreCert) {
-		mode = probe.Require
-	}
-	c := newClient(a, mode)
-	defer c.transport.CloseIdleConnections()
-
+	c := &client{attempt: a, unverified: settings.is(fieldIgnoreCert)}
 	var s signIn
 	// What the settings say is our own rule to check: nothing is dialled for
 	// a sign-in that is not known or an address that is none.
@@ -55,6 +49,9 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 		if err != nil {
 			return a.Explain(err)
 		}
+		if p.url == nil && s.exchange.plain {
+			return a.Explain(a.Stage(probe.Auth, func() error { return errAnyText }))
+		}
 		if p.url == nil {
 			a.Warn(probe.WarnNotCrossChecked, "", "The sign-in address gave a token for the secret. The credential names no address to try the token at; give test.url for a fuller check.")
 			return probe.Found(probe.CodeOK, "")
@@ -75,6 +72,10 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	return probe.Found(probe.CodeOK, "")
 }
 
+// errAnyText is of a sign-in address whose whole answer is the token: a refusal
+// in words would pass for one.
+var errAnyText = probe.Found(probe.CodeSecretNotTested, "The sign-in address answered with a text, but whether that is a token or a refusal only shows where it is used. Name an address to try it at: test.url or base_url.").At(fieldTestURL)
+
 func withShare(ctx context.Context, part, of time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -83,22 +84,23 @@ func withShare(ctx context.Context, part, of time.Duration) (context.Context, co
 	return context.WithTimeout(ctx, time.Until(deadline)*part/of)
 }
 
-// ask makes the plan's request and gives the status of the answer.
+// ask makes the plan's request and gives the status of the answer; an error if
+// it says nothing of the secret, whichever request it belongs to.
 func (c *client) ask(ctx context.Context, p plan, withSecrets bool) (int, error) {
 	r, err := p.request(withSecrets)
 	if err != nil {
 		return 0, err
 	}
 	got, err := c.send(ctx, r, p.urlField, false)
+	if err == nil {
+		err = got.unavailable()
+	}
 	return got.status, err
 }
 
 // judge reads the answer to the request with the secret, and where that alone
 // proves nothing, compares it with the answer without. nil is: accepted.
 func (c *client) judge(ctx context.Context, p plan, with int) error {
-	if err := unavailable(with); err != nil {
-		return err
-	}
 	field := p.field()
 	switch {
 	case len(p.secrets) == 0:
@@ -118,9 +120,6 @@ func (c *client) judge(ctx context.Context, p plan, with int) error {
 	if err != nil {
 		return err
 	}
-	if err := unavailable(without); err != nil {
-		return err
-	}
 	refused := without == http.StatusUnauthorized || without == http.StatusForbidden
 	switch {
 	case with/100 == 2 && refused:
@@ -131,14 +130,16 @@ func (c *client) judge(ctx context.Context, p plan, with int) error {
 	return undecided(with, without).At(p.urlField)
 }
 
-// unavailable are answers that say nothing of the secret, whichever request
-// they belong to.
-func unavailable(status int) error {
+// unavailable are answers that say nothing of a secret. Some systems refuse who
+// asks too often with 403, and tell by a header that it is not for the secret.
+// https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api#rate-limit-errors
+func (a answer) unavailable() error {
 	switch {
-	case status == http.StatusTooManyRequests:
+	case a.status == http.StatusTooManyRequests,
+		a.status == http.StatusForbidden && (a.header.Get("Retry-After") != "" || a.header.Get("X-Ratelimit-Remaining") == "0"):
 		return probe.Found(probe.CodeRateLimited, "")
-	case status >= 500:
-		return probe.Found(probe.CodeTargetUnavailable, "The system is there but fails (status %d). Try again later, or ask its operator.", status)
+	case a.status >= 500:
+		return probe.Found(probe.CodeTargetUnavailable, "The system is there but fails (status %d). Try again later, or ask its operator.", a.status)
 	}
 	return nil
 }
@@ -152,7 +153,7 @@ func undecided(with, without int) probe.Finding {
 	case with/100 == 2:
 		return probe.Found(code, "The address answers %d with the secret and without it, so it does not ask for one. Name an address that does.", with)
 	case with/100 == 3:
-		return probe.Found(code, "The address redirects (status %d with the secret, %d without), and a redirect is never followed with a secret. Name the final address.", with, without)
+		return probe.Found(code, "The address redirects (status %d with the secret, %d without), and a redirect is never followed with a secret. Name the address that it leads to; if that is a page to sign in at, name one of the API that asks for the secret.", with, without)
 	case with == http.StatusForbidden:
 		return probe.Found(code, "The address answers 403 with the secret and without it: it may be closed to everybody, or to this service. Name an address that the secret opens.")
 	case with == http.StatusNotFound:

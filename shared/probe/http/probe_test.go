@@ -153,6 +153,30 @@ func TestAnswersBothWays(t *testing.T) {
 	}
 }
 
+// A refusal that is not for the secret, as some systems word it: one header
+// tells it from a 403 that is.
+func TestTooOften(t *testing.T) {
+	for name, row := range map[string]struct {
+		header, value string
+		want          probe.Code
+	}{
+		"none left":  {"X-RateLimit-Remaining", "0", probe.CodeRateLimited},
+		"some left":  {"X-RateLimit-Remaining", "17", probe.CodeAuthRejected},
+		"come later": {"Retry-After", "60", probe.CodeRateLimited},
+		"no word":    {"X-Other", "0", probe.CodeAuthRejected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := web(t, nil, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set(row.header, row.value)
+				pair(403, 401, "")(w, r)
+			})
+			if got := run(t, with(s.URL, nil), probe.Config{}); got.Code != row.want {
+				t.Errorf("got %s, want %s: %s", got.Code, row.want, got.Message)
+			}
+		})
+	}
+}
+
 func TestRightAndWrongSettings(t *testing.T) {
 	ca := probetest.NewAuthority(t)
 	other := probetest.NewAuthority(t)
@@ -324,7 +348,7 @@ func TestHostileServers(t *testing.T) {
 		"gzip bomb":            {reading(bomb), probe.CodeSecretNotTested},
 		"negative length":      {reading(probetest.Banner("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n")), probe.CodeProtocolMismatch},
 		"status 99999":         {reading(probetest.Banner("HTTP/1.1 99999 OK\r\n\r\n")), probe.CodeProtocolMismatch},
-		"switches protocols":   {reading(probetest.Banner("HTTP/1.1 101 Switching\r\nUpgrade: " + foreign + "\r\nConnection: Upgrade\r\n\r\n")), probe.CodeSecretNotTested},
+		"switches protocols":   {reading(probetest.Banner("HTTP/1.1 101 Switching\r\nUpgrade: " + foreign + "\r\nConnection: Upgrade\r\n\r\n")), probe.CodeProtocolMismatch},
 		"HTTP/2 preface":       {probetest.Banner("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), probe.CodeProtocolMismatch},
 		"a TLS alert": {reading(func(_ context.Context, c net.Conn) {
 			_, _ = io.WriteString(c, "\x15\x03\x01\x00\x02\x02\x46")

@@ -69,10 +69,15 @@ func readSignIn(settings reader) (signIn, error) {
 		}
 		err = s.add(place{header: "X-Api-Key", value: settings.Secret(string(fieldAPIKey)), field: fieldAPIKey}, nil)
 	}
-	if err == nil && s.url == nil && s.exchange == nil {
-		err = probe.Found(probe.CodeSecretNotTested, "The credential names no address to try the secret at. Give test.url or base_url.").At(fieldTestURL)
+	switch {
+	case err != nil:
+		return signIn{}, err
+	case s.url == nil && s.exchange == nil:
+		return signIn{}, probe.Found(probe.CodeSecretNotTested, "The credential names no address to try the secret at. Give test.url or base_url.").At(fieldTestURL)
+	case s.exchange != nil && s.exchange.body.Len() == 0 && len(s.exchange.secrets) == 0 && len(s.secrets) == 0:
+		return signIn{}, probe.Found(probe.CodeSecretNotTested, "The credential holds nothing secret that the sign-in address could trade for a token. Give token.auth.body with POST, or basic.username and basic.password.").At(fieldLoginBody)
 	}
-	return s, err
+	return s, nil
 }
 
 // unsupported refuses ways to sign in that are not probed.
@@ -138,7 +143,7 @@ func basic(user string, password secret.Value) secret.Value {
 // readRequest reads the request without its secrets, but for those that stand
 // in headers of the user's own.
 func readRequest(settings reader) (plan, error) {
-	p := plan{method: http.MethodGet, header: http.Header{"User-Agent": {"Credence-Probe"}, "Accept": {"*/*"}}, urlField: fieldBaseURL}
+	p := plan{method: http.MethodGet, header: http.Header{"Accept": {"*/*"}}, urlField: fieldBaseURL}
 	text := settings.text(fieldBaseURL)
 	if settings.has(fieldTestURL) {
 		p.urlField, text = fieldTestURL, settings.text(fieldTestURL)

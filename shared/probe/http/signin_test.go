@@ -150,6 +150,15 @@ func TestTokens(t *testing.T) {
 		"token address redirects":    {answer(302, ""), bearer, oauth(nil), probe.CodeSecretNotTested, "oauth2.access.token.url"},
 		"token address fails":        {answer(503, ""), bearer, oauth(nil), probe.CodeTargetUnavailable, ""},
 		"token address is busy":      {answer(429, ""), bearer, oauth(nil), probe.CodeRateLimited, ""},
+		"an error that says 200":     {answer(200, `{"error":"incorrect_client_credentials","error_description":"`+probetest.Foreign+`"}`), bearer, oauth(nil), probe.CodeSecretNotTested, "oauth2.access.token.url"},
+		"an error and a token":       {answer(200, `{"error":"invalid_client","access_token":"`+token+`"}`), bearer, oauth(nil), probe.CodeSecretNotTested, "oauth2.access.token.url"},
+		"closed for asking too often": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", "60")
+			answer(403, probetest.Foreign)(w, r)
+		}, bearer, oauth(nil), probe.CodeRateLimited, ""},
+		"login, nothing secret":      {answer(200, `{"access_token":"`+token+`"}`), bearer, login(settings{"token.auth.body": nil, "token.auth.token.path": nil}), probe.CodeSecretNotTested, "token.auth.body"},
+		"login, GET has no body":     {answer(200, `{"access_token":"`+token+`"}`), bearer, login(settings{"token.auth.method": "GET", "token.auth.token.path": nil}), probe.CodeSecretNotTested, "token.auth.body"},
+		"login, words for a token":   {answer(200, "Invalid credentials"), bearer, login(settings{"token.auth.response.format": "plain", "base_url": nil}), probe.CodeSecretNotTested, "test.url"},
 		"no token":                   {answer(200, `{"token_type":"bearer"}`), bearer, oauth(nil), probe.CodeProtocolMismatch, "oauth2.access.token.url"},
 		"token is no text":           {answer(200, `{"access_token":{"x":1}}`), bearer, oauth(nil), probe.CodeProtocolMismatch, "oauth2.access.token.url"},
 		"token with a line break":    {answer(200, `{"access_token":"a\r\nX: y"}`), bearer, oauth(nil), probe.CodeProtocolMismatch, "oauth2.access.token.url"},

@@ -54,6 +54,15 @@ func texts(values ...string) []string {
 	return append(packets, eof, row, eof)
 }
 
+// rows are rows of one column.
+func rows(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = "\xfc\xe8\x03" + strings.Repeat("1", 1000)
+	}
+	return list
+}
+
 // script is a server that says its steps one by one, each after the client
 // said something; a step is the packets of one answer. What the client said is
 // kept.
@@ -163,6 +172,14 @@ func TestScripts(t *testing.T) {
 		"database of others":           {hello, [][]string{{ok}, me, {failure(1044)}, {failure(1142)}, {failure(1142)}}, probe.CodeOK, "", "", "SCOPE_MISSING database_name"},
 		"database offline":             {hello, [][]string{{ok}, me, {failure(3032)}}, away, "", "access", ""},
 		"refuses the query":            {hello, [][]string{{ok}, me, {ok}, {failure(3024)}}, away, "", "access", ""},
+		"answers with two rows":        {hello, [][]string{{ok}, me, {ok}, append(text("1")[:4], "\x011", eof)}, mismatch, "host", "protocol", ""},
+		"says twice who signed in":     {hello, [][]string{{ok}, append(text("app@%")[:4], "\x05app@%", eof)}, mismatch, "host", "protocol", ""},
+		"never ends its rows":          {hello, [][]string{{ok}, me, {ok}, append(text("1")[:4], rows(4000)...)}, mismatch, "host", "protocol", ""},
+		"a row cut short":              {hello, [][]string{{ok}, me, {ok}, append(text("1")[:3], "\x091", eof)}, mismatch, "host", "protocol", ""},
+		"columns without an end":       {hello, [][]string{{ok}, {"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f"}}, mismatch, "host", "protocol", ""},
+		"native proof, no challenge":   {hello, [][]string{{"\xfe" + native + "\x00"}}, mismatch, "host", "protocol", ""},
+		"ed25519, no challenge":        {hello, [][]string{{"\xfeclient_ed25519\x00"}}, mismatch, "host", "protocol", ""},
+		"says yes before it is asked":  {hello, [][]string{{ok, ok}, {failure(1045)}}, mismatch, "host", "protocol", ""},
 		"answers with another text":    {hello, [][]string{{ok}, me, {ok}, text(probetest.Foreign)}, mismatch, "host", "protocol", ""},
 		"closes after the sign-in":     {hello, nil, probe.CodeTCPReset, "", "auth", ""},
 		"closes at the query":          {hello, [][]string{{ok}, me, {ok}}, probe.CodeTCPReset, "", "access", ""},

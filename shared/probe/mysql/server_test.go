@@ -197,6 +197,17 @@ func (s *server) own(t testing.TB, path string) {
 	}
 }
 
+// status is one of the server's counters.
+func (s *server) status(t testing.TB, name string) int {
+	t.Helper()
+	_, text, _ := strings.Cut(s.sql(t, "SHOW GLOBAL STATUS LIKE '"+name+"'"), "\t")
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("the server has no counter %s", name)
+	}
+	return n
+}
+
 func (s *server) certify(t testing.TB, certificate tls.Certificate) {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)

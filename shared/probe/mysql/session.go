@@ -91,23 +91,38 @@ func (s *session) row(ctx context.Context, query string) (row []string, err erro
 			}
 			return err
 		}
-		for _, v := range values {
-			switch v := v.(type) {
-			case []byte:
-				row = append(row, string(v))
-			case int64:
-				row = append(row, strconv.FormatInt(v, 10))
-			case uint64:
-				row = append(row, strconv.FormatUint(v, 10))
-			case nil:
-				row = append(row, "")
-			default:
-				return errMismatch
-			}
+		if row, err = texts(values); err != nil {
+			return err
+		}
+		switch err := rows.Next(values); {
+		case err == nil: // more rows than such a query has
+			return errMismatch
+		case !errors.Is(err, io.EOF):
+			return err
 		}
 		return nil
 	})
 	return row, err
+}
+
+// texts gives the values of a row, NULL as "".
+func texts(values []driver.Value) ([]string, error) {
+	var row []string
+	for _, v := range values {
+		switch v := v.(type) {
+		case []byte:
+			row = append(row, string(v))
+		case int64:
+			row = append(row, strconv.FormatInt(v, 10))
+		case uint64:
+			row = append(row, strconv.FormatUint(v, 10))
+		case nil:
+			row = append(row, "")
+		default:
+			return nil, errMismatch
+		}
+	}
+	return row, nil
 }
 
 // use makes the database the current one. Within backticks every character

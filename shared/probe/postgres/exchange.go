@@ -36,10 +36,11 @@ var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers the
 // hands out one message at a time, so that the driver has acted on a message
 // (checked a signature, sent its answer) before the next one is noted.
 type exchange struct {
-	attempt *probe.Attempt
-	absent  probe.Finding // that there is no such database, told unasked
-	reader  io.Reader
-	left    []byte // of the message that is being handed out
+	attempt   *probe.Attempt
+	absent    probe.Finding // that there is no such database, told unasked
+	plaintext bool          // the connection is without TLS
+	reader    io.Reader
+	left      []byte // of the message that is being handed out
 
 	began     bool   // the server sent a message of this protocol
 	asked     uint32 // the last kind of authentication it asked for; 0 for none

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,12 @@ func (steps script) serve(_ context.Context, c net.Conn) {
 			return
 		}
 	}
+}
+
+// endless says the first messages, then the last over and over, past what a
+// probe reads.
+func endless(first, last pgproto3.BackendMessage) []pgproto3.BackendMessage {
+	return append(say(first), slices.Repeat(say(last), 2000)...)
 }
 
 func say(messages ...pgproto3.BackendMessage) []pgproto3.BackendMessage { return messages }
@@ -122,6 +129,13 @@ func TestScripts(t *testing.T) {
 		"closes at the query":                 {script{clear, say(ok, ready)}, probe.CodeTCPReset, "", "access", ""},
 		"answers the query with another text": {script{clear, say(ok, ready), say(shape, value(probetest.Foreign), done, ready)}, mismatch, "host", "protocol", ""},
 		"answers the query with nothing":      {script{clear, say(ok, ready), say(done, ready)}, mismatch, "host", "protocol", ""},
+		"answers the query with two rows":     {script{clear, say(ok, ready), say(shape, value("1"), value("1"), done, ready)}, mismatch, "host", "protocol", ""},
+		"never ends its rows":                 {script{clear, say(ok, ready), endless(shape, value(strings.Repeat("1", 1000)))}, mismatch, "host", "protocol", ""},
+		"signed in, then asks again":          {script{say(ok, &pgproto3.AuthenticationCleartextPassword{}), say(ready), say(shape, value("1"), done, ready)}, untested, "password", "auth", ""},
+		"SCRAM of no rounds":                  {script{scram, say(&pgproto3.AuthenticationSASLContinue{Data: []byte("r=x,s=eA==,i=0")})}, mismatch, "host", "protocol", ""},
+		"SCRAM of negative rounds":            {script{scram, say(&pgproto3.AuthenticationSASLContinue{Data: []byte("r=x,s=eA==,i=-1")})}, mismatch, "host", "protocol", ""},
+		"SCRAM, then clear text":              {script{scram, clear, say(ok, ready), say(shape, value("1"), done, ready)}, mismatch, "host", "protocol", ""},
+		"an MD5 challenge cut short":          {script{say(message('R', 10, "\x00\x00\x00\x05ab"))}, mismatch, "host", "protocol", ""},
 		"refuses the query":                   {script{clear, say(ok, ready), say(failure("57014"), ready)}, away, "", "access", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -197,6 +211,23 @@ func TestMisbehaviour(t *testing.T) {
 					t.Errorf("%d connections for one sign-in", n)
 				}
 			})
+		}
+	}
+}
+
+// What a server says of itself is a number, or it is not told.
+func TestVersions(t *testing.T) {
+	for words, want := range map[string]string{
+		"15.14 (Debian 15.14-0+deb12u1)": "15.14", "18beta1": "18", secret: "", "4711": "", "47.11 " + secret: "47.11", "": "",
+	} {
+		s := probetest.Serve(t, script{
+			say(&pgproto3.AuthenticationCleartextPassword{}),
+			say(&pgproto3.AuthenticationOk{}, &pgproto3.ParameterStatus{Name: "server_version", Value: words}, &pgproto3.ReadyForQuery{TxStatus: 'I'}),
+			say(&pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("x")}}}, &pgproto3.DataRow{Values: [][]byte{[]byte("1")}}, &pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}, &pgproto3.ReadyForQuery{TxStatus: 'I'}),
+		}.serve)
+		got := row{at(s, settings{"sslmode": "disable"}), probe.CodeOK, "", "", ""}.check(t)
+		if got.Facts["server_version"] != want {
+			t.Errorf("version %q, want %q", got.Facts["server_version"], want)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func signIn(ctx context.Context, a *probe.Attempt, login database.Login, absent 
 	if f := (probe.Finding{}); errors.As(err, &f) {
 		return nil, f
 	}
-	s := &session{exchange: exchange{attempt: a, absent: absent}, raw: raw}
+	s := &session{exchange: exchange{attempt: a, absent: absent, plaintext: login.Plaintext()}, raw: raw}
 	conn := raw
 	if !login.Plaintext() {
 		conn, err = encrypt(ctx, a, login, raw)

@@ -168,9 +168,9 @@ func TestAgainstPostgreSQL(t *testing.T) {
 			},
 
 			"barred by pg_hba.conf":              {as("barred"), probe.CodeSourceIPDenied, "", "auth", ""},
-			"barred by pg_hba.conf without TLS":  {plain.with(settings{"username": "barred"}), probe.CodeSourceIPDenied, "", "auth", ""},
+			"barred by pg_hba.conf without TLS":  {plain.with(settings{"username": "barred"}), probe.CodeSourceIPDenied, "sslmode", "auth", ""},
 			"admitted by pg_hba.conf with TLS":   {as("encrypted").with(settings{"database_name": "closed"}), ok, "", "", "SCOPE_MISSING database_name"},
-			"no line of pg_hba.conf without TLS": {plain.with(settings{"username": "encrypted", "database_name": "closed"}), probe.CodeSourceIPDenied, "", "auth", ""},
+			"no line of pg_hba.conf without TLS": {plain.with(settings{"username": "encrypted", "database_name": "closed"}), probe.CodeSourceIPDenied, "sslmode", "auth", ""},
 
 			"wrong database":              {good.with(settings{"database_name": "nowhere"}), ok, "", "", "RESOURCE_NOT_FOUND database_name"},
 			"may not connect to database": {good.with(settings{"database_name": "closed"}), ok, "", "", "SCOPE_MISSING database_name"},

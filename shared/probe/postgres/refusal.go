@@ -75,7 +75,10 @@ func (x *exchange) refused(state string) error {
 		return probe.Found(probe.CodeAuthLocked, "The server passes the sign-in on to another system (LDAP, RADIUS, PAM), and there it failed: the password is wrong, the account is locked, or that system is down. Check the account there, then probe again.").At(database.FieldUser)
 	case state == invalidAuthorization:
 		// Refused before anything was asked: that is pg_hba.conf.
-		return probe.Found(probe.CodeSourceIPDenied, "The server's pg_hba.conf admits no sign-in of this user to this database from this service's address with this sslmode. Have a line for it added there, or check user and database.")
+		if x.plaintext {
+			return probe.Found(probe.CodeSourceIPDenied, "The server's pg_hba.conf admits no sign-in of this user to this database from this service's address without TLS. Set sslmode to verify-full, then probe again; if that is refused too, have a line for it added there.").At(database.FieldTLS)
+		}
+		return probe.Found(probe.CodeSourceIPDenied, "The server's pg_hba.conf admits no sign-in of this user to this database from this service's address, or only with a client's certificate. Have a line for it added there, or check user and database.")
 	case state == noDatabase:
 		return x.absent
 	}

@@ -7,6 +7,7 @@ package roundtrip
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -29,6 +30,7 @@ const (
 type Client struct {
 	attempt   *probe.Attempt
 	field     probe.Field
+	options   probe.TLSOptions // but for the host
 	transport *http.Transport
 
 	mu      sync.Mutex
@@ -61,11 +63,14 @@ func New(a *probe.Attempt, field probe.Field) *Client {
 			if err != nil {
 				return nil, err
 			}
-			encrypted, err := a.StartTLS(ctx, raw, probe.TLSOptions{Host: host})
+			options := c.options
+			options.Host = host
+			var secured *tls.Conn
+			secured, err = a.StartTLS(ctx, raw, options)
 			if err != nil {
-				return nil, err // not what is encrypted: a nil *tls.Conn is no nil net.Conn
+				return nil, err // not secured: a nil *tls.Conn is no nil net.Conn
 			}
-			return afterRequest(encrypted), nil
+			return afterRequest(secured), nil
 		},
 	}
 	return c
@@ -100,12 +105,27 @@ func (c *Client) dial(ctx context.Context, dial func(ctx context.Context, networ
 	return raw, nil
 }
 
+// Unverified has the client take any certificate, as a setting of the
+// credential asks: each connection warns of it, at the setting. It is called
+// before the first request.
+func (c *Client) Unverified(setting probe.Field) {
+	c.options = probe.TLSOptions{Mode: probe.Require, Field: setting}
+}
+
 // Do makes one request and records the stage protocol: a whole HTTP answer
 // came. The body of the answer is read, MaxBody at most, and need not be
-// closed. The request goes out under our own User-Agent. The error is a
-// Finding. It is the shape that the AWS SDK takes.
+// closed. The request goes out under our own User-Agent if it has none. The
+// error is a Finding. It is the shape that the AWS SDK takes.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	response, _, err := c.send(r, MaxBody, probe.Found(probe.CodeProtocolMismatch, "The system answered with far more than such a system does. Check the address.").At(c.field))
+	return response, err
+}
+
+// Look is Do without the body, which is empty in its answer, however long it
+// is: a status and headers cannot be dripped or inflated, and a verdict that
+// needs no more waits for no more.
+func (c *Client) Look(r *http.Request) (*http.Response, error) {
+	response, _, err := c.send(r, 0, nil)
 	return response, err
 }
 
@@ -116,9 +136,11 @@ func (c *Client) Begin(r *http.Request, most int) (response *http.Response, more
 }
 
 // send makes one request. An answer of more than most bytes is the error long,
-// or is cut off where that is nil.
+// or is cut off where that is nil; of 0 bytes, none is waited for.
 func (c *Client) send(r *http.Request, most int, long error) (got *http.Response, more bool, err error) {
-	r.Header.Set("User-Agent", "Credence-Probe")
+	if r.Header.Get("User-Agent") == "" {
+		r.Header.Set("User-Agent", "Credence-Probe")
+	}
 	err = c.attempt.Stage(probe.Protocol, func() error {
 		response, err := c.transport.RoundTrip(r)
 		if err != nil {
@@ -128,10 +150,20 @@ func (c *Client) send(r *http.Request, most int, long error) (got *http.Response
 		if response.StatusCode == http.StatusSwitchingProtocols { // what follows is no body
 			return probe.Found(probe.CodeProtocolMismatch, "").At(c.field)
 		}
-		body, err := io.ReadAll(io.LimitReader(response.Body, int64(most)+1))
+		plainBadRequest := r.URL.Scheme == "http" && response.StatusCode == http.StatusBadRequest
+		limit := most
+		if plainBadRequest {
+			limit = max(most, MaxBody)
+		}
+		var body []byte
+		if limit > 0 {
+			body, err = io.ReadAll(io.LimitReader(response.Body, int64(limit)+1))
+		}
 		switch {
-		case r.URL.Scheme == "http" && response.StatusCode == http.StatusBadRequest && wantsTLS(body):
+		case plainBadRequest && wantsTLS(body):
 			return errTLSRequired.At(c.field)
+		case most == 0:
+			body = nil
 		case err != nil:
 			return late(r, err)
 		case len(body) > most && long != nil:

@@ -1,6 +1,7 @@
 package roundtrip_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -27,6 +28,8 @@ type asking struct {
 	address string
 	pause   time.Duration // before the request is written
 	keep    func(*http.Response)
+	look    bool
+	header  http.Header
 }
 
 func (asking) Ports() netguard.Ports { return netguard.AnyPort }
@@ -39,7 +42,15 @@ func (p asking) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 		if err != nil {
 			return err
 		}
-		response, err := roundtrip.New(a, "endpoint").Do(r)
+		for name, values := range p.header {
+			r.Header[name] = values
+		}
+		client := roundtrip.New(a, "endpoint")
+		do := client.Do
+		if p.look {
+			do = client.Look
+		}
+		response, err := do(r)
 		if err != nil {
 			return err
 		}
@@ -119,7 +130,7 @@ func TestBody(t *testing.T) {
 				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", row.size))
 			})
 			read := -1
-			got := ask(t, asking{"http://" + s.Addr, 0, func(r *http.Response) {
+			got := ask(t, asking{address: "http://" + s.Addr, keep: func(r *http.Response) {
 				body, _ := io.ReadAll(r.Body)
 				read = len(body)
 			}})
@@ -189,6 +200,32 @@ func TestBegin(t *testing.T) {
 	}
 }
 
+// Where a status is enough, a body that hangs, never ends or is cut off is
+// none of our business.
+func TestLook(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\nX-Y: z\r\n\r\n"
+	for name, serve := range map[string]func(context.Context, net.Conn){
+		"hangs":      probetest.Banner(head),
+		"never ends": probetest.Endless("HTTP/1.1 200 OK\r\nX-Y: z\r\n\r\n", "x"),
+		"cut off":    func(_ context.Context, c net.Conn) { _, _ = io.WriteString(c, head+"x") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := probetest.Serve(t, func(ctx context.Context, c net.Conn) {
+				_, _ = c.Read(make([]byte, 4096))
+				serve(ctx, c)
+			})
+			kept := false
+			got := ask(t, asking{address: "http://" + s.Addr, look: true, keep: func(r *http.Response) {
+				body, err := io.ReadAll(r.Body)
+				kept = r.StatusCode == http.StatusOK && r.Header.Get("X-Y") == "z" && len(body) == 0 && err == nil
+			}})
+			if got.Code != probe.CodeOK || !kept {
+				t.Errorf("got %s, kept %v", got.Code, kept)
+			}
+		})
+	}
+}
+
 func asked(handle func(context.Context, net.Conn)) func(context.Context, net.Conn) {
 	return func(ctx context.Context, c net.Conn) {
 		_, _ = c.Read(make([]byte, 4096))
@@ -249,6 +286,29 @@ func TestStay(t *testing.T) {
 			if got.Code != want || stays && names.asked != 1 {
 				t.Errorf("%s, stays %v: got %s, %d look-ups: %s", u.Scheme, stays, got.Code, names.asked, got.Message)
 			}
+		}
+	}
+}
+
+// A request says who makes it, unless it says so itself.
+func TestUserAgent(t *testing.T) {
+	for own, want := range map[string]string{"": "Credence-Probe", "mine/1": "mine/1"} {
+		told := make(chan string, 1)
+		s := probetest.Serve(t, func(_ context.Context, c net.Conn) {
+			if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				told <- r.UserAgent()
+				_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+			}
+		})
+		header := http.Header{}
+		if own != "" {
+			header.Set("User-Agent", own)
+		}
+		if got := ask(t, asking{address: "http://" + s.Addr, header: header, keep: func(*http.Response) {}}); got.Code != probe.CodeOK {
+			t.Fatalf("got %s", got.Code)
+		}
+		if got := <-told; got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

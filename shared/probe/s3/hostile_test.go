@@ -122,13 +122,65 @@ func TestWhatProvesKeys(t *testing.T) {
 						true:  {true: row.bucket, false: row.bucketAnonymous},
 						false: {true: row.list, false: row.listAnonymous},
 					}
-					answers[strings.HasPrefix(r.URL.Path, "/data")][r.Header.Get("Authorization") != ""].write(w)
+					by := r.Header.Get("Authorization")
+					if by != "" && !strings.Contains(by, lastingKey) {
+						fail(w, 403, "InvalidAccessKeyId")
+						return
+					}
+					answers[strings.HasPrefix(r.URL.Path, "/data")][by != ""].write(w)
 				})
 				expected := row.want
 				if bucket == nil {
 					expected = row.none
 				}
 				keys := settings{"access_key": lastingKey, "secret_key": lastingSecret, "endpoint": address, "bucket": bucket}
+				expected.hold(t, trial{settings: saved(t, keys), prober: s3probe.Prober{}}.run(t))
+			})
+		}
+	}
+}
+
+// Stores that look for a signature, and some that look at it: a request signed
+// with keys that nobody has shows which.
+func TestStrangers(t *testing.T) {
+	no := said{403, "AccessDenied"}
+	for name, row := range map[string]struct {
+		bucket, list said // to a stranger
+		want, none   want
+	}{
+		"any signature will do":    {said{200, listing}, said{200, buckets}, want{code: probe.CodeSecretNotTested, pointer: "bucket"}, want{code: probe.CodeSecretNotTested, pointer: "bucket"}},
+		"any will do for a bucket": {said{200, listing}, said{403, "InvalidAccessKeyId"}, want{code: probe.CodeOK}, want{code: probe.CodeOK}},
+		"keys of another length":   {said{400, "InvalidArgument"}, said{400, "InvalidArgument"}, want{code: probe.CodeOK}, want{code: probe.CodeOK}},
+		"denied as anybody":        {no, no, want{code: probe.CodeOK}, want{code: probe.CodeOK}},
+		"fails":                    {said{503, ""}, said{500, ""}, want{code: probe.CodeTargetUnavailable}, want{code: probe.CodeTargetUnavailable}},
+		"too many":                 {said{429, ""}, said{503, "SlowDown"}, want{code: probe.CodeRateLimited}, want{code: probe.CodeRateLimited}},
+		"a page":                   {said{200, "<html></html>"}, said{200, "<html></html>"}, want{code: probe.CodeProtocolMismatch, pointer: "endpoint"}, want{code: probe.CodeProtocolMismatch, pointer: "endpoint"}},
+	} {
+		for _, bucket := range []any{"data", nil} {
+			t.Run(fmt.Sprintf("%s, bucket %v", name, bucket), func(t *testing.T) {
+				t.Parallel()
+				address := web(t, func(w http.ResponseWriter, r *http.Request) {
+					by, good, strangers := r.Header.Get("Authorization"), said{200, buckets}, row.list
+					if strings.HasPrefix(r.URL.Path, "/data") {
+						good, strangers = said{200, listing}, row.bucket
+					}
+					switch {
+					case by == "":
+						no.write(w)
+					case strings.Contains(by, lastingKey):
+						good.write(w)
+					default:
+						if r.Header.Get("X-Amz-Security-Token") != "" {
+							t.Error("the credential's session token was shown beside keys that are not its own")
+						}
+						strangers.write(w)
+					}
+				})
+				expected := row.want
+				if bucket == nil {
+					expected = row.none
+				}
+				keys := settings{"access_key": lastingKey, "secret_key": lastingSecret, "session_token": goodToken, "endpoint": address, "bucket": bucket}
 				expected.hold(t, trial{settings: saved(t, keys), prober: s3probe.Prober{}}.run(t))
 			})
 		}

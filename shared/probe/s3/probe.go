@@ -74,8 +74,9 @@ func (s *store) signIn(ctx context.Context) (answer, error) {
 // proven reports whether an answer shows that the signature was checked and
 // found right. Amazon checks every signature that a request carries, on a
 // public bucket too; of another store it is known only if it refuses the same
-// request without one. That a request was denied, or a bucket is missing, may
-// have been said without a look at the signature.
+// request without one, and with one of keys that nobody has. That a request was
+// denied, or a bucket is missing, may have been said without a look at the
+// signature.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 func (s *store) proven(ctx context.Context, got answer, do ask) (bool, error) {
 	switch {
@@ -86,7 +87,10 @@ func (s *store) proven(ctx context.Context, got answer, do ask) (bool, error) {
 	case s.amazon():
 		return true, nil
 	}
-	return s.refusesAnonymous(ctx, do)
+	if closed, err := s.refusesAnonymous(ctx, do); !closed || err != nil {
+		return false, err
+	}
+	return s.refusesStranger(ctx, do)
 }
 
 // unproven words what was learned where neither request proved the keys.
@@ -96,9 +100,9 @@ func (s *store) unproven(bucket, account answer) error {
 	case account.kind == elsewhere:
 		return probe.Found(code, "The store belongs to another region than the credential names, so it does not look at the signature. Set region to the store's own.").At(fieldRegion)
 	case account.kind == accepted:
-		return probe.Found(code, "The store answers the same to anybody, so nothing is proven. Name a bucket that is closed to others.").At(fieldBucket)
+		return probe.Found(code, "The store answers the same to anybody, or to any signature, so nothing is proven. Name a bucket that is closed to others.").At(fieldBucket)
 	case bucket.kind == accepted:
-		return probe.Found(code, "Anybody may list this bucket, so nothing is proven. Name one that is closed to others, or let the key list its buckets.").At(s.bucketField)
+		return probe.Found(code, "Anybody may list this bucket, or with any signature, so nothing is proven. Name one that is closed to others, or let the key list its buckets.").At(s.bucketField)
 	case s.bucket == "":
 		return probe.Found(code, "The store does not let this key list buckets, and does not say whether for want of a right or for its secret. Name a bucket that the key may list.").At(fieldBucket)
 	}

@@ -79,10 +79,11 @@ type head struct {
 	more   bool // it was cut off there
 }
 
-// Do keeps to itself what the SDK adds about the process it runs in; that
-// header is no part of a signature.
+// Do keeps to itself what the SDK adds about itself and the process it runs in;
+// those headers are no part of a signature.
 func (q *request) Do(r *http.Request) (response *http.Response, err error) {
 	r.Header.Del("X-Amzn-Trace-Id")
+	r.Header.Del("User-Agent")
 	more := false
 	if q.most > 0 {
 		response, more, err = q.client.Begin(r, q.most)
@@ -245,6 +246,33 @@ func (s *store) refusesAnonymous(ctx context.Context, do ask) (bool, error) {
 	}
 	return got.status == http.StatusUnauthorized || got.status == http.StatusForbidden ||
 		got.code == "MissingSecurityHeader" || got.code == "MissingAuthenticationToken", nil
+}
+
+// nobodysKey is the id of keys that nobody has: it tells the store's operator
+// where they come from.
+const nobodysKey = "CREDENCEPROBENOBODY1"
+
+// refusesStranger makes the same request signed with keys that nobody has:
+// false if that is accepted, so that the store looks for a signature and not at
+// it. They are not the credential's own, so that no failure counts against it.
+func (s *store) refusesStranger(ctx context.Context, do ask) (bool, error) {
+	stranger := *s
+	stranger.config.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: nobodysKey, SecretAccessKey: nobodysKey}, nil
+	})
+	q := &request{client: s.client}
+	err := do(ctx, &stranger, q)
+	if err == nil {
+		return false, nil
+	}
+	got, ok := q.answered(err)
+	if !ok {
+		return false, s.attempt.Explain(err)
+	}
+	if f, ok := got.unavailable(); ok {
+		return false, f
+	}
+	return true, nil
 }
 
 // answered gives the answer that err was made of; false if there was none, or

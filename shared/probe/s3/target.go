@@ -75,7 +75,7 @@ func readTarget(s probe.Settings) (target, error) {
 	// A role is never assumed, and an instance's never used: both would sign
 	// with this service's own identity.
 	if way := text(fieldAuthType); way != "" && way != "Access Key" || t.key == "" || t.secret.Len() == 0 {
-		return target{}, probe.Found(probe.CodeAuthMethodUnsupported, "Only an access key and its secret key can be probed; roles are used from the place that they trust. Nothing was sent; check the credential where it is used.").At(fieldAuthType)
+		return target{}, probe.Found(probe.CodeAuthMethodUnsupported, "Only an access key and its secret key can be probed: a role is taken on from the account that it trusts, never by this service. Nothing was sent; check the credential where it is used.").At(fieldAuthType)
 	}
 	if !keyID.MatchString(t.key) {
 		return target{}, probe.Found(probe.CodeAuthMethodUnsupported, "The access key holds a space, a line break or another character that no access key has. Enter it again without.").At(fieldKey)
