@@ -13,6 +13,7 @@ import (
 	"credence/shared/api/catalogue"
 	"credence/shared/api/credentials"
 	"credence/shared/api/health"
+	"credence/shared/api/openapi"
 	"credence/shared/api/signin"
 	"credence/shared/audit"
 	types "credence/shared/connector/builtin"
@@ -51,6 +52,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 	handler, err := httpapi.Stack(
 		httpapi.Config{SignIn: d.identity, Denials: audit.Refusals{Store: d.store, Now: time.Now}, Logger: logger},
 		health.API{Store: d.store, Version: version}.Routes(),
+		openapi.API{}.Routes(),
 		signin.API{Identity: d.identity}.Routes(),
 		catalogue.API{Types: registry}.Routes(),
 		credentials.Reading{Service: service, Clock: time.Now}.Routes(),
