@@ -1,6 +1,7 @@
 // Command get answers what is known of credentials but their secrets: the list,
 // one, its tags, versions, probe history and audit log; the types and their
-// schemas; GET /health. It has no right to the vault or to a key service.
+// schemas; GET /health; the OpenAPI document and the page at GET /docs. It has no
+// right to the vault or to a key service.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"credence/shared/api/catalogue"
 	"credence/shared/api/credentials"
 	"credence/shared/api/health"
+	"credence/shared/api/openapi"
 	"credence/shared/audit"
 	"credence/shared/boot"
 	"credence/shared/connector/builtin"
@@ -46,6 +48,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	handler, err := httpapi.Stack(
 		httpapi.Config{SignIn: identity.New(store, audit.Journal{}, time.Now), Denials: audit.Refusals{Store: store, Now: time.Now}, Logger: logger},
 		health.API{Store: store, Version: version}.Routes(),
+		openapi.API{}.Routes(),
 		catalogue.API{Types: types}.Routes(),
 		credentials.Reading{Service: credential.Service{Store: store, Types: types, Now: time.Now}, Clock: time.Now}.Routes(),
 	)

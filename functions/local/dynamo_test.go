@@ -18,8 +18,7 @@ func TestEndToEndOverDynamoDB(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir, "--store", "dynamodb", "--dynamodb-endpoint", endpoint, "--dynamodb-tables", "endtoend")
 	service := suiteOn(t, s)
-	t.Run("contract", func(t *testing.T) { endtoend.Run(t, service) })
-	t.Run("versions", func(t *testing.T) { endtoend.RunVersions(t, service) })
+	endtoend.Run(t, service)
 }
 
 // startDynamo starts an engine of its own on a free port of this machine.

@@ -120,8 +120,7 @@ func suiteOn(t *testing.T, s *server) endtoend.Service {
 func TestEndToEnd(t *testing.T) {
 	s := start(t, t.TempDir())
 	service := suiteOn(t, s)
-	t.Run("contract", func(t *testing.T) { endtoend.Run(t, service) })
-	t.Run("versions", func(t *testing.T) { endtoend.RunVersions(t, service) })
+	endtoend.Run(t, service)
 }
 
 func TestFirstAndLaterStarts(t *testing.T) {

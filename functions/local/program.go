@@ -13,6 +13,7 @@ import (
 	"credence/shared/api/catalogue"
 	"credence/shared/api/credentials"
 	"credence/shared/api/health"
+	"credence/shared/api/openapi"
 	"credence/shared/api/signin"
 	"credence/shared/audit"
 	types "credence/shared/connector/builtin"
@@ -51,6 +52,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 	handler, err := httpapi.Stack(
 		httpapi.Config{SignIn: d.identity, Denials: audit.Refusals{Store: d.store, Now: time.Now}, Logger: logger},
 		health.API{Store: d.store, Version: version}.Routes(),
+		openapi.API{}.Routes(),
 		signin.API{Identity: d.identity}.Routes(),
 		catalogue.API{Types: registry}.Routes(),
 		credentials.Reading{Service: service, Clock: time.Now}.Routes(),
@@ -86,7 +88,7 @@ func newRunner(ctx context.Context, o options, logger *slog.Logger) (*probe.Runn
 // welcome says where everything is. The first start makes an organisation, a
 // user and a key, which is shown this once.
 func (p *program) welcome(ctx context.Context, o options, out io.Writer) error {
-	_, _ = fmt.Fprintf(out, "Credence %s serves %s\nData and key file: %s (back both up together)\n", versionText(), o.url(), o.data)
+	_, _ = fmt.Fprintf(out, "Credence %s serves %s\nEvery route: %s/docs\nData and key file: %s (back both up together)\n", versionText(), o.url(), o.url(), o.data)
 	if !p.data.fresh {
 		_, _ = fmt.Fprintf(out, "Another service key: go run ./functions/local key add EMAIL --data %s\n", o.data)
 		return nil

@@ -63,16 +63,6 @@ func TestTemplateRoutes(t *testing.T) {
 	}
 }
 
-// missing reports what is wanted and not had.
-func missing(t *testing.T, who string, want, have []string) {
-	t.Helper()
-	for _, w := range want {
-		if !slices.Contains(have, w) {
-			t.Errorf("%s lacks %s", who, w)
-		}
-	}
-}
-
 // TestEventRoutes holds events/ to the code: a file for each route, and none
 // for another.
 func TestEventRoutes(t *testing.T) {

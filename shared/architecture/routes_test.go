@@ -12,9 +12,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"credence/shared/api/catalogue"
 	"credence/shared/api/credentials"
 	"credence/shared/api/health"
+	"credence/shared/api/openapi"
 	"credence/shared/api/signin"
 	"credence/shared/httpapi"
 )
@@ -29,6 +33,7 @@ var families = map[string][]httpapi.Route{
 	"credence/shared/api/credentials.Reading":   credentials.Reading{}.Routes(),
 	"credence/shared/api/credentials.Revealing": credentials.Revealing{}.Routes(),
 	"credence/shared/api/health.API":            health.API{}.Routes(),
+	"credence/shared/api/openapi.API":           openapi.API{}.Routes(),
 	"credence/shared/api/signin.API":            signin.API{}.Routes(),
 }
 
@@ -160,6 +165,59 @@ func TestEveryFamilyIsServed(t *testing.T) {
 			if !slices.Contains(local, r.Pattern) {
 				t.Errorf("%s lists %s, which functions/local does not serve", family, r.Pattern)
 			}
+		}
+	}
+}
+
+// described lists the routes of an OpenAPI document, as method and path.
+func described(t *testing.T, document []byte) []string {
+	t.Helper()
+	var parsed struct {
+		Paths map[string]map[string]jsontext.Value `json:"paths"`
+	}
+	if err := json.Unmarshal(document, &parsed); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for path, item := range parsed.Paths {
+		for method := range item {
+			if method != "parameters" {
+				out = append(out, strings.ToUpper(method)+" "+path)
+			}
+		}
+	}
+	return out
+}
+
+// TestDescribedRoutes holds the OpenAPI document to the code: each route is
+// described, and nothing else is.
+func TestDescribedRoutes(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "shared", "api", "openapi", "openapi.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, document := served(t)["local"], described(t, text)
+	missing(t, "openapi.json", local, document)
+	missing(t, "functions/local", document, local)
+}
+
+// TestDescribed shows that routes are found in a document, whatever else stands
+// beside them.
+func TestDescribed(t *testing.T) {
+	text := `{"paths":{"/a/{id}":{"parameters":[],"get":{},"put":{}},"/b":{"delete":{}}},"x":1}`
+	got := described(t, []byte(text))
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"DELETE /b", "GET /a/{id}", "PUT /a/{id}"}) {
+		t.Errorf("found %q", got)
+	}
+}
+
+// missing reports what is wanted and not had.
+func missing(t *testing.T, who string, want, have []string) {
+	t.Helper()
+	for _, w := range want {
+		if !slices.Contains(have, w) {
+			t.Errorf("%s lacks %s", who, w)
 		}
 	}
 }

@@ -66,6 +66,9 @@ type reply struct {
 	header http.Header
 	body   []byte
 	value  any // of the body, nil when it is no JSON
+	// against is what of it, or of its request, the service's own document
+	// does not allow.
+	against []string
 }
 
 func (su *suite) post(t *testing.T, path string, body any, options ...option) *reply {
@@ -131,9 +134,13 @@ func (su *suite) exchange(method, path string, body any, a *ask) (*reply, error)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a body: %w", err)
 	}
+	var sent io.Reader = http.NoBody
+	if body != nil {
+		sent = bytes.NewReader(payload)
+	}
 	// Clean-up runs after a test's own context has ended; the client's
 	// time-out bounds this instead.
-	req, err := http.NewRequestWithContext(context.Background(), method, su.URL+path, payload)
+	req, err := http.NewRequestWithContext(context.Background(), method, su.URL+path, sent)
 	if err != nil {
 		return nil, fmt.Errorf("making a request: %w", err)
 	}
@@ -147,34 +154,48 @@ func (su *suite) exchange(method, path string, body any, a *ask) (*reply, error)
 	if err != nil {
 		return nil, fmt.Errorf("reading an answer: %w", err)
 	}
-	return &reply{asked: method + " " + path, code: res.StatusCode, header: res.Header, body: text}, nil
+	r := &reply{asked: method + " " + path, code: res.StatusCode, header: res.Header, body: text}
+	if su.described != nil {
+		r.against = su.described.look(method, path, payload, r)
+	}
+	return r, nil
 }
 
-func encode(body any) (io.Reader, error) {
+func encode(body any) ([]byte, error) {
 	switch body := body.(type) {
 	case nil:
-		return http.NoBody, nil
+		return nil, nil
 	case raw:
-		return strings.NewReader(string(body)), nil
+		return []byte(body), nil
 	}
 	// The same bytes each time: what is sent again must be the same request.
-	text, err := json.Marshal(body, json.Deterministic(true))
-	return bytes.NewReader(text), err
+	return json.Marshal(body, json.Deterministic(true))
 }
 
-// everyAnswer holds an answer to what is true of all of them.
-func (r *reply) everyAnswer(t *testing.T) {
+// alwaysHeaders holds an answer, JSON or a file, to the document and to what
+// every answer says beside its body.
+func (r *reply) alwaysHeaders(t *testing.T) {
 	t.Helper()
-	for name, want := range map[string]string{"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"} {
-		if got := r.header.Get(name); got != want {
-			t.Errorf("%s: header %s is %q, want %q", r.asked, name, got, want)
-		}
+	for _, fault := range r.against {
+		t.Errorf("%s: %d: %s", r.asked, r.code, fault)
+	}
+	if got := r.header.Get("X-Content-Type-Options"); got != "nosniff" {
+		t.Errorf("%s: header X-Content-Type-Options is %q", r.asked, got)
 	}
 	if r.header.Get("X-Request-Id") == "" {
 		t.Errorf("%s: no X-Request-Id", r.asked)
 	}
 	if r.header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("%s: allows other origins", r.asked)
+	}
+}
+
+// everyAnswer holds an answer to what is true of all of them.
+func (r *reply) everyAnswer(t *testing.T) {
+	t.Helper()
+	r.alwaysHeaders(t)
+	if got := r.header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("%s: header Cache-Control is %q, want no-store", r.asked, got)
 	}
 	switch r.code {
 	case http.StatusNotModified:

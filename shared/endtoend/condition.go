@@ -64,7 +64,9 @@ func ifMatchRace(t *testing.T, su *suite) {
 		}
 		won, lost := 0, 0
 		for range 4 {
-			switch r := <-answers; r.code {
+			r := <-answers
+			r.everyAnswer(t)
+			switch r.code {
 			case http.StatusOK:
 				won++
 			case http.StatusPreconditionFailed, http.StatusConflict:
@@ -121,6 +123,7 @@ func idempotentRace(t *testing.T, su *suite) {
 	bodies := map[string]bool{}
 	for range cap(answers) {
 		r := <-answers
+		r.everyAnswer(t)
 		if r.code != http.StatusOK {
 			t.Errorf("one of twenty equal requests answers %d", r.code)
 			continue

@@ -24,7 +24,6 @@ func TestService(t *testing.T) {
 			{Admin: os.Getenv("CREDENCE_KEY_B")},
 		},
 	}
-	t.Run("contract", func(t *testing.T) { Run(t, s) })
-	t.Run("versions", func(t *testing.T) { RunVersions(t, s) })
+	Run(t, s)
 	t.Run("types", func(t *testing.T) { RunTypes(t, s) })
 }

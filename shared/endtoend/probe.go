@@ -183,6 +183,7 @@ func probeTooOften(t *testing.T, su *suite) {
 	if a.code != http.StatusOK || b.code != http.StatusTooManyRequests {
 		t.Fatalf("two probes at once answer %d and %d, want 200 and 429", a.code, b.code)
 	}
+	a.everyAnswer(t)
 	b.everyAnswer(t)
 	b.refused(t, http.StatusTooManyRequests, "too_many_requests")
 	b.retryAfter(t)

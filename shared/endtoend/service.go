@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -51,6 +52,11 @@ type suite struct {
 	// most twenty.
 	keys    chan struct{}
 	holding sync.Map // the tests that hold a place in keys
+	// described is the service's own OpenAPI document, which every answer must
+	// be as it says.
+	described *described
+	listed    int64        // checks there are
+	ran       atomic.Int64 // of them, those that came to their end
 }
 
 // check is one thing to find out.
@@ -59,20 +65,23 @@ type check struct {
 	run  func(t *testing.T, su *suite)
 }
 
-// Run holds the service to the contract. It takes less than a minute: several
-// checks wait out the five seconds between two probes of one credential.
+// Run holds the service to the contract, and to the OpenAPI document that it
+// gives of itself: each answer must be as that says, and each of its operations
+// must have succeeded at least once. It takes about a minute: several checks
+// wait out the five seconds between two probes of one credential.
 func Run(t *testing.T, s Service) {
 	su := open(t, s)
-	su.all(t, accountChecks(), keyChecks(), createChecks(), readChecks(), listChecks(), updateChecks(),
-		deleteChecks(), referenceChecks(), tagChecks(), revealChecks(), auditChecks(), probeChecks(), verdictChecks(), tryChecks(), browseChecks(), endChecks(),
-		schemaChecks(), refusalChecks(), jsonChecks(), limitChecks(), isolationChecks(), raceChecks())
-}
-
-// RunVersions holds the service to the parts of the contract about versions of a
-// secret, copies, and writes that carry their own condition or key.
-func RunVersions(t *testing.T, s Service) {
-	su := open(t, s)
-	su.all(t, versionChecks(), copyChecks(), conditionChecks(), idempotencyChecks())
+	t.Run("contract", func(t *testing.T) {
+		su.all(t, accountChecks(), keyChecks(), createChecks(), readChecks(), listChecks(), updateChecks(),
+			deleteChecks(), referenceChecks(), tagChecks(), revealChecks(), auditChecks(), probeChecks(), verdictChecks(), tryChecks(), browseChecks(), endChecks(),
+			schemaChecks(), refusalChecks(), jsonChecks(), limitChecks(), isolationChecks(), raceChecks(), describedChecks())
+	})
+	// Versions of a secret, copies, and writes that carry their own condition
+	// or key.
+	t.Run("versions", func(t *testing.T) {
+		su.all(t, versionChecks(), copyChecks(), conditionChecks(), idempotencyChecks())
+	})
+	su.complete(t)
 }
 
 // RunTypes holds the service to the whole list of types.
@@ -101,6 +110,7 @@ func open(t *testing.T, s Service) *suite {
 		keys:  make(chan struct{}, 2),
 	}
 	t.Cleanup(su.http.CloseIdleConnections)
+	su.describe(t)
 	su.admin = su.signIn(t, s.Keys[0].Admin)
 	su.other = su.signIn(t, s.Keys[1].Admin)
 	if su.admin.org == su.other.org {
@@ -119,9 +129,11 @@ func open(t *testing.T, s Service) *suite {
 func (su *suite) all(t *testing.T, families ...[]check) {
 	for _, family := range families {
 		for _, c := range family {
+			su.listed++
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				c.run(t, su)
+				su.ran.Add(1)
 			})
 		}
 	}

@@ -1,4 +1,4 @@
-// Package httpapi is the one shell around every JSON endpoint: sign-in,
+// Package httpapi is the one shell around every endpoint: sign-in,
 // permission, limits, strict decoding, errors, the request's log line. An
 // endpoint behind it is a few lines of intent.
 package httpapi
@@ -49,7 +49,7 @@ type Request struct {
 }
 
 // Answer is what an endpoint says. Body is a wire struct, a slice of them or a
-// jsontext.Value; nil is the empty object. Status 0 is 200.
+// jsontext.Value, or an Asset; nil is the empty object. Status 0 is 200.
 type Answer struct {
 	Status int
 	Header http.Header

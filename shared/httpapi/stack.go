@@ -110,6 +110,9 @@ func (s *stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Request-Id", ex.id)
+	if asset, ok := answer.Body.(Asset); ok {
+		asset.describe(h)
+	}
 	if answer.Status == http.StatusNotModified {
 		body = nil
 	} else {
@@ -157,6 +160,9 @@ func (s *stack) run(ex *exchange) (answer Answer, body []byte, err error) {
 	answer, err = route.Handle(ctx, req)
 	if err != nil {
 		return Answer{}, nil, err
+	}
+	if _, ok := answer.Body.(Asset); ok && !route.Public {
+		return Answer{}, nil, errors.New("answering an asset on a route that is not public")
 	}
 	body, err = encode(answer)
 	if answer.Status == 0 {
@@ -231,8 +237,11 @@ func readBody(r *http.Request) ([]byte, error) {
 const maxListBytes = 4_500_000
 
 func encode(a Answer) ([]byte, error) {
-	if a.Body == nil {
+	switch b := a.Body.(type) {
+	case nil:
 		a.Body = struct{}{}
+	case Asset:
+		return b.Content, nil
 	}
 	body, err := json.Marshal(a.Body, json.Deterministic(true))
 	if err != nil {

@@ -175,7 +175,7 @@ func TestEvents(t *testing.T) {
 			if w := want(t, file, event.RouteKey); answer.StatusCode != w {
 				t.Errorf("%s answered %d, want %d; it logged %s", serving, answer.StatusCode, w, res.Log)
 			}
-			check(t, answer)
+			check(t, answer, pages[event.RouteKey])
 		})
 	}
 	_, refused := a.Calls()
@@ -229,9 +229,23 @@ func TestAdminEvents(t *testing.T) {
 	}
 }
 
-// check holds an answer to what all answers have in common.
-func check(t *testing.T, answer events.APIGatewayV2HTTPResponse) {
+// kind is what an answer says of its body.
+type kind struct{ media, cache string }
+
+// pages are the routes that answer something else than JSON for this request
+// alone.
+var pages = map[string]kind{
+	"GET /docs":        {"text/html; charset=utf-8", "no-store"},
+	"GET /docs/{file}": {"text/css; charset=utf-8", "public, max-age=3600"},
+}
+
+// check holds an answer to what all answers have in common, but for what page
+// says of it.
+func check(t *testing.T, answer events.APIGatewayV2HTTPResponse, page kind) {
 	t.Helper()
+	if page == (kind{}) {
+		page = kind{"application/json", "no-store"}
+	}
 	headers := map[string]string{}
 	for name, value := range answer.Headers {
 		headers[strings.ToLower(name)] = value
@@ -239,7 +253,7 @@ func check(t *testing.T, answer events.APIGatewayV2HTTPResponse) {
 	for name, values := range answer.MultiValueHeaders {
 		headers[strings.ToLower(name)] = strings.Join(values, ", ")
 	}
-	for name, value := range map[string]string{"content-type": "application/json", "cache-control": "no-store", "x-content-type-options": "nosniff"} {
+	for name, value := range map[string]string{"content-type": page.media, "cache-control": page.cache, "x-content-type-options": "nosniff"} {
 		if headers[name] != value {
 			t.Errorf("%s: %q, want %q", name, headers[name], value)
 		}

@@ -55,8 +55,7 @@ func TestEndToEnd(t *testing.T) {
 		URL: server.URL, Targets: targets,
 		Keys: [2]endtoend.OrgKeys{{Admin: keys[0], User: member(t, a, filler)}, {Admin: keys[1]}},
 	}
-	t.Run("contract", func(t *testing.T) { endtoend.Run(t, service) })
-	t.Run("versions", func(t *testing.T) { endtoend.RunVersions(t, service) })
+	endtoend.Run(t, service)
 	t.Run("an eleventh version by way of a probe", func(t *testing.T) { eleventh(t, server.URL, filler) })
 	t.Run("rights", func(t *testing.T) { rights(t, a) })
 }
