@@ -4,6 +4,7 @@ package account_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,7 +118,8 @@ func reopen(t *testing.T, kms *kmstest.KMS, key, previous string) *account.Accou
 	t.Helper()
 	cfg := deployment.config
 	cfg.KMS, cfg.KeyARN = kms, key
-	cfg.Parameters = map[string]string{"PreviousKmsKeyArns": previous}
+	cfg.Parameters = maps.Clone(cfg.Parameters)
+	cfg.Parameters["PreviousKmsKeyArns"] = previous
 	a, err := account.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
