@@ -23,6 +23,12 @@ FUZZTIME ?= 3s
 BENCH ?= .
 PACKAGES ?= ./...
 
+# What the functions are compiled with, here and by .ci/sizes and the tests:
+# no RPC of the retired Go runtime and no HTTP/2, which neither the Runtime API
+# nor DynamoDB nor KMS speaks; the SDK without inlining, which only makes it
+# larger. docs/cold-start.md has the figures.
+LAMBDA_FLAGS := -tags=lambda.norpc,nethttpomithttp2 -trimpath -gcflags=github.com/aws/...=-l
+
 LINT_VERSION := v2.15.0
 BIN := $(CURDIR)/.bin
 LINT := $(BIN)/golangci-lint-$(LINT_VERSION)
@@ -55,12 +61,13 @@ test: ## Runs every test that needs only Go.
 	go test ./...
 
 .PHONY: check
-check: format vet tidy lint template servers fuzz nested race ## Runs everything: format, lint, fuzz targets, race tests, tests against real servers.
+check: format vet tidy lint template sizes servers fuzz nested race ## Runs everything: format, lint, fuzz targets, race tests, tests against real servers.
 
 .PHONY: build
 build: ## Compiles every function for this machine into .bin/.
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o $(BIN)/ ./functions/...
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN)/ ./functions/local
+	CGO_ENABLED=0 go build $(LAMBDA_FLAGS) -ldflags='-s -w' -o $(BIN)/ $$(go list ./functions/... | grep -v /local$$)
 	@ls -l $(BIN)
 
 # What `sam build` asks for, one target for each function of template.yaml. The
@@ -77,7 +84,7 @@ build-AdminFunction: FOLDER := admin
 
 .PHONY: build-TokenFunction build-CreateFunction build-GetFunction build-UpdateFunction build-RevealFunction build-ProbeFunction build-AdminFunction
 build-TokenFunction build-CreateFunction build-GetFunction build-UpdateFunction build-RevealFunction build-ProbeFunction build-AdminFunction:
-	CGO_ENABLED=0 GOOS=linux GOARCH='$(GOARCH_LAMBDA)' go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o '$(ARTIFACTS_DIR)/bootstrap' './functions/$(FOLDER)'
+	CGO_ENABLED=0 GOOS=linux GOARCH='$(GOARCH_LAMBDA)' go build $(LAMBDA_FLAGS) -ldflags='-s -w' -o '$(ARTIFACTS_DIR)/bootstrap' './functions/$(FOLDER)'
 
 .PHONY: bench
 bench: ## Runs the benchmarks: BENCH is a pattern of names, PACKAGES where to look.
@@ -113,6 +120,11 @@ servers:
 template:
 	bin=$$(.ci/install-sam) && export SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 && \
 	"$$bin/sam" validate --lint --template template.yaml && "$$bin/cfn-lint" --non-zero-exit-code warning template.yaml
+
+# How large each function is, which has a limit, and what each prober adds.
+.PHONY: sizes
+sizes:
+	@.ci/sizes $(LAMBDA_FLAGS)
 
 .PHONY: fuzz
 fuzz:

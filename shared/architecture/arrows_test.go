@@ -26,12 +26,13 @@ var (
 	adapters = either(below("shared/store"), below("shared/envelope"), probers, below("shared/connector"),
 		below("shared/queue"), anyOf("shared/httpapi", "shared/api", "shared/lambdahttp", "shared/runtimehost", "shared/boot"))
 	kits = anyOf("shared/store/storetest", "shared/connector/conntest", "shared/envelope/kmstest", "shared/secret/secrettest",
-		"shared/probe/probetest", "shared/lambdahttp/internal/rows", "shared/lambdahttp/runtimehost/internal/echo", "shared/endtoend",
+		"shared/probe/probetest", "shared/lambdahttp/internal/rows", "shared/lambdahttp/runtimehost/internal", "shared/endtoend",
 		"shared/lambdahttp/runtimehost/account", "shared/lambdahttp/runtimehost/cmd")
 	builtins = exactly("shared/connector/builtin", "shared/probe/builtin")
 	aws      = anyOf("github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go")
-	awsRooms = anyOf("shared/store/dynamo", "shared/envelope/awskms", "shared/envelope/kmstest", "shared/boot", "shared/queue", "shared/probe/s3", "shared/probe/dynamodb")
-	drivers  = anyOf("github.com/jackc/pgx", "github.com/go-sql-driver/mysql", "github.com/microsoft/go-mssqldb",
+	awsRooms = anyOf("shared/store/dynamo", "shared/envelope/awskms", "shared/envelope/kmstest", "shared/boot", "shared/queue", "shared/probe/s3", "shared/probe/dynamodb",
+		"shared/lambdahttp/runtimehost/internal/plain")
+	drivers = anyOf("github.com/jackc/pgx", "github.com/go-sql-driver/mysql", "github.com/microsoft/go-mssqldb",
 		"github.com/aws/aws-sdk-go-v2/service/s3", "github.com/redis/go-redis", "github.com/pkg/sftp", "github.com/jlaffaye/ftp",
 		"go.mongodb.org/mongo-driver", "github.com/twmb/franz-go", "github.com/Azure/azure-sdk-for-go", "github.com/go-ldap/ldap",
 		"github.com/minio/minio-go", "golang.org/x/oauth2", "golang.org/x/crypto/ssh")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -93,6 +94,17 @@ func TestEventRoutes(t *testing.T) {
 	local := served(t)["local"]
 	missing(t, "events/", local, sent)
 	missing(t, "functions/local", sent, local)
+}
+
+// TestFlags: what the tests run is compiled as what is shipped.
+func TestFlags(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "\nLAMBDA_FLAGS := " + strings.Join(account.Flags, " ") + "\n"; !strings.Contains(string(text), want) {
+		t.Errorf("the Makefile lacks the line %q", want)
+	}
 }
 
 // TestGrants holds rights to what is linked: whoever may use the key links the

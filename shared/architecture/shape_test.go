@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -69,6 +71,9 @@ func faults(name, text string) []string {
 	if slices.Contains(vague, file.Name.Name) {
 		found = append(found, fmt.Sprintf("%s: package %s says nothing about what it is for", name, file.Name.Name))
 	}
+	if !strings.HasSuffix(name, "_test.go") && !kits(filepath.ToSlash(filepath.Dir(name))) {
+		found = append(found, patterns(set, file)...)
+	}
 	for _, decl := range file.Decls {
 		fn, ok := decl.(*ast.FuncDecl)
 		if !ok {
@@ -83,6 +88,48 @@ func faults(name, text string) []string {
 		}
 	}
 	return found
+}
+
+// patterns lists expressions that are compiled whether they are used or not,
+// and those of package pattern that do not compile.
+func patterns(set *token.FileSet, file *ast.File) []string {
+	var found []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || len(call.Args) != 1 {
+			return true
+		}
+		literal, written := call.Args[0].(*ast.BasicLit)
+		switch at := set.Position(n.Pos()); printed(call.Fun) {
+		case "regexp.MustCompile":
+			if file.Name.Name != "pattern" {
+				found = append(found, fmt.Sprintf("%s: a pattern that every start compiles: use package pattern", at))
+			}
+		case "pattern.New":
+			text := ""
+			if written {
+				text, _ = strconv.Unquote(literal.Value)
+			}
+			if _, err := regexp.Compile(text); err != nil || text == "" {
+				found = append(found, fmt.Sprintf("%s: a pattern that is no constant or does not compile: %v", at, err))
+			}
+		}
+		return true
+	})
+	return found
+}
+
+// printed is a function of another package as it is called.
+func printed(fun ast.Expr) string {
+	sel, ok := fun.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	x, ok := sel.X.(*ast.Ident)
+	if !ok {
+		return ""
+	}
+	return x.Name + "." + sel.Sel.Name
 }
 
 // params counts the parameters that a caller must think about: contexts and
@@ -113,6 +160,9 @@ func TestFaults(t *testing.T) {
 		"parameters": "package wide\nfunc f(a, b, c, d, e, g int) {}\n",
 		"init":       "package early\nfunc init() {}\n",
 		"syntax":     "package broken\nfunc {\n",
+		"eager":      "package eager\n\nvar form = regexp.MustCompile(`a`)\n",
+		"pattern":    "package broken\n\nvar form = pattern.New(`(`)\n",
+		"variable":   "package unknown\n\nvar form = pattern.New(text)\n",
 	} {
 		if got := faults(name+".go", text); len(got) != 1 {
 			t.Errorf("%s: found %q, want one fault", name, got)

@@ -41,7 +41,7 @@ const (
 func AWS(ctx context.Context) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
 		config.WithHTTPClient(httpClient()),
-		config.WithRetryer(func() aws.Retryer { return newRetryer() }),
+		config.WithRetryer(Retryer),
 	)
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w", err)
@@ -65,9 +65,10 @@ func httpClient() *awshttp.BuildableClient {
 		})
 }
 
-// newRetryer is the SDK's standard mode but for its waits: told of a maximum
-// below a second, the SDK always waits that maximum, without any jitter.
-func newRetryer() aws.Retryer {
+// Retryer makes three attempts, in the SDK's standard mode but for the waits
+// between them: told of a maximum below a second, the SDK always waits that
+// maximum, without any jitter. Here a wait is random, and below 300 ms.
+func Retryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = maxAttempts
 		o.MaxBackoff = maxBackoff

@@ -112,7 +112,7 @@ func TestHTTPClientBounds(t *testing.T) {
 
 // TestBackoff: waits stay below their bound, and differ.
 func TestBackoff(t *testing.T) {
-	r := newRetryer()
+	r := Retryer()
 	if got := r.MaxAttempts(); got != 3 {
 		t.Errorf("%d attempts, want 3", got)
 	}

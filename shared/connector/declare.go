@@ -3,12 +3,9 @@ package connector
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 )
-
-var nameForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 // declaration gathers what a declaration says that cannot be.
 type declaration struct {
@@ -24,7 +21,7 @@ func (d *declaration) bad(format string, args ...any) {
 // it, such as whether its example is accepted, is for conntest.
 func (t *Type) validate() error {
 	d := declaration{typ: t}
-	if !nameForm.MatchString(t.Name) {
+	if !isName(t.Name) {
 		d.bad("a name is small letters, digits and underscores")
 	}
 	if t.ID <= 0 || t.ConnectionType == "" || t.Title == "" || t.Help == "" || len(t.Example) == 0 {
@@ -42,6 +39,17 @@ func (t *Type) validate() error {
 		d.discriminator(f)
 	}
 	return errors.Join(d.faults...)
+}
+
+// isName is for every start of every function, so it compiles no pattern.
+func isName(text string) bool {
+	for i, c := range []byte(text) {
+		letter := c >= 'a' && c <= 'z'
+		if !letter && (i == 0 || c != '_' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return text != "" && len(text) <= 64
 }
 
 func (d *declaration) names() {

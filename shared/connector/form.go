@@ -5,13 +5,13 @@ import (
 	"encoding/pem"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 
 	"github.com/go-json-experiment/json"
 
 	"credence/shared/fault"
+	"credence/shared/pattern"
 )
 
 // The checks are what a Field's Check may be. They hold what is stored to a
@@ -20,10 +20,10 @@ import (
 
 // projectForm takes ids of Google Cloud projects, old ones of a domain
 // ("example.com:name") and project numbers.
-var projectForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.:-]{0,127}$`)
+var projectForm = pattern.New(`^[A-Za-z0-9][A-Za-z0-9.:-]{0,127}$`)
 
 // Form makes a check of a regular expression. message says what to send.
-func Form(form *regexp.Regexp, message string) func(string) (code, message string) {
+func Form(form *pattern.Pattern, message string) func(string) (code, message string) {
 	return func(text string) (string, string) {
 		if form.MatchString(text) {
 			return "", ""

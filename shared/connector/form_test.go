@@ -7,12 +7,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
-	"regexp"
 	"strings"
 	"testing"
 
 	"credence/shared/connector"
 	"credence/shared/fault"
+	"credence/shared/pattern"
 )
 
 // TestForms sends what each check takes and what it refuses. What is refused is
@@ -61,7 +61,7 @@ func TestForms(t *testing.T) {
 			refuses: []string{" ", "/etc/ssl/ca.pem", strings.Repeat(one, 11), key, one + key, one + "more", one[:len(one)-30], strings.Replace(one, "M", "A", 1)},
 		},
 		"expression": {
-			check:   connector.Form(regexp.MustCompile(`^[a-z]+$`), "Send letters."),
+			check:   connector.Form(pattern.New(`^[a-z]+$`), "Send letters."),
 			takes:   []string{"abc"},
 			refuses: []string{"", "Abc", "abc\n"},
 		},

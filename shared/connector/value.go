@@ -3,7 +3,6 @@ package connector
 import (
 	"encoding/base64"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,14 +11,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/fault"
+	"credence/shared/pattern"
 	"credence/shared/secret"
 )
 
 var (
 	// masked is what interfaces show in place of a secret. Sent back, it would
 	// replace the secret by stars.
-	masked = regexp.MustCompile(`^(?:[*•●]{3,}|[\[<](?i:secret|redacted|masked|hidden)[\]>])$`)
-	whole  = regexp.MustCompile(`^-?(?:0|[1-9][0-9]*)$`)
+	masked = pattern.New(`^(?:[*•●]{3,}|[\[<](?i:secret|redacted|masked|hidden)[\]>])$`)
+	whole  = pattern.New(`^-?(?:0|[1-9][0-9]*)$`)
 )
 
 // nothing reports whether a value counts as not sent: null, and an empty text

@@ -3,7 +3,6 @@ package credential
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"credence/shared/audit"
 	"credence/shared/fault"
 	"credence/shared/identity"
+	"credence/shared/pattern"
 	"credence/shared/store"
 )
 
@@ -29,8 +29,8 @@ type Reference struct {
 const MaxReferences = 1000
 
 var (
-	referenceKind = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
-	referenceID   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)
+	referenceKind = pattern.New(`^[a-z][a-z0-9_]{0,31}$`)
+	referenceID   = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)
 )
 
 // check finds what is wrong with a reference that a client sent.

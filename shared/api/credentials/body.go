@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"credence/shared/fault"
 	"credence/shared/httpapi"
 	"credence/shared/id"
+	"credence/shared/pattern"
 	"credence/shared/store"
 )
 
@@ -92,7 +92,7 @@ func details(err error) []fault.Detail {
 	return nil
 }
 
-var tagForm = regexp.MustCompile(`^"([vs])([1-9][0-9]{0,15})"$`)
+var tagForm = pattern.New(`^"([vs])([1-9][0-9]{0,15})"$`)
 
 // tagNumbers are the numbers of our entity tags of one kind in a list of tags.
 // Tags hold no comma of ours, so a tag that does is split into ones that match

@@ -3,10 +3,10 @@ package gcs
 
 import (
 	"encoding/base64"
-	"regexp"
 	"slices"
 
 	"credence/shared/connector"
+	"credence/shared/pattern"
 )
 
 // Type is the declaration.
@@ -27,7 +27,7 @@ func Type() *connector.Type {
 	}
 }
 
-var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
+var bucketForm = pattern.New(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
 
 // accountKey has the form of a key file and no key.
 var accountKey = []byte(`{"type":"service_account","project_id":"my-project","client_email":"loader@my-project.iam.gserviceaccount.com","private_key":"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}`)

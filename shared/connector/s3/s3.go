@@ -3,12 +3,12 @@
 package s3
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"credence/shared/connector"
 	"credence/shared/fault"
+	"credence/shared/pattern"
 )
 
 // Type is the declaration.
@@ -47,11 +47,11 @@ func named(way string) map[string]string { return map[string]string{"s3_auth_typ
 var (
 	// regionForm takes the names of other stores' regions too. A dot or slash
 	// would let it become a host of its own in the address that drivers build.
-	regionForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+	regionForm = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
 	// bucketForm takes names of old buckets too, with capitals, underscores and
 	// up to 255 bytes. A colon or slash would make it an ARN or a path.
-	bucketForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9_-]$`)
-	arnForm    = regexp.MustCompile(`^arn:[a-z0-9-]+:[a-z0-9-]*:[a-z0-9-]*:[0-9]*:[!-~]+$`)
+	bucketForm = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9_-]$`)
+	arnForm    = pattern.New(`^arn:[a-z0-9-]+:[a-z0-9-]*:[a-z0-9-]*:[0-9]*:[!-~]+$`)
 )
 
 // checkEndpoint takes a URL without a query, which a driver would drop or sign.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/smithy-go"
@@ -20,15 +19,15 @@ import (
 const (
 	attempts         = 2
 	attemptTimeout   = time.Second
-	maxBackoff       = 300 * time.Millisecond
 	operationTimeout = 2500 * time.Millisecond
 )
 
 // boundCalls sets these limits on a client. The SDK's own are made for servers:
-// three attempts, pauses up to 20 s, no timeout on reading.
+// three attempts, no timeout on reading. The pauses are those of the
+// configuration, which boot.AWS keeps below 300 ms and unlike one another; the
+// SDK's way to bound them here would make each the longest.
 func boundCalls(o *kms.Options) {
 	o.RetryMaxAttempts = attempts
-	o.Retryer = retry.AddWithMaxBackoffDelay(o.Retryer, maxBackoff)
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("AttemptTimeout", boundAttempt), "Retry", middleware.After)
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"credence/shared/boot"
 	"credence/shared/envelope"
 	"credence/shared/envelope/awskms"
 	"credence/shared/envelope/kmstest"
@@ -23,6 +24,7 @@ var binding = envelope.Binding{Org: 101, Credential: 5008, Version: 3, Type: "gc
 func config(endpoint string) aws.Config {
 	return aws.Config{
 		Region:       "eu-central-1",
+		Retryer:      boot.Retryer,
 		BaseEndpoint: aws.String(endpoint),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}, nil

@@ -16,10 +16,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 
 	"credence/shared/envelope"
+	"credence/shared/pattern"
 )
 
 // A wrapped data key:
@@ -97,7 +97,7 @@ func (k *Key) GenerateDataKey(ctx context.Context, ec envelope.EncryptionContext
 	return envelope.DataKey{Plaintext: plaintext, Wrapped: wrapped, KeyID: k.id}, nil
 }
 
-var idForm = regexp.MustCompile(`^local-[0-9a-f]{16}$`)
+var idForm = pattern.New(`^local-[0-9a-f]{16}$`)
 
 // DecryptDataKey implements envelope.Decrypter. A data key wrapped under another
 // key file is refused with a cause that names both.

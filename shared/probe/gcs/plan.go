@@ -2,9 +2,9 @@ package gcsprobe
 
 import (
 	"net/url"
-	"regexp"
 	"strings"
 
+	"credence/shared/pattern"
 	"credence/shared/probe"
 	"credence/shared/secret"
 )
@@ -43,11 +43,11 @@ type read struct {
 }
 
 var (
-	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
+	bucketName = pattern.New(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
 	// projectID is an id, an old one with its domain, or a number.
-	projectID = regexp.MustCompile(`^[a-z0-9][a-z0-9.:-]{0,127}$`)
+	projectID = pattern.New(`^[a-z0-9][a-z0-9.:-]{0,127}$`)
 	// bearer is the form of RFC 6750 §2.1.
-	bearer = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+	bearer = pattern.New(`^[A-Za-z0-9._~+/-]+=*$`)
 )
 
 // readPlan reads the settings. The error is a Finding and repeats nothing of

@@ -2,9 +2,9 @@ package s3probe
 
 import (
 	"net/url"
-	"regexp"
 	"strings"
 
+	"credence/shared/pattern"
 	"credence/shared/probe"
 	"credence/shared/secret"
 )
@@ -49,19 +49,19 @@ const defaultRegion = "us-east-1"
 var (
 	// amazonRegion keeps a region from becoming a host of its own: the SDK puts
 	// it into the name that it dials.
-	amazonRegion = regexp.MustCompile(`^[a-z]{2}(-[a-z]{1,16}){1,3}-\d$`)
+	amazonRegion = pattern.New(`^[a-z]{2}(-[a-z]{1,16}){1,3}-\d$`)
 	// otherRegion is what other stores call theirs; it stands in the signature
 	// alone.
-	otherRegion = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
-	bucketName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9_-]$`)
+	otherRegion = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+	bucketName  = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9_-]$`)
 	// special are the endings of names that are no general purpose bucket:
 	// directory buckets, aliases of access points of several kinds, tables and
 	// multi-region access points. The SDK sends each to a host of its own.
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-	special = regexp.MustCompile(`(--[a-z]+-s3|-s3alias|\.mrap)$`)
+	special = pattern.New(`(--[a-z]+-s3|-s3alias|\.mrap)$`)
 	// keyID and session token stand in headers.
-	keyID       = regexp.MustCompile(`^[!-~]{1,128}$`)
-	headerValue = regexp.MustCompile(`^[!-~]+$`)
+	keyID       = pattern.New(`^[!-~]{1,128}$`)
+	headerValue = pattern.New(`^[!-~]+$`)
 )
 
 // readTarget reads the settings. The error is a Finding and repeats nothing of

@@ -51,7 +51,7 @@ type Account struct {
 
 	deployed  []Deployed
 	functions map[string]*runtimehost.Function
-	doors     []*door
+	ledgers   []*ledger // two a function: of the store and of the key
 	servers   []*http.Server
 }
 
@@ -84,12 +84,13 @@ func Open(ctx context.Context, cfg Config) (*Account, error) {
 
 func (a *Account) deploy(ctx context.Context, cfg Config, d Deployed, engine *url.URL) error {
 	door := newDoor(d, engine)
-	a.doors = append(a.doors, door)
+	key := newKeyDoor(d, a.KMS)
+	a.ledgers = append(a.ledgers, door.ledger, key.ledger)
 	database, err := a.listen(door)
 	if err != nil {
 		return err
 	}
-	keys, err := a.listen(a.KMS.Handler(d.KMS))
+	keys, err := a.listen(key)
 	if err != nil {
 		return err
 	}
@@ -166,14 +167,35 @@ func (a *Account) Front() (http.Handler, error) {
 	return runtimehost.Front(routes)
 }
 
-// Calls lists what the functions did on tables, each once, and what the
-// policies kept them from.
+// Withhold takes a granted right from a function until restore is called, to
+// see what it is needed for. It panics on a function that is not deployed.
+func (a *Account) Withhold(c Call) (restore func()) {
+	set := func(withheld bool) {
+		found := false
+		for _, l := range a.ledgers {
+			if l.function == c.Function {
+				l.mu.Lock()
+				l.withheld[c] = withheld
+				l.mu.Unlock()
+				found = true
+			}
+		}
+		if !found {
+			panic("account: no function " + c.Function)
+		}
+	}
+	set(true)
+	return func() { set(false) }
+}
+
+// Calls lists what the functions did on tables and with the key, each once, and
+// what the policies kept them from.
 func (a *Account) Calls() (made, refused []Call) {
-	for _, d := range a.doors {
-		d.mu.Lock()
-		made = slices.AppendSeq(made, maps.Keys(d.made))
-		refused = slices.AppendSeq(refused, maps.Keys(d.refused))
-		d.mu.Unlock()
+	for _, l := range a.ledgers {
+		l.mu.Lock()
+		made = slices.AppendSeq(made, maps.Keys(l.made))
+		refused = slices.AppendSeq(refused, maps.Keys(l.refused))
+		l.mu.Unlock()
 	}
 	return made, refused
 }

@@ -11,23 +11,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
+// Flags are what the Makefile compiles functions with, symbols left out.
+var Flags = []string{"-tags=lambda.norpc,nethttpomithttp2", "-trimpath", "-gcflags=github.com/aws/...=-l"}
+
 // Build compiles the functions for this machine into a folder, with the flags
-// that they are shipped with. top is the folder of go.mod.
-func Build(ctx context.Context, top, folder string) error {
+// that they are shipped with, and more packages if named. top is the folder of
+// go.mod.
+func Build(ctx context.Context, top, folder string, more ...string) error {
 	folders, err := filepath.Glob(filepath.Join(top, "functions", "*"))
 	if err != nil {
 		return fmt.Errorf("looking for functions: %w", err)
 	}
-	args := []string{"build", "-tags", "lambda.norpc", "-trimpath", "-ldflags=-s -w", "-o", folder + string(filepath.Separator)}
+	args := slices.Concat([]string{"build"}, Flags, []string{"-ldflags=-s -w", "-o", folder + string(filepath.Separator)})
 	for _, f := range folders {
 		if name := filepath.Base(f); name != "local" {
 			args = append(args, "./functions/"+name)
 		}
 	}
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := exec.CommandContext(ctx, "go", append(args, more...)...)
 	cmd.Dir, cmd.Env = top, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the functions: %w: %s", err, out)

@@ -70,7 +70,7 @@ func elsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const script = `ip link set lo up && ip addr add ` + targets + `/32 dev lo && exec "$0" -test.run '^TestEndToEnd$' -test.v`
+	script := `ip link set lo up && ip addr add ` + targets + `/32 dev lo && exec "$0" -test.run '^` + t.Name() + `$' -test.v`
 	check := exec.Command("unshare", "-n", "sh", "-c", "ip link set lo up")
 	if out, err := check.CombinedOutput(); err != nil {
 		if os.Getenv("CI") != "" {
@@ -110,28 +110,7 @@ func member(t *testing.T, a *account.Account, filler *account.Filler) string {
 // eleventh has the probe function drop the oldest version, for which alone it
 // may delete.
 func eleventh(t *testing.T, api string, filler *account.Filler) {
-	listener, err := net.Listen("tcp", targets+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("X-Api-Key") != "right" {
-			w.WriteHeader(http.StatusUnauthorized)
-		}
-	})}
-	go func() { _ = server.Serve(listener) }() // until it is closed
-	defer func() { _ = server.Close() }()
-	text, err := filler.Fill(t.Context(), []byte("${CREDENTIAL} ${TOKEN}")) // has two versions
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, token, _ := strings.Cut(string(text), " ")
-	body := fmt.Sprintf(`{"credentials":{"api_key":"right","base_url":"http://%s/"}}`, listener.Addr())
-	for range 8 {
-		if status, answer := send(t, "PUT", api+"/data_credentials/"+id, token, body); status != http.StatusOK {
-			t.Fatalf("PUT: %d %s", status, answer)
-		}
-	}
+	id, token, body := tenVersions(t, api, filler)
 	status, answer := send(t, "POST", api+"/data_credentials/"+id+"/versions", token, body)
 	if status != http.StatusOK {
 		t.Fatalf("POST versions: %d %s", status, answer)
@@ -145,13 +124,47 @@ func eleventh(t *testing.T, api string, filler *account.Filler) {
 	}
 }
 
+// tenVersions makes a credential with as many versions as are kept, and the
+// body of another one that works.
+func tenVersions(t *testing.T, api string, filler *account.Filler) (id, token, body string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", targets+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Api-Key") != "right" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})}
+	go func() { _ = server.Serve(listener) }() // until it is closed
+	t.Cleanup(func() { _ = server.Close() })
+	text, err := filler.Fill(t.Context(), []byte("${CREDENTIAL} ${TOKEN}")) // has two versions
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, token, _ = strings.Cut(string(text), " ")
+	body = fmt.Sprintf(`{"credentials":{"api_key":"right","base_url":"http://%s/"}}`, listener.Addr())
+	for range 8 {
+		if status, answer := send(t, "PUT", api+"/data_credentials/"+id, token, body); status != http.StatusOK {
+			t.Fatalf("PUT: %d %s", status, answer)
+		}
+	}
+	return id, token, body
+}
+
 func send(t *testing.T, method, url, token, body string) (int, string) {
+	t.Helper()
+	return sendAs(t, method, url, "Bearer "+token, body)
+}
+
+func sendAs(t *testing.T, method, url, sign, body string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Authorization", sign)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

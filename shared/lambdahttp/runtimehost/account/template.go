@@ -18,14 +18,17 @@ import (
 
 // Deployed is a function as the template deploys it.
 type Deployed struct {
-	ID       string            // its logical id, such as CreateFunction
-	Folder   string            // of its program below functions/
-	Timeout  time.Duration     // of one invocation
-	MemoryMB int               // that it is told it has
-	Env      map[string]string // its variables, references resolved
-	Routes   []string          // its route keys, $default among them
-	Tables   map[string][]string
-	KMS      kmstest.Operation // what the key's policy lets its role do
+	ID       string              // its logical id, such as CreateFunction
+	Folder   string              // of its program below functions/
+	Timeout  time.Duration       // of one invocation
+	MemoryMB int                 // that it is told it has
+	Env      map[string]string   // its variables, references resolved
+	Routes   []string            // its route keys, $default among them
+	Tables   map[string][]string // what its role may do on which
+	// Key is what the key's policy lets its role do, such as GenerateDataKey, and
+	// under which conditions; KMS is the same as one set.
+	Key map[string][]Condition
+	KMS kmstest.Operation
 }
 
 // document is what is read of a template. Nodes keep the tags of intrinsic
@@ -76,6 +79,7 @@ type statement struct {
 	Principal struct {
 		AWS yaml.Node `yaml:"AWS"`
 	} `yaml:"Principal"`
+	Condition map[string]map[string]texts `yaml:"Condition"`
 }
 
 // texts is one text or several.
@@ -163,8 +167,13 @@ func (doc document) function(id string, values values) (Deployed, error) {
 		return d, err
 	}
 	var err error
-	d.KMS, err = doc.keyUse(name)
-	return d, err
+	if d.Key, err = doc.keyUse(name); err != nil {
+		return d, err
+	}
+	for action := range d.Key {
+		d.KMS |= operations[action]
+	}
+	return d, nil
 }
 
 // tables reads which actions a role's policies allow on which tables.
@@ -195,34 +204,63 @@ func (doc document) tables(roleID string, into map[string][]string) error {
 	return nil
 }
 
+// operations are what the actions on a key amount to in package kmstest.
+var operations = map[string]kmstest.Operation{
+	"GenerateDataKey": kmstest.GenerateDataKey, "Decrypt": kmstest.Decrypt,
+	"ReEncryptFrom": kmstest.ReEncrypt, "ReEncryptTo": kmstest.ReEncrypt,
+}
+
 // keyUse reads what the policy of the key lets a role do.
-func (doc document) keyUse(roleID string) (kmstest.Operation, error) {
+func (doc document) keyUse(roleID string) (map[string][]Condition, error) {
 	var key struct {
 		Policy policy `yaml:"KeyPolicy"`
 	}
 	node := doc.Resources["Key"].Properties
 	if err := node.Decode(&key); err != nil {
-		return 0, err
+		return nil, err
 	}
-	uses := map[string]kmstest.Operation{
-		"kms:GenerateDataKey": kmstest.GenerateDataKey, "kms:Decrypt": kmstest.Decrypt,
-		"kms:ReEncryptFrom": kmstest.ReEncrypt, "kms:ReEncryptTo": kmstest.ReEncrypt,
-	}
-	var allowed kmstest.Operation
+	allowed := map[string][]Condition{}
 	for _, s := range key.Policy.Statement {
 		var st statement
 		if err := s.Decode(&st); err != nil {
-			return 0, err
+			return nil, err
 		}
 		who := append([]*yaml.Node{&st.Principal.AWS}, st.Principal.AWS.Content...)
 		if !slices.ContainsFunc(who, func(n *yaml.Node) bool { return n.Value == roleID+".Arn" }) {
 			continue
 		}
+		c, err := st.condition()
+		if err != nil {
+			return nil, err
+		}
 		for _, a := range st.Action {
-			allowed |= uses[a]
+			action := strings.TrimPrefix(a, "kms:")
+			if operations[action] == 0 {
+				return nil, fmt.Errorf("the key's policy grants %s, which nothing here calls", a)
+			}
+			allowed[action] = append(allowed[action], c)
 		}
 	}
 	return allowed, nil
+}
+
+// condition reads the two kinds of condition that the key's policy has.
+func (st statement) condition() (Condition, error) {
+	c := Condition{Context: map[string]string{}}
+	for operator, tests := range st.Condition {
+		for name, values := range tests {
+			context, ofContext := strings.CutPrefix(name, "kms:EncryptionContext:")
+			switch {
+			case operator == "StringEquals" && ofContext && len(values) == 1:
+				c.Context[context] = values[0]
+			case operator == "ForAllValues:StringEquals" && name == "kms:EncryptionContextKeys":
+				c.Keys = values
+			default:
+				return c, fmt.Errorf("a condition %s on %s, which is not read", operator, name)
+			}
+		}
+	}
+	return c, nil
 }
 
 // values are what references stand for.
