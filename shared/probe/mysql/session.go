@@ -18,8 +18,9 @@ import (
 // session is a connection that is signed in. It is the driver's own and no
 // sql.DB, which opens others and tries again.
 type session struct {
-	conn driver.Conn
-	line *line
+	conn  driver.Conn
+	line  *line
+	hello greeting
 }
 
 // signIn connects and asks who was signed in: a server that was started
@@ -70,44 +71,92 @@ func contained(do func() error) (err error) {
 	return do()
 }
 
-func (s *session) close() { _ = contained(s.conn.Close) }
+func (s *session) close() {
+	_ = contained(s.conn.Close)
+	_ = s.line.Close()
+}
 
 // row gives the one row of a query, NULL as ""; none for anything else.
 func (s *session) row(ctx context.Context, query string) (row []string, err error) {
-	err = contained(func() error {
-		asks, ok := s.conn.(driver.QueryerContext)
-		if !ok {
-			return errors.ErrUnsupported
+	err = s.rows(ctx, query, nil, func(values [][]byte) bool {
+		for _, v := range values {
+			row = append(row, string(v))
 		}
-		rows, err := asks.QueryContext(ctx, query, nil)
+		return false
+	})
+	return row, err
+}
+
+// rows runs a query, which is given names as data, and hands each row to take
+// until that has enough; a value that is NULL is nil.
+func (s *session) rows(ctx context.Context, query string, names []string, take func(values [][]byte) bool) error {
+	return contained(func() error {
+		rows, err := s.ask(ctx, query, names)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = rows.Close() }()
 		values := make([]driver.Value, len(rows.Columns()))
-		if err := rows.Next(values); err != nil {
-			if errors.Is(err, io.EOF) {
+		for {
+			if err := rows.Next(values); err != nil {
+				if errors.Is(err, io.EOF) {
+					return nil
+				}
+				return err
+			}
+			row := make([][]byte, len(values))
+			for i, v := range values {
+				if row[i], err = bytesOf(v); err != nil {
+					return err
+				}
+			}
+			if !take(row) {
 				return nil
 			}
-			return err
 		}
-		for _, v := range values {
-			switch v := v.(type) {
-			case []byte:
-				row = append(row, string(v))
-			case int64:
-				row = append(row, strconv.FormatInt(v, 10))
-			case uint64:
-				row = append(row, strconv.FormatUint(v, 10))
-			case nil:
-				row = append(row, "")
-			default:
-				return errMismatch
-			}
-		}
-		return nil
 	})
-	return row, err
+}
+
+// ask sends a query. One with names is prepared, and they follow it.
+func (s *session) ask(ctx context.Context, query string, names []string) (driver.Rows, error) {
+	if len(names) == 0 {
+		if asks, ok := s.conn.(driver.QueryerContext); ok {
+			return asks.QueryContext(ctx, query, nil)
+		}
+		return nil, errors.ErrUnsupported
+	}
+	prepares, ok := s.conn.(driver.ConnPrepareContext)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	prepared, err := prepares.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	asks, ok := prepared.(driver.StmtQueryContext)
+	if !ok || prepared.NumInput() != len(names) {
+		return nil, errMismatch
+	}
+	values := make([]driver.NamedValue, len(names))
+	for i, name := range names {
+		values[i] = driver.NamedValue{Ordinal: i + 1, Value: name}
+	}
+	return asks.QueryContext(ctx, values) // it ends with the connection
+}
+
+// bytesOf is a value as text, nil for NULL.
+func bytesOf(v driver.Value) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case []byte:
+		return append([]byte{}, v...), nil
+	case int64:
+		return strconv.AppendInt(nil, v, 10), nil
+	case uint64:
+		return strconv.AppendUint(nil, v, 10), nil
+	}
+	return nil, errMismatch
 }
 
 // use makes the database the current one. Within backticks every character
@@ -150,12 +199,12 @@ const (
 )
 
 // tellFacts adds what else is worth knowing and may be asked.
-func (s *session) tellFacts(ctx context.Context, a *probe.Attempt, hello greeting) {
+func (s *session) tellFacts(ctx context.Context, a *probe.Attempt) {
 	if row, err := s.row(ctx, superQuery); err == nil && len(row) == 1 && row[0] == "1" {
 		a.Warn(probe.WarnOverPrivileged, database.FieldUser, "The account may do anything on the server (SUPER, or ALL ON *.*). Use one that is granted what it needs.")
 	}
 	query := expiryMySQL
-	if hello.mariaDB() {
+	if s.hello.mariaDB() {
 		query = expiryMariaDB
 	}
 	if row, err := s.row(ctx, query); err == nil && len(row) == 3 {
