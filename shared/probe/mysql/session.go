@@ -159,21 +159,29 @@ func bytesOf(v driver.Value) ([]byte, error) {
 	return nil, errMismatch
 }
 
-// use makes the database the current one. Within backticks every character
-// but the backtick is data, whatever the server's SQL mode.
-func (s *session) use(ctx context.Context, name string) error {
-	if name == "" {
-		return nil
-	}
+// do runs a statement without a result.
+func (s *session) do(ctx context.Context, statement string) error {
 	return contained(func() error {
 		does, ok := s.conn.(driver.ExecerContext)
 		if !ok {
 			return errors.ErrUnsupported
 		}
-		_, err := does.ExecContext(ctx, "USE `"+strings.ReplaceAll(name, "`", "``")+"`", nil)
+		_, err := does.ExecContext(ctx, statement, nil)
 		return err
 	})
 }
+
+// use makes the database the current one.
+func (s *session) use(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	return s.do(ctx, "USE "+quote(name))
+}
+
+// quote makes an identifier of a name: within backticks every character but the
+// backtick is data, whatever the server's SQL mode.
+func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
 // selectOne proves that the session can be used.
 func (s *session) selectOne(ctx context.Context) error {
