@@ -130,6 +130,8 @@ func TestBrowseMariaDB(t *testing.T) {
 	if s.dump(t) != was {
 		t.Error("a look changed something on the server")
 	}
+	t.Run("values", func(t *testing.T) { values(t, s, good) })
+	t.Run("limits", func(t *testing.T) { limits(t, s, good) })
 }
 
 // dump is all that is in the databases that are looked at.
