@@ -26,7 +26,7 @@ func TestOutline(t *testing.T) {
 	o.Column("b", "t", probe.Column{Name: "k", Type: "int", PrimaryKey: true, Default: &value})
 	o.Column("b", "of none", probe.Column{Name: "k"})
 	want := "a, a > t, b, b > t, b > t > k int, key, default now()"
-	if got := strings.Join(probetest.Outline(o.Tree().Nodes), ", "); got != want || o.Truncated || o.Room() != probe.MaxNodes-5 {
+	if got := strings.Join(probetest.Lines(o.Tree().Nodes), ", "); got != want || o.Truncated || o.Room() != probe.MaxNodes-5 {
 		t.Errorf("%s, truncated %v, room for %d; want %s", got, o.Truncated, o.Room(), want)
 	}
 	for name, add := range map[string]func(o *database.Outline) bool{
@@ -42,7 +42,7 @@ func TestOutline(t *testing.T) {
 		if o.Truncated || !add(&o) || !o.Tree().Truncated {
 			t.Errorf("%s: truncated %v", name, o.Truncated)
 		}
-		for _, line := range probetest.Outline(o.Tree().Nodes) {
+		for _, line := range probetest.Lines(o.Tree().Nodes) {
 			if len(line) > database.MaxText+32 || !utf8.ValidString(line) {
 				t.Errorf("%s: %d bytes, valid %v", name, len(line), utf8.ValidString(line))
 			}
@@ -56,7 +56,7 @@ func TestOutline(t *testing.T) {
 	if o.Truncated || o.Column("a", "t", probe.Column{}) || o.Table("a", "u") || o.Database("c") || !o.Tree().Truncated {
 		t.Errorf("full: truncated %v", o.Truncated)
 	}
-	if n := len(probetest.Outline(o.Tree().Nodes)); n != probe.MaxNodes {
+	if n := len(probetest.Lines(o.Tree().Nodes)); n != probe.MaxNodes {
 		t.Errorf("%d nodes", n)
 	}
 }

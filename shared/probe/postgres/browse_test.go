@@ -126,7 +126,7 @@ type seen struct {
 func (r seen) check(t *testing.T, s settings) {
 	t.Helper()
 	got, result := tree(t, probe.Budget, s, r.at, r.depth)
-	lines := probetest.Outline(got.Nodes)
+	lines := probetest.Lines(got.Nodes)
 	if result.Code != r.code || result.Pointer != r.pointer || !slices.Equal(lines, r.want) || got.Truncated != r.truncated {
 		t.Errorf("%s at %q, truncated %v:\n%s\nwant %s at %q, truncated %v:\n%s",
 			result.Code, result.Pointer, got.Truncated, strings.Join(lines, "\n"), r.code, r.pointer, r.truncated, strings.Join(r.want, "\n"))

@@ -158,7 +158,7 @@ func TestHostileLooks(t *testing.T) {
 			t.Parallel()
 			s := probetest.Serve(t, r.answers.serve)
 			got, result := tree(t, 2*time.Second, at(s, settings{"sslmode": "disable"}), probe.Place{}, 3)
-			lines := strings.ReplaceAll(strings.Join(probetest.Outline(got.Nodes), ", "), probetest.Foreign, "F")
+			lines := strings.ReplaceAll(strings.Join(probetest.Lines(got.Nodes), ", "), probetest.Foreign, "F")
 			if result.Code != r.want || !strings.HasPrefix(lines, r.shown) || (lines == "") != (r.shown == "") || got.Truncated != r.truncated {
 				t.Errorf("%s, truncated %v: %.200s; want %s, truncated %v: %.200s", result.Code, got.Truncated, lines, r.want, r.truncated, r.shown)
 			}

@@ -24,26 +24,3 @@ func SoundLook(t testing.TB, r probe.Result, forbidden ...string) {
 	}
 	Sound(t, r, forbidden...)
 }
-
-// Outline writes a tree down, a line for each node and column: its names,
-// parted by " > ", and what else is known of a column.
-func Outline(nodes []probe.Node) []string {
-	var lines []string
-	for _, n := range nodes {
-		lines = append(lines, n.Name)
-		for _, c := range n.Columns {
-			line := n.Name + " > " + c.Name + " " + c.Type
-			if c.PrimaryKey {
-				line += ", key"
-			}
-			if c.Default != nil {
-				line += ", default " + *c.Default
-			}
-			lines = append(lines, line)
-		}
-		for _, line := range Outline(n.Nodes) {
-			lines = append(lines, n.Name+" > "+line)
-		}
-	}
-	return lines
-}
