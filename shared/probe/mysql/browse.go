@@ -84,8 +84,8 @@ func (v *view) tree(ctx context.Context, depth int) (probe.Tree, error) {
 		}
 	}
 	if err == nil && depth > 2 {
-		err = v.columns(ctx, in, o.Room()+1, func(c column) bool {
-			return !c.readable || o.Column(c.database, c.table, c.Column)
+		err = v.columns(ctx, in, readable, o.Room()+1, func(c column) bool {
+			return o.Column(c.database, c.table, c.Column)
 		})
 	}
 	if err != nil {
@@ -107,7 +107,7 @@ func (v *view) sample(ctx context.Context) (probe.Sample, error) {
 		sources []string
 		denied  bool
 	)
-	err = v.columns(ctx, in, probe.MaxNodes, func(c column) bool {
+	err = v.columns(ctx, in, "TRUE", probe.MaxNodes, func(c column) bool {
 		if !c.readable {
 			denied = true
 			return true

@@ -235,11 +235,14 @@ var kinds = map[string]database.Kind{
 // spatial are the types of what lies on a map.
 var spatial = []string{"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection"}
 
-// columns hands out the columns of a scope.
-func (v *view) columns(ctx context.Context, in scope, limit int, take func(column) bool) error {
+// readable is the condition on columns that the account may read them.
+const readable = "FIND_IN_SET('select', PRIVILEGES) > 0"
+
+// columns hands out the columns of a scope, for which the condition holds.
+func (v *view) columns(ctx context.Context, in scope, condition string, limit int, take func(column) bool) error {
 	where, names := in.within()
-	query := fmt.Sprintf(`SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, LEFT(COLUMN_TYPE, %[1]d), COLUMN_KEY, LEFT(COLUMN_DEFAULT, %[1]d), DATA_TYPE, FIND_IN_SET('select', PRIVILEGES) > 0
- FROM information_schema.COLUMNS%[2]s ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION LIMIT %[3]d`, database.MaxText+1, where, limit)
+	query := fmt.Sprintf(`SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, LEFT(COLUMN_TYPE, %[1]d), COLUMN_KEY, LEFT(COLUMN_DEFAULT, %[1]d), DATA_TYPE, %[2]s
+ FROM information_schema.COLUMNS%[3]s AND %[4]s ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION LIMIT %[5]d`, database.MaxText+1, readable, where, condition, limit)
 	return v.explain(v.read(ctx, 8, query, names, func(row [][]byte) bool {
 		c := column{
 			Column: probe.Column{Name: string(row[2]), Type: string(row[3]), PrimaryKey: string(row[4]) == "PRI"},
