@@ -61,7 +61,7 @@ GRANT SELECT ON sales.* TO looker@'%';
 GRANT SELECT ON ~d.ot~.* TO looker@'%';
 GRANT EXECUTE ON look.* TO looker@'%';
 GRANT INSERT ON look.insertable TO looker@'%';
-GRANT SELECT (shown) ON look.partly TO looker@'%';
+GRANT SELECT (shown), INSERT (secret) ON look.partly TO looker@'%';
 `+func() (grants string) {
 	for _, table := range []string{"people", "nothing", "numbers", "counter", "broken", "versioned", "~a b.c~", "~sales.orders~", "~café~", "raising", "writing", "counting", "peeking", "sleeping"} {
 		grants += "GRANT SELECT ON look." + table + " TO looker@'%';\n"
@@ -132,6 +132,15 @@ func TestBrowseMariaDB(t *testing.T) {
 	}
 	t.Run("values", func(t *testing.T) { values(t, s, good) })
 	t.Run("limits", func(t *testing.T) { limits(t, s, good) })
+	t.Run("a server that heeds no case", func(t *testing.T) {
+		s.launch(t, append(s.encrypted(), "--lower-case-table-names=1")...)
+		want := []string{"look", "look > people"}
+		there := good.with(settings{"port": s.port, "database_name": "Look"})
+		seen{probe.Place{Table: "People"}, 2, want, probe.CodeOK, ""}.check(t, there)
+		seen{probe.Place{Table: "LOOK.people"}, 2, want, probe.CodeOK, ""}.check(t, there)
+		seen{probe.Place{Database: "LOOK", Table: "PEOPLE"}, 2, want, probe.CodeOK, ""}.check(t, there)
+		seen{probe.Place{Table: "cafe"}, 2, nil, probe.WarnResourceNotFound, "/table"}.check(t, there)
+	})
 }
 
 // dump is all that is in the databases that are looked at.
@@ -210,7 +219,13 @@ func trees(t *testing.T, good settings) {
 	seen{none, 1, []string{"d.ot", "look", "sales"}, ok, ""}.check(t, good.with(settings{"database_name": "nowhere"}))
 	seen{in("", "sales.orders"), 3, orders, ok, ""}.check(t, good.with(settings{"database_name": "nowhere"}))
 	seen{in("", "orders"), 3, nil, denied, "/credentials/database_name"}.check(t, good.with(settings{"database_name": "nowhere"}))
-	seen{in("nowhere", ""), 1, nil, missing, "/database"}.check(t, good.with(settings{"username": "dba2"}))
+	dba := good.with(settings{"username": "dba2"})
+	seen{in("nowhere", ""), 1, nil, missing, "/database"}.check(t, dba)
+	seen{in("", "mysql.user"), 2, nil, missing, "/table"}.check(t, dba)
+	seen{in("", "MySQL.user"), 2, nil, missing, "/table"}.check(t, dba)
+	seen{in("", "sys.host_summary"), 2, nil, missing, "/table"}.check(t, dba)
+	seen{in("look", "PEOPLE"), 2, nil, missing, "/table"}.check(t, good)
+	seen{in("LOOK", ""), 1, nil, denied, "/database"}.check(t, good)
 }
 
 // shot is a sample and what it must be.

@@ -201,3 +201,13 @@ func TestHostileSamples(t *testing.T) {
 		})
 	}
 }
+
+// A server counts other names in a query than it was sent.
+func TestPreparedOtherwise(t *testing.T) {
+	for _, names := range []int{0, 1, 3} {
+		s := probetest.Serve(t, asked(last(result([]string{"app", "t"})), []string{ok}, []string{ok}, text("app"), prepared(names, 2)))
+		if _, r := sample(t, time.Second, at(s, settings{"sslmode": "disable"}), probe.Place{Table: "t"}); r.Code != probe.CodeProtocolMismatch {
+			t.Errorf("%d names: %s", names, r.Code)
+		}
+	}
+}

@@ -134,8 +134,8 @@ func (s *session) ask(ctx context.Context, query string, names []string) (driver
 		return nil, err
 	}
 	asks, ok := prepared.(driver.StmtQueryContext)
-	if !ok || prepared.NumInput() != len(names) {
-		return nil, errMismatch
+	if !ok {
+		return nil, errors.ErrUnsupported
 	}
 	values := make([]driver.NamedValue, len(names))
 	for i, name := range names {

@@ -32,7 +32,7 @@ REVOKE CONNECT ON DATABASE app, closed, postgres, "d'b ""x""", wide FROM PUBLIC;
 GRANT CONNECT ON DATABASE wide TO reader, hasty;
 CREATE DATABASE shut ALLOW_CONNECTIONS false;
 \connect look
-CREATE TABLE people (id int PRIMARY KEY, name varchar(40) NOT NULL DEFAULT 'nobody', born timestamptz DEFAULT now(), twice int GENERATED ALWAYS AS (id * 2) STORED);
+CREATE TABLE people (id int PRIMARY KEY, name varchar(40) NOT NULL DEFAULT 'nobody' UNIQUE, born timestamptz DEFAULT now(), twice int GENERATED ALWAYS AS (id * 2) STORED);
 INSERT INTO people (id, name, born) SELECT i, 'person ' || i, '2031-05-06 07:08:09+02' FROM generate_series(1, 20) i;
 CREATE SCHEMA sales;
 CREATE TABLE sales.orders (a int, b int, c text, PRIMARY KEY (b, a) INCLUDE (c));
@@ -186,6 +186,7 @@ func trees(t *testing.T, good settings) {
 		"another database":         {in("twins", ""), 1, []string{"twins"}, ok, "", false},
 		"of one name":              {in("twins", ""), 3, []string{"twins", "twins > a.b.c", "twins > a.b.c > first integer", "twins > a.d.e", "twins > a.d.e > fourth integer"}, ok, "", true},
 		"the first of one name":    {in("twins", "a.b.c"), 3, []string{"twins", "twins > a.b.c", "twins > a.b.c > first integer"}, ok, "", false},
+		"the first of two schemas": {in("twins", "a.d.e"), 3, []string{"twins", "twins > a.d.e", "twins > a.d.e > fourth integer"}, ok, "", false},
 		"a table":                  {in("", "people"), 3, people, ok, "", false},
 		"a table, deeper":          {in("look", "people"), 10, people, ok, "", false},
 		"a table, no columns":      {in("", "people"), 2, people[:2], ok, "", false},
