@@ -211,3 +211,24 @@ func TestPreparedOtherwise(t *testing.T) {
 		}
 	}
 }
+
+// A catalogue that compares loosely may find more than was asked for: the name
+// itself counts, else one that differs in case.
+func TestLooseCatalogue(t *testing.T) {
+	for _, r := range []struct {
+		found [][]string
+		want  string
+	}{
+		{[][]string{{"app", "T"}, {"app", "t"}}, "app, app > t"},
+		{[][]string{{"app", "t"}, {"app", "T"}}, "app, app > t"},
+		{[][]string{{"app", "ť"}, {"App", "T"}}, "App, App > T"},
+		{[][]string{{"app", "ť"}, {"other", "t"}, {"app", "t "}}, ""},
+	} {
+		s := probetest.Serve(t, asked(probetest.Hang, []string{ok}, []string{ok}, text("app"), prepared(2, 2), executed(r.found...)))
+		got, result := tree(t, time.Second, at(s, settings{"sslmode": "disable"}), probe.Place{Table: "t"}, 2)
+		lines := strings.Join(probetest.Lines(got.Nodes), ", ")
+		if lines != r.want || (lines == "") != (result.Code == probe.WarnResourceNotFound) {
+			t.Errorf("of %q: %s, %s; want %s", r.found, result.Code, lines, r.want)
+		}
+	}
+}
