@@ -43,12 +43,12 @@ func answer(prefix string, rows [][]string) []string {
 	packets := append([]string{string(rune(len(rows[0])))}, slices.Repeat([]string{field}, len(rows[0]))...)
 	packets = append(packets, eof)
 	for _, row := range rows {
-		packets = append(packets, prefix+texts(row))
+		packets = append(packets, prefix+packed(row))
 	}
 	return append(packets, eof)
 }
 
-func texts(row []string) (packet string) {
+func packed(row []string) (packet string) {
 	for _, value := range row {
 		packet += "\xfc" + string(binary.LittleEndian.AppendUint16(nil, uint16(len(value)))) + value
 	}
@@ -86,7 +86,7 @@ func endless(row ...string) func(context.Context, net.Conn) {
 			return
 		}
 		for number := byte(1 + len(head)); ctx.Err() == nil; number++ {
-			if send(c, number, texts(row)) != nil {
+			if send(c, number, packed(row)) != nil {
 				return
 			}
 		}

@@ -104,7 +104,7 @@ func (s *session) proven(ctx context.Context, a *probe.Attempt, login database.L
 			return a.Explain(err)
 		}
 	}
-	s.tellFacts(ctx, a)
+	s.tellFacts(ctx, a, s.hello)
 	return probe.Found(probe.CodeOK, "")
 }
 

@@ -76,15 +76,24 @@ func (s *session) close() {
 	_ = s.line.Close()
 }
 
-// row gives the one row of a query, NULL as ""; none for anything else.
-func (s *session) row(ctx context.Context, query string) (row []string, err error) {
-	err = s.rows(ctx, query, nil, func(values [][]byte) bool {
-		for _, v := range values {
-			row = append(row, string(v))
+// row gives the one row of a query, NULL as ""; none where there is none.
+func (s *session) row(ctx context.Context, query string) ([]string, error) {
+	var found [][]string
+	err := s.rows(ctx, query, nil, func(values [][]byte) bool {
+		row := make([]string, len(values))
+		for i, v := range values {
+			row[i] = string(v)
 		}
-		return false
+		found = append(found, row)
+		return len(found) == 1
 	})
-	return row, err
+	switch {
+	case err != nil || len(found) == 0:
+		return nil, err
+	case len(found) > 1: // more than such a query has
+		return nil, errMismatch
+	}
+	return found[0], nil
 }
 
 // rows runs a query, which is given names as data, and hands each row to take
@@ -207,12 +216,12 @@ const (
 )
 
 // tellFacts adds what else is worth knowing and may be asked.
-func (s *session) tellFacts(ctx context.Context, a *probe.Attempt) {
+func (s *session) tellFacts(ctx context.Context, a *probe.Attempt, hello greeting) {
 	if row, err := s.row(ctx, superQuery); err == nil && len(row) == 1 && row[0] == "1" {
 		a.Warn(probe.WarnOverPrivileged, database.FieldUser, "The account may do anything on the server (SUPER, or ALL ON *.*). Use one that is granted what it needs.")
 	}
 	query := expiryMySQL
-	if s.hello.mariaDB() {
+	if hello.mariaDB() {
 		query = expiryMariaDB
 	}
 	if row, err := s.row(ctx, query); err == nil && len(row) == 3 {
