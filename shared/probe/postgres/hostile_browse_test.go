@@ -88,8 +88,8 @@ func dataRow(row []string) *pgproto3.DataRow {
 	return m
 }
 
-// endless answers with one row over and over.
-func endless(row ...string) func(context.Context, net.Conn, *pgproto3.Backend) {
+// unending answers with one row over and over.
+func unending(row ...string) func(context.Context, net.Conn, *pgproto3.Backend) {
 	return func(ctx context.Context, _ net.Conn, b *pgproto3.Backend) {
 		head(b, len(row))
 		for ctx.Err() == nil && b.Flush() == nil {
@@ -141,10 +141,10 @@ func TestHostileLooks(t *testing.T) {
 		"never ends a message":        {asked{begun, sent(probetest.Endless("D\x00\x00\xff\xff", "x"))}, mismatch, "", false},
 		"a message beyond reason":     {asked{begun, sent(probetest.Endless("D\x00\x10\x00\x00", "x"))}, mismatch, "", false},
 		"notices without end":         {asked{begun, sent(probetest.Endless("", "N\x00\x00\x00\x05\x00"))}, mismatch, "", false},
-		"databases without end":       {asked{begun, endless(strings.Repeat("y", 900))}, ok, "app, " + strings.Repeat("y", 900), true},
-		"tables without end":          {asked{begun, none, endless(table...), endless(column...)}, ok, "app, app > F, F", true},
-		"columns without end":         {asked{begun, none, rows(table), endless(column...)}, mismatch, "", false},
-		"rows of nothing without end": {asked{begun, endless()}, mismatch, "", false},
+		"databases without end":       {asked{begun, unending(strings.Repeat("y", 900))}, ok, "app, " + strings.Repeat("y", 900), true},
+		"tables without end":          {asked{begun, none, unending(table...), unending(column...)}, ok, "app, app > F, F", true},
+		"columns without end":         {asked{begun, none, rows(table), unending(column...)}, mismatch, "", false},
+		"rows of nothing without end": {asked{begun, unending()}, mismatch, "", false},
 		"rows of another width":       {asked{begun, rows([]string{"a", "b"})}, mismatch, "", false},
 		"a column of no table":        {asked{begun, none, rows(table), rows([]string{"2", "c", "int", "t", "x", "23"})}, mismatch, "", false},
 		"a column of a word":          {asked{begun, none, rows(table), rows([]string{"x", "c", "int", "t", "x", "23"})}, mismatch, "", false},
@@ -181,8 +181,8 @@ func TestHostileSamples(t *testing.T) {
 	}{
 		"a faithful one":        {rows([]string{"7", "\xff"}), probe.CodeOK, 1, "[7 ff]"},
 		"words for a number":    {rows([]string{probetest.Foreign, ""}), probe.CodeOK, 1, "[" + probetest.Foreign + " ]"},
-		"rows without end":      {endless("7", "8"), probe.CodeProtocolMismatch, 0, ""},
-		"wide rows without end": {endless(strings.Repeat("x", 60_000), ""), probe.CodeOK, 7, "[" + strings.Repeat("x", probe.MaxCellBytes) + " ]"},
+		"rows without end":      {unending("7", "8"), probe.CodeProtocolMismatch, 0, ""},
+		"wide rows without end": {unending(strings.Repeat("x", 60_000), ""), probe.CodeOK, 7, "[" + strings.Repeat("x", probe.MaxCellBytes) + " ]"},
 		"rows of another width": {rows([]string{"7"}), probe.CodeProtocolMismatch, 0, ""},
 		"closes within a row":   {sent(probetest.Banner("T")), probe.CodeProbeTimeout, 0, ""},
 		"a refusal":             {failing("42501"), probe.WarnScopeMissing, 0, ""},
