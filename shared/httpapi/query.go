@@ -3,7 +3,6 @@ package httpapi
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"credence/shared/fault"
 	"credence/shared/id"
+	"credence/shared/pattern"
 )
 
 // Query reads query parameters and gathers what is wrong with all of them, for
@@ -165,7 +165,7 @@ func (q *Query) Date(name string) time.Time {
 	return t
 }
 
-var spanForm = regexp.MustCompile(`^([0-9]{1,6})([dh])$`)
+var spanForm = pattern.New(`^([0-9]{1,6})([dh])$`)
 
 // Span is a length of time in days of 24 hours or in hours, "14d" or "48h", of
 // at least an hour and at most so many days; zero where absent. As with Int, an

@@ -81,14 +81,14 @@ func (e *Excerpt) Row(values [][]byte) bool {
 		if values[i] == nil {
 			continue
 		}
-		value := values[i]
-		if most := e.Bytes(c.Kind) - 1; len(value) > most {
+		value, kind := values[i], c.Kind
+		if most := e.Bytes(kind) - 1; len(value) > most {
 			value, e.Truncated = value[:most], true
-			if c.Kind != Binary {
-				value = []byte(trim(string(value)))
+			if kind != Binary { // the beginning of a number is another number
+				value, kind = []byte(trim(string(value))), Text
 			}
 		}
-		row[i] = c.Kind.value(value)
+		row[i] = kind.value(value)
 	}
 	e.rows = append(e.rows, row)
 	return len(e.rows) <= probe.MaxSampleRows

@@ -9,11 +9,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"credence/shared/pattern"
 	"credence/shared/probe"
 	"credence/shared/probe/netguard"
 	"credence/shared/secret"
@@ -178,7 +178,7 @@ func (l Login) Encrypt(ctx context.Context, a *probe.Attempt, raw net.Conn) (*tl
 
 // versionNumber is what versions of database servers look like. More digits
 // than these may be a server's way to hand back the password it was told.
-var versionNumber = regexp.MustCompile(`^\d{1,2}(\.\d{1,4}){0,3}$`)
+var versionNumber = pattern.New(`^\d{1,2}(\.\d{1,4}){0,3}$`)
 
 // Version is the number that a server's version begins with: "15.14" of "15.14
 // (Debian 15.14-0+deb12u1)"; "" if it begins with none.

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	maxGreeting = 4 << 10  // bytes; usual ones have about 100
-	maxSent     = 64 << 10 // bytes of a packet to the server
+	maxGreeting = 4 << 10   // bytes; usual ones have about 100
+	maxSent     = 192 << 10 // bytes of a packet to the server: a query may name hundreds of columns
 
 	packetOK     = 0x00
 	packetSwitch = 0xFE

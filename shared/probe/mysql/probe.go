@@ -33,11 +33,21 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	if err != nil {
 		return a.Explain(err)
 	}
-	conn, err := login.Dial(ctx, a)
-	if f := (probe.Finding{}); errors.As(err, &f) {
+	s, f := open(ctx, a, login)
+	if s == nil {
 		return f
 	}
-	defer func() { _ = conn.Close() }()
+	defer s.close()
+	return s.proven(ctx, a, login)
+}
+
+// open connects and signs in, once. Without a session, what was found is the
+// end.
+func open(ctx context.Context, a *probe.Attempt, login database.Login) (*session, probe.Finding) {
+	conn, err := login.Dial(ctx, a)
+	if f := (probe.Finding{}); errors.As(err, &f) {
+		return nil, f
+	}
 	var hello greeting
 	err = a.Stage(probe.Protocol, func() (err error) {
 		hello, err = readGreeting(conn)
@@ -47,29 +57,29 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 		}
 		return err
 	})
-	if err != nil {
-		return a.Explain(err)
-	}
-	l := &line{Conn: conn, attempt: a, unread: hello.packet, plaintext: login.Plaintext(), offered: hello.tls}
 	var s *session
-	err = a.Stage(probe.Auth, func() error {
-		config, err := configure(a, login, l)
-		if err != nil {
-			return err
-		}
-		s, err = signIn(ctx, config, l)
-		return l.outcome(err)
-	})
-	if err != nil {
-		return a.Explain(err)
+	if err == nil {
+		l := &line{Conn: conn, attempt: a, unread: hello.packet, plaintext: login.Plaintext(), offered: hello.tls}
+		err = a.Stage(probe.Auth, func() error {
+			config, err := configure(a, login, l)
+			if err != nil {
+				return err
+			}
+			s, err = signIn(ctx, config, l)
+			return l.outcome(err)
+		})
 	}
-	defer s.close()
-	return s.look(ctx, a, login, hello)
+	if err != nil {
+		_ = conn.Close()
+		return nil, a.Explain(err)
+	}
+	s.hello = hello
+	return s, probe.Finding{}
 }
 
-// look finds out what the account that signed in may do.
-func (s *session) look(ctx context.Context, a *probe.Attempt, login database.Login, hello greeting) probe.Finding {
-	a.Fact("server_version", hello.version())
+// proven finds out what the account that signed in may do.
+func (s *session) proven(ctx context.Context, a *probe.Attempt, login database.Login) probe.Finding {
+	a.Fact("server_version", s.hello.version())
 	missing := false
 	err := s.use(ctx, login.Name)
 	switch errno(err) {
@@ -94,7 +104,7 @@ func (s *session) look(ctx context.Context, a *probe.Attempt, login database.Log
 			return a.Explain(err)
 		}
 	}
-	s.tellFacts(ctx, a, hello)
+	s.tellFacts(ctx, a, s.hello)
 	return probe.Found(probe.CodeOK, "")
 }
 

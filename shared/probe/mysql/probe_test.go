@@ -52,7 +52,8 @@ func run(t testing.TB, s settings) probe.Result {
 	return runWithin(t, probe.Budget, s)
 }
 
-func runWithin(t testing.TB, budget time.Duration, s settings) probe.Result {
+// runner makes a runner, and the settings as it reads them.
+func runner(t testing.TB, budget time.Duration, s settings) (*probe.Runner, probe.Settings) {
 	t.Helper()
 	types, err := declared.Registry()
 	if err != nil {
@@ -67,8 +68,14 @@ func runWithin(t testing.TB, budget time.Duration, s settings) probe.Result {
 	if len(faults) > 0 {
 		t.Fatalf("the settings do not pass their declaration: %+v", faults)
 	}
+	return probe.NewRunner(builtin.Probers(), probetest.Loopback(t, names{}), probe.Config{Budget: budget}), checked
+}
+
+func runWithin(t testing.TB, budget time.Duration, s settings) probe.Result {
+	t.Helper()
+	r, checked := runner(t, budget, s)
 	began := time.Now()
-	got := probe.NewRunner(builtin.Probers(), probetest.Loopback(t, names{}), probe.Config{Budget: budget}).Run(t.Context(), "mysql", checked)
+	got := r.Run(t.Context(), "mysql", checked)
 	if took := time.Since(began); took > budget {
 		t.Errorf("the probe took %v of %v", took, budget)
 	}

@@ -18,8 +18,9 @@ import (
 // session is a connection that is signed in. It is the driver's own and no
 // sql.DB, which opens others and tries again.
 type session struct {
-	conn driver.Conn
-	line *line
+	conn  driver.Conn
+	line  *line
+	hello greeting
 }
 
 // signIn connects and asks who was signed in: a server that was started
@@ -70,76 +71,126 @@ func contained(do func() error) (err error) {
 	return do()
 }
 
-func (s *session) close() { _ = contained(s.conn.Close) }
+func (s *session) close() {
+	_ = contained(s.conn.Close)
+	_ = s.line.Close()
+}
 
-// row gives the one row of a query, NULL as ""; none for anything else.
-func (s *session) row(ctx context.Context, query string) (row []string, err error) {
-	err = contained(func() error {
-		asks, ok := s.conn.(driver.QueryerContext)
-		if !ok {
-			return errors.ErrUnsupported
+// row gives the one row of a query, NULL as ""; none where there is none.
+func (s *session) row(ctx context.Context, query string) ([]string, error) {
+	var found [][]string
+	err := s.rows(ctx, query, nil, func(values [][]byte) bool {
+		row := make([]string, len(values))
+		for i, v := range values {
+			row[i] = string(v)
 		}
-		rows, err := asks.QueryContext(ctx, query, nil)
+		found = append(found, row)
+		return len(found) == 1
+	})
+	switch {
+	case err != nil || len(found) == 0:
+		return nil, err
+	case len(found) > 1: // more than such a query has
+		return nil, errMismatch
+	}
+	return found[0], nil
+}
+
+// rows runs a query, which is given names as data, and hands each row to take
+// until that has enough; a value that is NULL is nil.
+func (s *session) rows(ctx context.Context, query string, names []string, take func(values [][]byte) bool) error {
+	return contained(func() error {
+		rows, err := s.ask(ctx, query, names)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = rows.Close() }()
 		values := make([]driver.Value, len(rows.Columns()))
-		if err := rows.Next(values); err != nil {
-			if errors.Is(err, io.EOF) {
+		for {
+			if err := rows.Next(values); err != nil {
+				if errors.Is(err, io.EOF) {
+					return nil
+				}
+				return err
+			}
+			row := make([][]byte, len(values))
+			for i, v := range values {
+				if row[i], err = bytesOf(v); err != nil {
+					return err
+				}
+			}
+			if !take(row) {
 				return nil
 			}
-			return err
 		}
-		if row, err = texts(values); err != nil {
-			return err
-		}
-		switch err := rows.Next(values); {
-		case err == nil: // more rows than such a query has
-			return errMismatch
-		case !errors.Is(err, io.EOF):
-			return err
-		}
-		return nil
 	})
-	return row, err
 }
 
-// texts gives the values of a row, NULL as "".
-func texts(values []driver.Value) ([]string, error) {
-	var row []string
-	for _, v := range values {
-		switch v := v.(type) {
-		case []byte:
-			row = append(row, string(v))
-		case int64:
-			row = append(row, strconv.FormatInt(v, 10))
-		case uint64:
-			row = append(row, strconv.FormatUint(v, 10))
-		case nil:
-			row = append(row, "")
-		default:
-			return nil, errMismatch
+// ask sends a query. One with names is prepared, and they follow it.
+func (s *session) ask(ctx context.Context, query string, names []string) (driver.Rows, error) {
+	if len(names) == 0 {
+		if asks, ok := s.conn.(driver.QueryerContext); ok {
+			return asks.QueryContext(ctx, query, nil)
 		}
+		return nil, errors.ErrUnsupported
 	}
-	return row, nil
+	prepares, ok := s.conn.(driver.ConnPrepareContext)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	prepared, err := prepares.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	asks, ok := prepared.(driver.StmtQueryContext)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	values := make([]driver.NamedValue, len(names))
+	for i, name := range names {
+		values[i] = driver.NamedValue{Ordinal: i + 1, Value: name}
+	}
+	return asks.QueryContext(ctx, values) // it ends with the connection
 }
 
-// use makes the database the current one. Within backticks every character
-// but the backtick is data, whatever the server's SQL mode.
-func (s *session) use(ctx context.Context, name string) error {
-	if name == "" {
-		return nil
+// bytesOf is a value as text, nil for NULL.
+func bytesOf(v driver.Value) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case []byte:
+		return append([]byte{}, v...), nil
+	case int64:
+		return strconv.AppendInt(nil, v, 10), nil
+	case uint64:
+		return strconv.AppendUint(nil, v, 10), nil
 	}
+	return nil, errMismatch
+}
+
+// do runs a statement without a result.
+func (s *session) do(ctx context.Context, statement string) error {
 	return contained(func() error {
 		does, ok := s.conn.(driver.ExecerContext)
 		if !ok {
 			return errors.ErrUnsupported
 		}
-		_, err := does.ExecContext(ctx, "USE `"+strings.ReplaceAll(name, "`", "``")+"`", nil)
+		_, err := does.ExecContext(ctx, statement, nil)
 		return err
 	})
 }
+
+// use makes the database the current one.
+func (s *session) use(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	return s.do(ctx, "USE "+quote(name))
+}
+
+// quote makes an identifier of a name: within backticks every character but the
+// backtick is data, whatever the server's SQL mode.
+func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
 // selectOne proves that the session can be used.
 func (s *session) selectOne(ctx context.Context) error {
