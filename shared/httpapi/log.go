@@ -32,7 +32,7 @@ func (s *stack) log(ex *exchange, status, sizeOut int, e *fault.Error, err error
 	attrs := []slog.Attr{
 		slog.String("request_id", ex.id),
 		slog.String("method", knownMethod(ex.http.Method)),
-		slog.String("route", pattern(ex.route)),
+		slog.String("route", routePattern(ex.route)),
 		slog.Int("status", status),
 		slog.Float64("latency_ms", float64(s.Clock().Sub(ex.started).Microseconds())/1000),
 		slog.Int("bytes_in", ex.sizeIn),
@@ -67,7 +67,7 @@ func cause(err error) string {
 	return text
 }
 
-func pattern(r *Route) string {
+func routePattern(r *Route) string {
 	if r == nil {
 		return "none"
 	}
