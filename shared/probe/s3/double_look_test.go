@@ -265,7 +265,7 @@ func TestHostileLooks(t *testing.T) {
 					row.turns[turn](ctx, c)
 				})
 				keys := settings{"access_key": lastingKey, "secret_key": lastingSecret, "endpoint": "http://" + s.Addr, "bucket": "data"}
-				of := trial{settings: saved(t, keys), prober: s3probe.Prober{}, budget: 2500 * time.Millisecond}
+				of := trial{settings: saved(t, keys), prober: s3probe.Prober{}, budget: 2 * time.Second}
 				if sampled {
 					if row.sample == "" {
 						continue
