@@ -65,7 +65,7 @@ func TestTree(t *testing.T) {
 			// The same, level by level.
 			m = &memory{t: t, buckets: m.buckets, answer: func(q objectstore.Query, page *objectstore.Page, n int) {
 				if n == 1 && q.Flat {
-					*page = objectstore.Page{Next: "x"}
+					page.Objects, page.Next = page.Objects[:min(len(page.Objects), 1)], "x"
 				}
 			}}
 			tree, err = m.tree(in(row.at), row.depth)
@@ -254,7 +254,7 @@ func TestTreeEndsInTime(t *testing.T) {
 	m.answer = func(_ objectstore.Query, page *objectstore.Page, n int) {
 		time.Sleep(150 * time.Millisecond)
 		if n == 1 {
-			*page = objectstore.Page{Next: "x"}
+			page.Objects, page.Next, page.Bytes = page.Objects[:1], "x", 400
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
