@@ -1,9 +1,11 @@
 package gcsprobe_test
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -223,6 +225,30 @@ func TestTreesOfMany(t *testing.T) {
 	if got.Code != probe.CodeOK || len(tree.Nodes) != 1 || !tree.Nodes[0].Created.Equal(made) || !tree.Nodes[0].Modified.Equal(changed) {
 		t.Errorf("%s, %+v", got.Code, tree.Nodes)
 	}
+}
+
+// Google names other addresses each time it is asked. A look's many requests go
+// to the one that took the first.
+func TestLooksStayWithAnAddress(t *testing.T) {
+	ca := probetest.NewAuthority(t)
+	d := newDouble(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, probetest.Leaf{Names: []string{"storage.example.com"}})}}, nil, 0)
+	d.files = shelves()
+	mine := settings{"is_service_account": false, "auth.type": "OAUTH2", "access_token": personal, "bucket": "deep-bucket"}
+	names := &turning{}
+	of := trial{settings: saved(t, mine, ca.PEM), prober: gcsprobe.At(strings.Replace(d.URL, "127.0.0.1", "storage.example.com", 1)), resolver: names}
+	tree, got := of.tree(t, "", 3)
+	if got.Code != probe.CodeOK || len(tree.Nodes) != 1 || len(d.seen) < 10 || names.asked != 1 {
+		t.Errorf("%s, %d requests, %d look-ups: %s", got.Code, len(d.seen), names.asked, got.Message)
+	}
+}
+
+// turning is a name server that answers each look-up with another address, the
+// first of which is where the server is.
+type turning struct{ asked int }
+
+func (n *turning) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	n.asked++
+	return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, byte(n.asked)})}, nil
 }
 
 // Doubles that misbehave at the first read of a look, or at a later one.
