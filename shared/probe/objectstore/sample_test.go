@@ -116,7 +116,7 @@ func TestContentType(t *testing.T) {
 func TestNoSample(t *testing.T) {
 	scope := probe.Found(probe.WarnScopeMissing, "")
 	reset := probe.Found(probe.CodeTCPReset, "")
-	gap := func(q objectstore.Query, page *objectstore.Page, n int) {
+	gap := func(_ objectstore.Query, page *objectstore.Page, n int) {
 		if n < 3 {
 			*page = objectstore.Page{Next: "!"}
 		}
