@@ -71,35 +71,6 @@ func New(a *probe.Attempt, field probe.Field) *Client {
 	return c
 }
 
-// Stay makes the client keep to the address that a host was first reached at,
-// for who makes many requests: large services answer each look-up of their
-// names with other addresses, and an attempt may visit few.
-func (c *Client) Stay() *Client {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stays = true
-	return c
-}
-
-func (c *Client) dial(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), network, address string) (net.Conn, error) {
-	c.mu.Lock()
-	at, again := c.reached[address]
-	c.mu.Unlock()
-	if !again {
-		at = address
-	}
-	raw, err := dial(ctx, network, at)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stays {
-		c.reached[address] = raw.RemoteAddr().String()
-	}
-	return raw, nil
-}
-
 // Do makes one request and records the stage protocol: a whole HTTP answer
 // came. The body of the answer is read, MaxBody at most, and need not be
 // closed. The request goes out under our own User-Agent. The error is a
