@@ -49,9 +49,11 @@ type store struct {
 }
 
 func newStore(a *probe.Attempt, t target, pinned string) *store {
-	return &store{target: t, attempt: a, client: roundtrip.New(a, t.place()), pinned: pinned, config: aws.Config{
+	client := roundtrip.New(a, t.place())
+	return &store{target: t, attempt: a, client: client, pinned: pinned, config: aws.Config{
 		Region:      t.region,
 		Credentials: aws.CredentialsProviderFunc(t.credentials),
+		HTTPClient:  client, // each request brings its own, which goes by this one
 		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
 	}}
 }
