@@ -198,6 +198,11 @@ func (a *Attempt) record(name string, took time.Duration, f *Finding) {
 		s.Outcome, s.Message = StageSkipped, ""
 		a.record(f.home(), 0, f)
 	default:
+		if a.failure != nil && before(name, a.failedAt) { // another connection's: one stage stands failed, the lowest
+			higher := a.stages[a.failedAt]
+			higher.Outcome, higher.Message = StageSkipped, ""
+			a.stages[a.failedAt] = higher
+		}
 		s.Outcome, s.Message = StageFailed, f.text()
 		a.failure, a.failedAt = f, name
 	}

@@ -323,3 +323,20 @@ func TestFactsHoldNoProse(t *testing.T) {
 		t.Errorf("facts %v", got.Facts)
 	}
 }
+
+// Of connections side by side, each failing in a stage of its own, the lowest
+// stage stands failed, whichever was first.
+func TestConnectionsSideBySide(t *testing.T) {
+	reset, refused := probe.Found(probe.CodeTCPReset, ""), probe.Found(probe.CodeTCPRefused, "")
+	for _, order := range [][2]string{{probe.Protocol, probe.TCP}, {probe.TCP, probe.Protocol}} {
+		got := run(t, probe.Config{}, func(_ context.Context, a *probe.Attempt) probe.Finding {
+			return a.Explain(a.Stage(probe.Access, func() error {
+				for _, name := range order {
+					_ = a.Stage(name, func() error { return map[string]error{probe.Protocol: reset, probe.TCP: refused}[name] })
+				}
+				return reset
+			}))
+		})
+		expect(t, got, probe.CodeTCPRefused, "tcp failed")
+	}
+}

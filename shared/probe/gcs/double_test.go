@@ -37,6 +37,7 @@ type double struct {
 	*httptest.Server
 	key    *rsa.PublicKey
 	offset time.Duration // its clock is ahead of ours by this
+	files  *files        // that can be looked at; nil for a double that is only probed
 
 	mu     sync.Mutex
 	tokens map[string]bool
@@ -63,6 +64,10 @@ func (d *double) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.seen = append(d.seen, fmt.Sprintf("%s %s %v", r.Method, r.URL.Path, bearer))
 	if r.URL.Path == "/token" {
 		d.trade(w, r)
+		return
+	}
+	if d.files != nil {
+		d.files.serve(w, r, d.tokens[token])
 		return
 	}
 	d.storage(w, r, bearer, d.tokens[token])
@@ -131,11 +136,14 @@ func (d *double) verify(assertion string) (code string) {
 	return ""
 }
 
+// refuse answers with an error in the form of Google's APIs.
+func refuse(w http.ResponseWriter, status int, reason string) {
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, `{"error":{"code":%d,"message":%q,"errors":[{"message":%[2]q,"domain":"global","reason":%q}]}}`, status, probetest.Foreign, reason)
+}
+
 func (d *double) storage(w http.ResponseWriter, r *http.Request, shown, known bool) {
-	refuse := func(status int, reason string) {
-		w.WriteHeader(status)
-		_, _ = fmt.Fprintf(w, `{"error":{"code":%d,"message":%q,"errors":[{"message":%[2]q,"domain":"global","reason":%q}]}}`, status, probetest.Foreign, reason)
-	}
+	refuse := func(status int, reason string) { refuse(w, status, reason) }
 	list := func(kind string) { _, _ = fmt.Fprintf(w, `{"kind":%q}`, kind) }
 	if shown && !known {
 		refuse(http.StatusUnauthorized, "authError")

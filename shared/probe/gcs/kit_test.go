@@ -95,23 +95,58 @@ type trial struct {
 	budget   time.Duration
 }
 
-func (r trial) run(t *testing.T) probe.Result {
+func (r trial) run(t *testing.T) (got probe.Result) {
 	t.Helper()
-	runner := probe.NewRunner(map[string]probe.Prober{"gcs": r.prober}, probetest.Loopback(t, r.resolver), probe.Config{Budget: r.budget})
+	r.within(t, func(runner *probe.Runner) { got = runner.Run(t.Context(), "gcs", r.settings) })
+	probetest.Sound(t, got, r.secrets()...)
+	told(t, got)
+	return got
+}
+
+// tree looks at a place, sample at a file.
+func (r trial) tree(t *testing.T, path string, depth int) (tree probe.Tree, got probe.Result) {
+	t.Helper()
+	r.within(t, func(runner *probe.Runner) {
+		tree, got = runner.Tree(t.Context(), "gcs", r.settings, probe.Place{Path: path}, depth)
+	})
+	probetest.SoundLook(t, got, r.secrets()...)
+	told(t, got)
+	return tree, got
+}
+
+func (r trial) sample(t *testing.T, path string) (sample probe.Sample, got probe.Result) {
+	t.Helper()
+	r.within(t, func(runner *probe.Runner) {
+		sample, got = runner.Sample(t.Context(), "gcs", r.settings, probe.Place{Path: path})
+	})
+	probetest.SoundLook(t, got, r.secrets()...)
+	told(t, got)
+	return sample, got
+}
+
+func (r trial) within(t *testing.T, do func(*probe.Runner)) {
+	t.Helper()
 	limit := r.budget
 	if limit == 0 {
 		limit = probe.Budget
 	}
+	runner := probe.NewRunner(map[string]probe.Prober{"gcs": r.prober}, probetest.Loopback(t, r.resolver), probe.Config{Budget: r.budget})
 	began := time.Now()
-	got := runner.Run(t.Context(), "gcs", r.settings)
+	do(runner)
 	if took := time.Since(began); took > limit {
-		t.Errorf("the probe took %v of %v", took, limit)
+		t.Errorf("it took %v of %v", took, limit)
 	}
-	probetest.Sound(t, got, "canary", "-----BEGIN", "MII", r.settings.Text("access_token"))
+}
+
+func (r trial) secrets() []string {
+	return []string{"canary", "-----BEGIN", "MII", r.settings.Text("access_token")}
+}
+
+func told(t *testing.T, got probe.Result) {
+	t.Helper()
 	if testing.Verbose() {
 		t.Logf("%s %s %d %v %v: %s", got.Code, got.Pointer, got.Status, got.Warnings, got.Facts, got.Message)
 	}
-	return got
 }
 
 // want is what a row asserts.

@@ -28,7 +28,7 @@ func FuzzTree(f *testing.F) {
 		if !flat {
 			m.answer = func(_ objectstore.Query, page *objectstore.Page, n int) {
 				if n == 1 && depth > 1 {
-					*page = objectstore.Page{Next: "x"}
+					page.Objects, page.Next = page.Objects[:min(len(page.Objects), 1)], "x"
 				}
 			}
 		}

@@ -17,7 +17,7 @@ func Sample(ctx context.Context, s Store, at Location) (probe.Sample, error) {
 	if at.Key == "" {
 		return probe.Sample{}, errFolder
 	}
-	inside, err := s.List(ctx, at.Bucket, Query{Prefix: asFolder(at.Key), Keys: 1, Bytes: onePage})
+	inside, err := begin(Query{Prefix: asFolder(at.Key), Keys: 1, Bytes: onePage}, func(q Query) (Page, error) { return s.List(ctx, at.Bucket, q) })
 	if f := (probe.Finding{}); err != nil && (!errors.As(err, &f) || f.Code != probe.WarnScopeMissing) {
 		return probe.Sample{}, err // who may not list may still read
 	}
@@ -31,7 +31,7 @@ func Sample(ctx context.Context, s Store, at Location) (probe.Sample, error) {
 		return probe.Sample{}, err
 	case !content.Missing && !marker:
 		return show(at.Key, content), nil
-	case !content.Missing, len(inside.Objects)+len(inside.Folders) > 0, inside.Next != "":
+	case !content.Missing, len(inside.Objects)+len(inside.Folders) > 0:
 		return probe.Sample{}, errFolder
 	}
 	return probe.Sample{}, errNotThere

@@ -116,6 +116,11 @@ func TestContentType(t *testing.T) {
 func TestNoSample(t *testing.T) {
 	scope := probe.Found(probe.WarnScopeMissing, "")
 	reset := probe.Found(probe.CodeTCPReset, "")
+	gap := func(_ objectstore.Query, page *objectstore.Page, n int) {
+		if n < 3 {
+			*page = objectstore.Page{Next: "!"}
+		}
+	}
 	huge := func(q objectstore.Query, page *objectstore.Page, _ int) { page.Bytes = q.Bytes + 1 }
 	for name, row := range map[string]struct {
 		at     string
@@ -142,6 +147,8 @@ func TestNoSample(t *testing.T) {
 		"no bucket":                      {"in/x", map[string]error{"b/in/x/": probe.Found(probe.WarnResourceNotFound, "")}, nil, probe.WarnResourceNotFound, false},
 		"breaks off":                     {"in/x", map[string]error{"b/in/x/": reset}, nil, probe.CodeTCPReset, false},
 		"breaks off later":               {"in/x", map[string]error{"b/in/x read": reset}, nil, probe.CodeTCPReset, false},
+		"a folder behind empty pages":    {"in", nil, gap, probe.WarnResourceNotFound, true},
+		"nothing behind empty pages":     {"i", nil, gap, probe.WarnResourceNotFound, false},
 		"no store":                       {"in/x", nil, huge, probe.CodeProtocolMismatch, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -45,6 +45,23 @@ type Page struct {
 	Cut     bool     // it was longer than was asked for, and nothing of it is here
 }
 
+// empty reports whether a page has nothing, and says that there may be more.
+func (p Page) empty() bool { return len(p.Objects)+len(p.Folders) == 0 && p.Next != "" }
+
+// begin asks for pages until one has something: Google's may be empty though
+// more come. https://docs.cloud.google.com/storage/docs/json_api/v1/objects/list
+func begin(q Query, list func(Query) (Page, error)) (Page, error) {
+	page, err := list(q)
+	for n := 1; n < maxEmpty && err == nil && page.empty(); n++ {
+		q.After = page.Next
+		page, err = list(q)
+	}
+	return page, err
+}
+
+// maxEmpty is how many such pages are asked for in a row.
+const maxEmpty = 3
+
 // Object is one entry of a list.
 type Object struct {
 	Key               string

@@ -65,7 +65,7 @@ func TestTree(t *testing.T) {
 			// The same, level by level.
 			m = &memory{t: t, buckets: m.buckets, answer: func(q objectstore.Query, page *objectstore.Page, n int) {
 				if n == 1 && q.Flat {
-					*page = objectstore.Page{Next: "x"}
+					page.Objects, page.Next = page.Objects[:min(len(page.Objects), 1)], "x"
 				}
 			}}
 			tree, err = m.tree(in(row.at), row.depth)
@@ -206,6 +206,18 @@ func TestTreeRefused(t *testing.T) {
 	}
 }
 
+// A store that asks to be left alone is, and what came before is shown.
+func TestTreeLeavesABusyStore(t *testing.T) {
+	for _, code := range []probe.Code{probe.CodeRateLimited, probe.CodeTargetUnavailable} {
+		busy := map[string]error{"b/0000/": probe.Found(code, "")}
+		m := &memory{t: t, buckets: map[string]probetest.Bucket{"b": bucketOf(many(1100, "%04d/x:1")...)}, refuse: busy}
+		tree, err := m.tree(in(""), 2)
+		if err != nil || !tree.Truncated || len(m.asked) != 2+4 || found(tree.Nodes, "0999") == nil {
+			t.Errorf("%s: %v, truncated %v, asked %q", code, err, tree.Truncated, m.asked)
+		}
+	}
+}
+
 // Stores that answer what they were not asked.
 func TestTreeOfAHostileStore(t *testing.T) {
 	for name, row := range map[string]struct {
@@ -254,7 +266,7 @@ func TestTreeEndsInTime(t *testing.T) {
 	m.answer = func(_ objectstore.Query, page *objectstore.Page, n int) {
 		time.Sleep(150 * time.Millisecond)
 		if n == 1 {
-			*page = objectstore.Page{Next: "x"}
+			page.Objects, page.Next, page.Bytes = page.Objects[:1], "x", 400
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -81,10 +81,10 @@ func half(ctx context.Context) time.Time {
 // level. Where its keys are so long that the answer is too, it asks for fewer.
 func (w *walk) first(ctx context.Context, flat bool) error {
 	q := Query{Prefix: w.tree.root, Flat: flat, Keys: maxKeys, Bytes: maxPage}
-	page, err := w.list(ctx, q)
+	page, err := w.begin(ctx, q)
 	if err == nil && page.Cut {
 		q.Keys = maxPage / longEntry
-		page, err = w.list(ctx, q)
+		page, err = w.begin(ctx, q)
 	}
 	if err != nil {
 		return err
@@ -101,12 +101,15 @@ func (w *walk) first(ctx context.Context, flat bool) error {
 	return nil
 }
 
-// list asks, and keeps count.
-func (w *walk) list(ctx context.Context, q Query) (Page, error) {
-	w.requests--
-	page, err := w.ask(ctx, q)
-	w.bytes -= page.Bytes
-	return page, err
+// begin gives the first page with something on it, and keeps count of those
+// before.
+func (w *walk) begin(ctx context.Context, q Query) (Page, error) {
+	return begin(q, func(q Query) (Page, error) {
+		w.requests--
+		page, err := w.ask(ctx, q)
+		w.bytes -= page.Bytes
+		return page, err
+	})
 }
 
 func (w *walk) ask(ctx context.Context, q Query) (Page, error) {
@@ -244,7 +247,7 @@ func (w *walk) single(ctx context.Context, key string) (probe.Tree, error) {
 	if strings.HasSuffix(key, "/") {
 		return probe.Tree{}, errNotThere
 	}
-	page, err := w.list(ctx, Query{Prefix: key, Keys: 1, Bytes: onePage})
+	page, err := w.begin(ctx, Query{Prefix: key, Keys: 1, Bytes: onePage})
 	switch {
 	case err != nil:
 		return probe.Tree{}, err

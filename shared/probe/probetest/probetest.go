@@ -160,12 +160,6 @@ func Sound(t testing.TB, r probe.Result, forbidden ...string) {
 		t.Errorf("%s: pointer %q", r.Code, r.Pointer)
 	}
 	soundStages(t, r)
-	silent(t, r, forbidden)
-}
-
-// silent holds that a result repeats none of the forbidden texts.
-func silent(t testing.TB, r probe.Result, forbidden []string) {
-	t.Helper()
 	text := fmt.Sprintf("%+v", r)
 	for _, f := range append(slices.Clone(forbidden), Foreign) {
 		if f != "" && strings.Contains(strings.ToLower(text), strings.ToLower(f)) {

@@ -76,35 +76,6 @@ func New(a *probe.Attempt, field probe.Field) *Client {
 	return c
 }
 
-// Stay makes the client keep to the address that a host was first reached at,
-// for who makes many requests: large services answer each look-up of their
-// names with other addresses, and an attempt may visit few.
-func (c *Client) Stay() *Client {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stays = true
-	return c
-}
-
-func (c *Client) dial(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), network, address string) (net.Conn, error) {
-	c.mu.Lock()
-	at, again := c.reached[address]
-	c.mu.Unlock()
-	if !again {
-		at = address
-	}
-	raw, err := dial(ctx, network, at)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stays {
-		c.reached[address] = raw.RemoteAddr().String()
-	}
-	return raw, nil
-}
-
 // Unverified has the client take any certificate, as a setting of the
 // credential asks: each connection warns of it, at the setting. It is called
 // before the first request.
@@ -117,27 +88,30 @@ func (c *Client) Unverified(setting probe.Field) {
 // closed. The request goes out under our own User-Agent if it has none. The
 // error is a Finding. It is the shape that the AWS SDK takes.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
-	response, _, err := c.send(r, MaxBody, probe.Found(probe.CodeProtocolMismatch, "The system answered with far more than such a system does. Check the address.").At(c.field))
-	return response, err
-}
-
-// Look is Do without the body, which is empty in its answer, however long it
-// is: a status and headers cannot be dripped or inflated, and a verdict that
-// needs no more waits for no more.
-func (c *Client) Look(r *http.Request) (*http.Response, error) {
-	response, _, err := c.send(r, 0, nil)
+	response, _, err := c.exchange(r, MaxBody, probe.Found(probe.CodeProtocolMismatch, "The system answered with far more than such a system does. Check the address.").At(c.field))
 	return response, err
 }
 
 // Begin is Do for an answer that may be longer than is wanted: most bytes of
 // its body are read, and the rest, which more tells of, is left.
 func (c *Client) Begin(r *http.Request, most int) (response *http.Response, more bool, err error) {
-	return c.send(r, most, nil)
+	return c.exchange(r, most, nil)
 }
 
-// send makes one request. An answer of more than most bytes is the error long,
-// or is cut off where that is nil; of 0 bytes, none is waited for.
-func (c *Client) send(r *http.Request, most int, long error) (got *http.Response, more bool, err error) {
+// Look is Do without the body, which is empty in its answer, however long it
+// is: a status and headers cannot be dripped or inflated, and a verdict that
+// needs no more waits for no more.
+func (c *Client) Look(r *http.Request) (*http.Response, error) {
+	response, _, err := c.exchange(r, noBody, nil)
+	return response, err
+}
+
+// noBody is in place of a number of bytes to read.
+const noBody = -1
+
+// exchange makes one request. An answer of more than most bytes is the error
+// long, or is cut off where that is nil.
+func (c *Client) exchange(r *http.Request, most int, long error) (got *http.Response, more bool, err error) {
 	if r.Header.Get("User-Agent") == "" {
 		r.Header.Set("User-Agent", "Credence-Probe")
 	}
@@ -151,18 +125,17 @@ func (c *Client) send(r *http.Request, most int, long error) (got *http.Response
 			return probe.Found(probe.CodeProtocolMismatch, "").At(c.field)
 		}
 		plainBadRequest := r.URL.Scheme == "http" && response.StatusCode == http.StatusBadRequest
-		limit := most
-		if plainBadRequest {
-			limit = max(most, MaxBody)
-		}
 		var body []byte
-		if limit > 0 {
-			body, err = io.ReadAll(io.LimitReader(response.Body, int64(limit)+1))
+		switch {
+		case most != noBody:
+			body, err = io.ReadAll(io.LimitReader(response.Body, int64(most)+1))
+		case plainBadRequest:
+			body, err = io.ReadAll(io.LimitReader(response.Body, MaxBody))
 		}
 		switch {
 		case plainBadRequest && wantsTLS(body):
 			return errTLSRequired.At(c.field)
-		case most == 0:
+		case most == noBody:
 			body = nil
 		case err != nil:
 			return late(r, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -62,12 +63,13 @@ func TestAmazonLooks(t *testing.T) {
 		notFound = probe.WarnResourceNotFound
 		path     = "/path"
 	)
+	reasons := map[string]string{"sample, archived": "S3 Glacier", "sample, SSE-C": "SSE-C", "sample, its key disabled": "KMS key that is disabled", "sample, denied": "s3:GetObject"}
 	for name, row := range map[string]struct {
 		settings settings
 		path     string
 		depth    int // 0 for a sample
 		want     seen
-		dials    int // 0 for any
+		dials    int
 	}{
 		"odd keys":               {in("odd"), "", 10, seen{ok, "", `""{""{"y":3} "x":2} "a":1 "a/"{""{"b":4} "b":3} "c"{} "d"{"":4 ".."{"e":6}} "f\x01\x02\n":4 "g+h i%20j":2 "k\"&<l>":6 "m"{"ÿ"{"日本":4}} "n"{".":3} "o"{"_%2F"{"p":1}} "` + strings.Repeat("q", 1024) + `":2`, false}, 1},
 		"a slash before":         {in("odd"), "//", 1, seen{ok, "", `""{} "x":2`, false}, 1},
@@ -129,6 +131,9 @@ func TestAmazonLooks(t *testing.T) {
 			} else {
 				sample, got := of.sample(t, row.path)
 				row.want.hold(t, got, sample.ContentType, sample.Truncated)
+				if word := reasons[name]; !strings.Contains(got.Message, word) {
+					t.Errorf("the message does not tell of %s: %s", word, got.Message)
+				}
 			}
 			if len(double.seen) != row.dials {
 				t.Errorf("requests %q, want %d", double.seen, row.dials)
@@ -164,9 +169,36 @@ func TestAmazonLooks(t *testing.T) {
 			if got.Code != ok || n < row.least || tree.Truncated != row.truncated || len(double.seen) > 12 {
 				t.Errorf("%s, %d nodes by %d requests, truncated %v: %+v", got.Code, n, len(double.seen), tree.Truncated, got.Stages)
 			}
+			if strings.Contains(strings.Join(double.seen, " "), "--x-s3") {
+				t.Error("a directory bucket of the list was looked into")
+			}
 			t.Logf("%d nodes by %d requests", n, len(double.seen))
 		})
 	}
+}
+
+// Amazon names other addresses each time it is asked. A look's many requests go
+// to the one that took the first.
+func TestLooksStayWithAnAddress(t *testing.T) {
+	ca := probetest.NewAuthority(t)
+	double := newAmazon(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, probetest.Leaf{Names: []string{"s3.example.com"}})}}, 0)
+	double.buckets = map[string]probetest.Bucket{"deep": numbered(1200, "a/%03d/x")}
+	keys := settings{"access_key": lastingKey, "secret_key": lastingSecret, "region": "us-west-2", "bucket": "deep", "tls.ca_certificate": ca.PEM}
+	names := &turning{}
+	of := trial{settings: saved(t, keys), prober: s3probe.At(strings.Replace(double.URL, "127.0.0.1", "s3.example.com", 1)), resolver: names}
+	tree, got := of.tree(t, "", 3)
+	if got.Code != probe.CodeOK || len(tree.Nodes) != 1 || len(double.seen) < 10 || names.asked != 1 {
+		t.Errorf("%s, %d requests, %d look-ups: %s", got.Code, len(double.seen), names.asked, got.Message)
+	}
+}
+
+// turning is a name server that answers each look-up with another address, the
+// first of which is where the server is.
+type turning struct{ asked int }
+
+func (n *turning) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	n.asked++
+	return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, byte(n.asked)})}, nil
 }
 
 // Places that our own rules refuse, before anything is dialled.
@@ -265,7 +297,7 @@ func TestHostileLooks(t *testing.T) {
 					row.turns[turn](ctx, c)
 				})
 				keys := settings{"access_key": lastingKey, "secret_key": lastingSecret, "endpoint": "http://" + s.Addr, "bucket": "data"}
-				of := trial{settings: saved(t, keys), prober: s3probe.Prober{}, budget: 2500 * time.Millisecond}
+				of := trial{settings: saved(t, keys), prober: s3probe.Prober{}, budget: 2 * time.Second}
 				if sampled {
 					if row.sample == "" {
 						continue

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"credence/shared/pattern"
 	"credence/shared/probe"
 	"credence/shared/probe/roundtrip"
 )
@@ -53,7 +53,7 @@ func newStore(a *probe.Attempt, t target, pinned string) *store {
 	return &store{target: t, attempt: a, client: client, pinned: pinned, config: aws.Config{
 		Region:      t.region,
 		Credentials: aws.CredentialsProviderFunc(t.credentials),
-		HTTPClient:  client, // each request puts one in its place that remembers the answer
+		HTTPClient:  client, // each request brings its own, which goes by this one
 		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
 	}}
 }
@@ -178,7 +178,7 @@ func listBuckets(ctx context.Context, s *store, q *request) error {
 	return err
 }
 
-var accountID = pattern.New(`^\d{12}$`)
+var accountID = regexp.MustCompile(`^\d{12}$`)
 
 // callerIdentity asks Amazon whose keys these are, for which nobody needs a
 // right and no policy can take it away.
