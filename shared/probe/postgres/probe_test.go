@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"net"
@@ -85,6 +86,11 @@ func runWithin(t testing.TB, budget time.Duration, s settings) probe.Result {
 	return got
 }
 
+// words is what the rows say, for people to read.
+var words probetest.Words
+
+var update = flag.Bool("update", false, "write the golden file anew")
+
 // row is a probe and what it must say.
 type row struct {
 	settings settings
@@ -97,6 +103,9 @@ type row struct {
 func (r row) check(t *testing.T) probe.Result {
 	t.Helper()
 	got := run(t, r.settings)
+	if top, name, ok := strings.Cut(t.Name(), "/"); ok && strings.HasPrefix(top, "TestAgainst") {
+		words.Keep(strings.ReplaceAll(strings.TrimPrefix(name, "table/"), "_", " "), got)
+	}
 	var warned []string
 	for _, w := range got.Warnings {
 		warned = append(warned, strings.TrimSpace(string(w.Code)+" "+strings.TrimPrefix(w.Pointer, "/credentials/")))
@@ -118,6 +127,7 @@ func (r row) check(t *testing.T) probe.Result {
 // The table: everything that can be right or wrong with a credential, against
 // a real server.
 func TestAgainstPostgreSQL(t *testing.T) {
+	defer words.Golden(t, *update)
 	ca, other := probetest.NewAuthority(t), probetest.NewAuthority(t)
 	s := start(t, ca.Issue(t, probetest.Leaf{}))
 	_, closed, _ := net.SplitHostPort(probetest.ClosedPort(t))

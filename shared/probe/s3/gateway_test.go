@@ -1,6 +1,7 @@
 package s3probe_test
 
 import (
+	"flag"
 	"strings"
 	"testing"
 
@@ -9,8 +10,14 @@ import (
 	"credence/shared/probe/probetest"
 )
 
+// words is what the rows say, for people to read.
+var words probetest.Words
+
+var update = flag.Bool("update", false, "write the golden file anew")
+
 // A real server that verifies signatures.
 func TestGateway(t *testing.T) {
+	t.Cleanup(func() { words.Golden(t, *update) }) // behind the parallel rows
 	ca := probetest.NewAuthority(t)
 	gateway := start(t, ca.Issue(t, probetest.Leaf{}))
 	root := settings{"access_key_id": rootKey, "secret_access_key": rootSecret, "region": "us-east-1", "endpoint": gateway.secured, "tls.ca_certificate": ca.PEM}
@@ -77,7 +84,9 @@ func TestGateway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := row.settings
-			row.want.hold(t, trial{settings: saved(t, s), prober: builtin.Probers()["s3"]}.run(t))
+			got := trial{settings: saved(t, s), prober: builtin.Probers()["s3"]}.run(t)
+			row.want.hold(t, got)
+			words.Keep(name, got)
 		})
 	}
 }
