@@ -104,7 +104,7 @@ func sample(t testing.TB, budget time.Duration, s settings, at probe.Place) (pro
 
 func sound(t testing.TB, r probe.Result, took, budget time.Duration) {
 	t.Helper()
-	if took > budget {
+	if took > budget+probetest.Slack {
 		t.Errorf("the look took %v of %v", took, budget)
 	}
 	probetest.SoundLook(t, r, secret, "canary")
