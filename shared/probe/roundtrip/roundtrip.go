@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -162,10 +163,15 @@ func (c *Client) locate(err error) error {
 }
 
 // late is the deadline in place of what was made of half an answer when the
-// connection met it first: half a line passes for a line.
+// connection met it first: half a line passes for a line. Before the deadline
+// only net/http closes a connection on our side, when it could not write to it,
+// and may tell that in place of why: the system was gone.
 func late(r *http.Request, err error) error {
 	if deadline, ok := r.Context().Deadline(); ok && !time.Now().Before(deadline) {
 		return context.DeadlineExceeded
+	}
+	if errors.Is(err, net.ErrClosed) && r.Context().Err() == nil {
+		return io.ErrUnexpectedEOF
 	}
 	return err
 }

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"credence/shared/pattern"
 	"credence/shared/probe"
 	"credence/shared/probe/roundtrip"
 )
@@ -178,7 +178,7 @@ func listBuckets(ctx context.Context, s *store, q *request) error {
 	return err
 }
 
-var accountID = regexp.MustCompile(`^\d{12}$`)
+var accountID = pattern.New(`^\d{12}$`)
 
 // callerIdentity asks Amazon whose keys these are, for which nobody needs a
 // right and no policy can take it away.
