@@ -27,7 +27,7 @@ type object = map[string]any
 // parsed reads the document, and compiles schemas of it by their pointer.
 func parsed(t *testing.T) (object, *jsonschema.Compiler) {
 	t.Helper()
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(description))
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(document(t)))
 	if err != nil {
 		t.Fatal(err)
 	}

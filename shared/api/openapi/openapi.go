@@ -3,7 +3,7 @@
 // people. All of it is compiled in and the same for everybody.
 //
 // The document is written in source/, a YAML file for each part of the API;
-// openapi.json is made of them by `go test ./shared/api/openapi -update`.
+// openapi.json.gz is made of them by `go test ./shared/api/openapi -update`.
 package openapi
 
 import (
@@ -13,7 +13,9 @@ import (
 	"credence/shared/httpapi"
 )
 
-//go:embed openapi.json
+// description is compressed, as it is mostly sent.
+//
+//go:embed openapi.json.gz
 var description []byte
 
 // API is the family of routes.
@@ -30,6 +32,6 @@ func (API) Routes() []httpapi.Route {
 }
 
 // describe answers the document as it was made, without reading it.
-func describe(context.Context, *httpapi.Request) (httpapi.Answer, error) {
-	return httpapi.Answer{Body: httpapi.Asset{Type: "application/json", Content: description}}, nil
+func describe(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	return send(r, httpapi.Asset{Type: "application/json", Content: description})
 }

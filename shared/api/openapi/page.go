@@ -59,24 +59,30 @@ func sendFile(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 	if err != nil {
 		return httpapi.Answer{}, fmt.Errorf("reading a file of the reference page: %w", err)
 	}
+	return send(r, httpapi.Asset{Type: media, Content: content, Keep: keep})
+}
+
+// send answers what is compiled in compressed, as it is for whoever takes it so.
+func send(r *httpapi.Request, packed httpapi.Asset) (httpapi.Answer, error) {
 	h := http.Header{"Vary": {"Accept-Encoding"}}
 	if acceptsGzip(r.HTTP.Header) {
 		h.Set("Content-Encoding", "gzip")
-	} else if content, err = unpack(content); err != nil {
-		return httpapi.Answer{}, err
+		return httpapi.Answer{Header: h, Body: packed}, nil
 	}
-	return httpapi.Answer{Header: h, Body: httpapi.Asset{Type: media, Content: content, Keep: keep}}, nil
+	content, err := unpack(packed.Content)
+	packed.Content = content
+	return httpapi.Answer{Header: h, Body: packed}, err
 }
 
 func unpack(compressed []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(compressed))
 	if err != nil {
-		return nil, fmt.Errorf("unpacking a file of the reference page: %w", err)
+		return nil, fmt.Errorf("unpacking a file of the API's description: %w", err)
 	}
 	// What is read is compiled in, so it ends.
 	content, err := io.ReadAll(z)
 	if err != nil {
-		return nil, fmt.Errorf("unpacking a file of the reference page: %w", err)
+		return nil, fmt.Errorf("unpacking a file of the API's description: %w", err)
 	}
 	return content, nil
 }

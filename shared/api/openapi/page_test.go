@@ -42,12 +42,14 @@ func serve(t *testing.T, target string, header http.Header) *httptest.ResponseRe
 }
 
 func TestTheDocumentIsServedAsItIs(t *testing.T) {
-	w := serve(t, "/openapi.json", http.Header{})
-	if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), description) {
-		t.Errorf("answered %d with %d bytes, want the %d of the document", w.Code, w.Body.Len(), len(description))
-	}
-	if h := w.Header(); h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" {
-		t.Errorf("headers %v", h)
+	for accepts, want := range map[string][]byte{"": document(t), "gzip": description} {
+		w := serve(t, "/openapi.json", http.Header{"Accept-Encoding": {accepts}})
+		if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), want) {
+			t.Errorf("answered %d with %d bytes, want %d", w.Code, w.Body.Len(), len(want))
+		}
+		if h := w.Header(); h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" || h.Get("Content-Encoding") != accepts {
+			t.Errorf("headers %v", h)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,9 +16,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-var update = flag.Bool("update", false, "make openapi.json anew from source/")
+var update = flag.Bool("update", false, "make openapi.json.gz anew from source/")
 
-// TestDocumentIsItsSource holds openapi.json to the files that it is made of.
+// TestDocumentIsItsSource holds openapi.json.gz to the files that it is made of.
 func TestDocumentIsItsSource(t *testing.T) {
 	names, err := filepath.Glob("source/*.yaml")
 	if err != nil || len(names) < 2 {
@@ -34,14 +35,29 @@ func TestDocumentIsItsSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *update {
-		if err := os.WriteFile("openapi.json", made, 0o600); err != nil {
+		var packed bytes.Buffer
+		z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // a level that there is
+		if _, err := z.Write(made); err != nil || z.Close() != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile("openapi.json.gz", packed.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	if !bytes.Equal(made, description) {
-		t.Error("openapi.json is not what its sources make: go test ./shared/api/openapi -update")
+	if !bytes.Equal(made, document(t)) {
+		t.Error("openapi.json.gz is not what its sources make: go test ./shared/api/openapi -update")
 	}
+}
+
+// document is what is compiled in, as JSON.
+func document(t testing.TB) []byte {
+	t.Helper()
+	text, err := unpack(description)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // TestComposeRefuses shows that sources that contradict each other, or say
