@@ -163,7 +163,10 @@ func lying(t *testing.T, api string) string {
 		t.Fatal(err)
 	}
 	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Header.Set("Accept-Encoding", "identity") // to be changed as text
+		},
 		ModifyResponse: func(res *http.Response) error {
 			if res.Request.URL.Path != "/openapi.json" {
 				return nil
