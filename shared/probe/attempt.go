@@ -142,7 +142,7 @@ func (a *Attempt) end(name string, spentBefore time.Duration, f *Finding) *Findi
 	if a.sealed || !open {
 		return f
 	}
-	if f != nil {
+	if f != nil && f.Code == CodeProbeTimeout { // else what is open below is another connection's
 		a.closeBelow(name)
 	}
 	a.record(name, took, f)

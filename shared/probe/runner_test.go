@@ -340,3 +340,21 @@ func TestConnectionsSideBySide(t *testing.T) {
 		expect(t, got, probe.CodeTCPRefused, "tcp failed")
 	}
 }
+
+// A connection that another one's failure finds while it is being made has not
+// failed itself.
+func TestAFailureLeavesOtherConnectionsAlone(t *testing.T) {
+	got := run(t, probe.Config{}, func(_ context.Context, a *probe.Attempt) probe.Finding {
+		dialling, failed, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = a.Stage(probe.TCP, func() error { close(dialling); <-failed; return nil })
+		}()
+		<-dialling
+		err := a.Stage(probe.Protocol, func() error { return io.EOF })
+		close(failed)
+		<-done
+		return a.Explain(err)
+	})
+	expect(t, got, probe.CodeTCPReset, "tcp ok, protocol failed")
+}
