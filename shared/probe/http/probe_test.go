@@ -1,7 +1,6 @@
 package httpprobe_test
 
 import (
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -345,7 +344,7 @@ func TestHostileServers(t *testing.T) {
 		"endless body":         {reading(probetest.Endless("HTTP/1.1 200 OK\r\n\r\n", foreign)), probe.CodeSecretNotTested},
 		"endless 400":          {reading(probetest.Endless("HTTP/1.1 400 Bad\r\n\r\n", foreign)), probe.CodeSecretNotTested},
 		"no body, then hangs":  {reading(probetest.Banner("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n")), probe.CodeSecretNotTested},
-		"gzip bomb":            {reading(bomb), probe.CodeSecretNotTested},
+		"gzip bomb":            {reading(probetest.Bomb), probe.CodeSecretNotTested},
 		"negative length":      {reading(probetest.Banner("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n")), probe.CodeProtocolMismatch},
 		"status 99999":         {reading(probetest.Banner("HTTP/1.1 99999 OK\r\n\r\n")), probe.CodeProtocolMismatch},
 		"switches protocols":   {reading(probetest.Banner("HTTP/1.1 101 Switching\r\nUpgrade: " + foreign + "\r\nConnection: Upgrade\r\n\r\n")), probe.CodeProtocolMismatch},
@@ -394,19 +393,6 @@ func TestHostileServers(t *testing.T) {
 			}
 		})
 	}
-}
-
-// bomb answers with 300 MiB that fit into 300 KiB.
-func bomb(_ context.Context, c net.Conn) {
-	_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n")
-	z, _ := gzip.NewWriterLevel(c, gzip.BestSpeed)
-	zeros := make([]byte, 1<<20)
-	for range 300 {
-		if _, err := z.Write(zeros); err != nil {
-			return
-		}
-	}
-	_ = z.Close()
 }
 
 // One row with the whole seven seconds.

@@ -4,6 +4,8 @@
 package probetest
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -141,6 +143,16 @@ func Banner(text string) func(context.Context, net.Conn) {
 		_, _ = io.WriteString(c, text)
 		Hang(ctx, c)
 	}
+}
+
+// Bomb answers a request of HTTP with 300 MiB that fit into 300 KiB: one MiB,
+// compressed, 300 times, which RFC 1952 §2.2 makes one file.
+func Bomb(_ context.Context, c net.Conn) {
+	var member bytes.Buffer
+	z := gzip.NewWriter(&member)
+	_, _ = z.Write(make([]byte, 1<<20))
+	_ = z.Close()
+	_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"+strings.Repeat(member.String(), 300))
 }
 
 // Sound checks what holds of every result: a known code with its verdict,

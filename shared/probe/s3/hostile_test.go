@@ -1,7 +1,6 @@
 package s3probe_test
 
 import (
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -218,7 +217,7 @@ func TestHostileServers(t *testing.T) {
 		"entities": {reading(func(_ context.Context, c net.Conn) {
 			_, _ = io.WriteString(c, head+`<!DOCTYPE x [<!ENTITY a "`+foreign+`"><!ENTITY b "&a;&a;">]><ListBucketResult><Name>&b;</Name></ListBucketResult>`)
 		}), probe.CodeProtocolMismatch},
-		"gzip bomb":         {reading(bomb), probe.CodeProtocolMismatch},
+		"gzip bomb":         {reading(probetest.Bomb), probe.CodeProtocolMismatch},
 		"short, then hangs": {reading(probetest.Banner("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + listing)), probe.CodeProbeTimeout},
 		"short, then closes": {reading(func(_ context.Context, c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"+listing)
@@ -256,19 +255,6 @@ func TestHostileServers(t *testing.T) {
 			})
 		}
 	}
-}
-
-// bomb answers with 300 MiB that fit into 300 KiB.
-func bomb(_ context.Context, c net.Conn) {
-	_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n")
-	z, _ := gzip.NewWriterLevel(c, gzip.BestSpeed)
-	zeros := make([]byte, 1<<20)
-	for range 300 {
-		if _, err := z.Write(zeros); err != nil {
-			return
-		}
-	}
-	_ = z.Close()
 }
 
 // Certificates that are not good: nothing signed is sent.
