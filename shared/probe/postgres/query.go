@@ -34,10 +34,11 @@ func only(results []*pgconn.Result, err error) ([][]byte, error) {
 }
 
 // roleQuery is of the role that signed in, whatever SET ROLE its settings
-// hold. A time without end is none.
+// hold, by the system's operator, whatever their search_path. A time without
+// end is none.
 const roleQuery = `SELECT rolsuper, CASE WHEN pg_catalog.isfinite(rolvaliduntil) THEN
  pg_catalog.to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END
- FROM pg_catalog.pg_roles WHERE rolname = session_user`
+ FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) session_user`
 
 // tellFacts adds what else is worth knowing. Servers that only resemble
 // PostgreSQL may answer none of it.
