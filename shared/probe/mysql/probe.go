@@ -59,7 +59,7 @@ func open(ctx context.Context, a *probe.Attempt, login database.Login) (*session
 	})
 	var s *session
 	if err == nil {
-		l := &line{Conn: conn, attempt: a, unread: hello.packet, plaintext: login.Plaintext(), offered: hello.tls}
+		l := &line{Conn: conn, attempt: a, unread: hello.packet, plaintext: login.Plaintext(), plugin: hello.plugin, offered: hello.tls}
 		err = a.Stage(probe.Auth, func() error {
 			config, err := configure(a, login, l)
 			if err != nil {
@@ -89,10 +89,14 @@ func (s *session) proven(ctx context.Context, a *probe.Attempt, login database.L
 			if err == nil {
 				err = s.selectOne(ctx)
 			}
-			if number := errno(err); number != 0 {
+			switch number := errno(err); number {
+			case 0:
+				return s.line.cause(err)
+			case errAccessDenied:
+				return errBehind
+			default:
 				return unavailable(number)
 			}
-			return s.line.cause(err)
 		})
 		if err != nil {
 			return a.Explain(err)
