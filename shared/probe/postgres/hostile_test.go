@@ -150,6 +150,7 @@ func TestScripts(t *testing.T) {
 		"the digest of Redshift":              {script{say(message('R', 12, "\x00\x00\x00\x0dsalt"))}, method, "username", "auth", ""},
 		"a pooler refuses":                    {script{md5, say(pooler("password authentication failed"))}, probe.CodeAuthRejected, "password", "auth", ""},
 		"a pooler's server refuses":           {script{md5, say(pooler("password authentication failed for user \"app\""))}, away, "", "auth", ""},
+		"an error behind the password":        {script{md5, say(failure("XX000"))}, away, "", "auth", ""},
 		"a pooler refuses unasked":            {script{say(pooler("password authentication failed"))}, away, "", "auth", ""},
 		"a pooler knows no such database":     {script{md5, say(pooler("no such database: app"))}, untested, "database_name", "auth", ""},
 		"a pooler admits nobody from here":    {script{say(pooler("login rejected"))}, probe.CodeSourceIPDenied, "sslmode", "auth", ""},

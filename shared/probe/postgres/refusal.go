@@ -3,8 +3,10 @@ package postgres
 import (
 	"cmp"
 	"errors"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -78,6 +80,8 @@ func (x *exchange) outcome(err error) error {
 func (x *exchange) cause(err error) error {
 	network := (*net.OpError)(nil)
 	switch {
+	case x.presented && !x.accepted && (errors.Is(x.fault, io.EOF) || errors.Is(x.fault, syscall.ECONNRESET)):
+		return probe.Found(probe.CodeTCPReset, "The server closed the connection after it was shown the password, without a word. Some do so where it is wrong; or a firewall or proxy on the way ended the connection. Check user and password, then probe again.")
 	case x.fault != nil:
 		return x.fault
 	case x.disproved:
@@ -114,7 +118,10 @@ func (x *exchange) refused(state string) error {
 	case state == tlsRequired:
 		return probe.Found(probe.CodeTLSRequired, "The server takes encrypted connections only. Set sslmode to verify-full.").At(database.FieldTLS)
 	}
-	return unavailable(state)
+	if f := unavailable(state); !x.presented || f != errOther {
+		return f
+	}
+	return probe.Found(probe.CodeTargetUnavailable, "After it was shown the password the server reports an error that is not known here: of the server, of a pooler before it, or of the password. Check user and password, then ask its operator.")
 }
 
 var errRejected = probe.Found(probe.CodeAuthRejected, "The server refused user and password. Enter both again. A password that has expired there (VALID UNTIL) is refused in the same way.").At(database.FieldPassword)
@@ -137,8 +144,10 @@ func unavailable(state string) probe.Finding {
 	case cannotConnectNow:
 		return probe.Found(probe.CodeTargetUnavailable, "The server is starting, stopping or recovering. Try again later.")
 	}
-	return probe.Found(probe.CodeTargetUnavailable, "The server reports an error that says nothing of the secret. Ask its operator.")
+	return errOther
 }
+
+var errOther = probe.Found(probe.CodeTargetUnavailable, "The server reports an error that says nothing of the secret. Ask its operator.")
 
 // denied concludes a sign-in that the server ended after it had accepted the
 // secret.
