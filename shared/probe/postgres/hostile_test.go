@@ -156,6 +156,7 @@ func TestScripts(t *testing.T) {
 		"a pooler admits nobody from here":    {script{say(pooler("login rejected"))}, probe.CodeSourceIPDenied, "sslmode", "auth", ""},
 		"a pooler wants TLS":                  {script{say(pooler("SSL required"))}, probe.CodeTLSRequired, "sslmode", "auth", ""},
 		"a pooler is full":                    {script{say(pooler("no more connections allowed (max_client_conn)"))}, away, "", "auth", ""},
+		"a pooler's server, at the query":     {script{clear, say(ok, ready), say(failure("28P01"), ready)}, away, "", "access", ""},
 		"refuses the query":                   {script{clear, say(ok, ready), say(failure("57014"), ready)}, away, "", "access", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,6 +15,8 @@ import (
 func (s *session) selectOne(ctx context.Context) error {
 	row, err := only(s.conn.Exec(ctx, "SELECT 1").ReadAll())
 	switch state := sqlState(err); {
+	case state == invalidPassword: // a pooler goes to the server at the first query
+		return errBehind
 	case state != "":
 		return unavailable(state)
 	case err != nil:
