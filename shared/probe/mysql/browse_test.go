@@ -195,6 +195,7 @@ func trees(t *testing.T, good settings) {
 		"an emoji as database":      {in("look😀", ""), 2, nil, missing, "/database"},
 		"too long for a database":   {in(strings.Repeat("look", 40), ""), 2, nil, missing, "/database"},
 		"no such table":             {in("", "persons"), 3, nil, missing, "/table"},
+		"a character of no name":    {in("look", "🦆"), 3, nil, missing, "/table"},
 		"no such table, shallow":    {in("look", "persons"), 1, nil, missing, "/table"},
 		"without its accent":        {in("", "cafe"), 3, nil, missing, "/table"},
 		"with a blank":              {in("", "people "), 3, nil, missing, "/table"},

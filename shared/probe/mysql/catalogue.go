@@ -184,15 +184,20 @@ func (v *view) resolve(ctx context.Context) (scope, error) {
 	return scope{}, probe.Found(probe.WarnResourceNotFound, "The account sees no such table or view. Write it as the tree shows it: its name, or its database, a dot and its name; or have SELECT on it granted.").Asked(probe.AskedTable)
 }
 
-// maxName is the longest name of a database or table, in characters.
-const maxName = 64
+// maxName is the longest name of a database or table, in characters, and maxRune
+// the last character in it.
+const (
+	maxName = 64
+	maxRune = 0xFFFF
+)
 
 // find looks a table up; the scope is empty if it is not there. The catalogue
 // compares more loosely than the server does: of what it finds, the name itself
 // counts, else one that differs in case, which a server that heeds none has.
 func (v *view) find(ctx context.Context, in scope) (found scope, err error) {
 	for _, name := range []string{in.database, in.table} {
-		if !database.Named(name) || len([]rune(name)) > maxName || isSystem(in.database) {
+		beyond := strings.ContainsFunc(name, func(c rune) bool { return c > maxRune })
+		if !database.Named(name) || len([]rune(name)) > maxName || beyond || isSystem(in.database) {
 			return scope{}, nil
 		}
 	}

@@ -17,6 +17,7 @@ const (
 	maxSent     = 192 << 10 // bytes of a packet to the server: a query may name hundreds of columns
 
 	packetOK     = 0x00
+	packetMore   = 0x01
 	packetSwitch = 0xFE
 	packetError  = 0xFF
 
@@ -32,6 +33,7 @@ var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers the
 type greeting struct {
 	packet []byte // whole
 	text   string // its version, as it words it
+	plugin string // with which it begins the sign-in
 	tls    bool
 }
 
@@ -63,7 +65,8 @@ func readGreeting(r io.Reader) (greeting, error) {
 	if can&canProtocol41 == 0 || can&canSecure == 0 {
 		return greeting{}, errMismatch
 	}
-	return greeting{packet: packet, text: string(version), tls: can&canTLS != 0}, nil
+	plugin, _, _ := bytes.Cut(rest[44:], []byte{0})
+	return greeting{packet: packet, text: string(version), plugin: string(plugin), tls: can&canTLS != 0}, nil
 }
 
 // readPacket reads one packet whole: three bytes for the length of the body,

@@ -128,7 +128,10 @@ func TestScripts(t *testing.T) {
 		away     = probe.CodeTargetUnavailable
 		mismatch = probe.CodeProtocolMismatch
 		method   = probe.CodeAuthMethodUnsupported
-		native   = "mysql_native_password"
+		untested = probe.CodeSecretNotTested
+
+		native     = "mysql_native_password"
+		sha2plugin = "caching_sha2_password"
 	)
 	hello := greet("8.0.36", native, plainCan)
 	me := text("app@%")
@@ -167,6 +170,19 @@ func TestScripts(t *testing.T) {
 		"asked twice":                  {hello, [][]string{{"\xfe" + native + "\x00" + challenge + "\x00"}, {"\xfe" + native + "\x00" + challenge + "\x00"}}, mismatch, "host", "protocol", ""},
 		"let in without a look":        {hello, [][]string{{ok}, text("@")}, probe.CodeSecretNotTested, "", "auth", ""},
 		"let in without a look, MySQL": {hello, [][]string{{ok}, text("skip-grants user@skip-grants host")}, probe.CodeSecretNotTested, "", "auth", ""},
+		"let in under any name":        {hello, [][]string{{ok}, me, {ok}, text("1"), text("0"), {failure(1049)}, text("0")}, probe.CodeSecretNotTested, "username", "auth", ""},
+		"under any name, no database":  {hello, [][]string{{ok}, me, {failure(1049)}, text("0"), {failure(1049)}, text("0")}, probe.CodeSecretNotTested, "username", "auth", ""},
+		"refused behind a proxy":       {hello, [][]string{{ok}, {failure(1045)}}, away, "", "auth", ""},
+		"refused behind at the query":  {hello, [][]string{{ok}, me, {ok}, {failure(1045)}}, away, "", "access", ""},
+		"no look at a proof of SHA-2":  {greet("8.4.5", sha2plugin, plainCan), [][]string{{ok}, me, {ok}, text("1")}, untested, "password", "auth", ""},
+		"the same, asked for":          {hello, [][]string{{"\xfe" + sha2plugin + "\x00" + challenge + "\x00"}, {ok}, me, {ok}, text("1")}, untested, "password", "auth", ""},
+		"no key for a password":        {greet("8.4.5", "sha256_password", plainCan), [][]string{{ok}, me, {ok}, text("1")}, untested, "password", "auth", ""},
+		"a look, then SHA-2, no look":  {greet("8.4.5", sha2plugin, plainCan), [][]string{{"\x01\x03", "\xfe" + sha2plugin + "\x00" + challenge + "\x00"}, {ok}, me, {ok}, text("1")}, mismatch, "host", "protocol", ""},
+		"a look, then a refusal":       {greet("8.4.5", sha2plugin, plainCan), [][]string{{"\x01\x03", failure(1045)}}, probe.CodeAuthRejected, "password", "auth", ""},
+		"SHA-2, then native asked for": {greet("8.4.5", sha2plugin, plainCan), [][]string{{"\xfe" + native + "\x00" + challenge + "\x00"}, {ok}, me, {ok}, text("1"), {failure(1142)}, {failure(1142)}}, probe.CodeOK, "", "", ""},
+		"the password in its refusal":  {hello, [][]string{{"\xff\x15\x04#28000denied: " + secret}}, probe.CodeAuthRejected, "password", "auth", ""},
+		"answers with NULL":            {hello, [][]string{{ok}, me, {ok}, texts(null)}, mismatch, "host", "protocol", ""},
+		"fails behind its answer":      {hello, [][]string{{ok}, me, {ok}, append(text("1")[:4], failure(1317))}, away, "", "access", ""},
 		"says not who signed in":       {hello, [][]string{{ok}, {ok}}, mismatch, "host", "protocol", ""},
 		"no such database":             {hello, [][]string{{ok}, me, {failure(1049)}, {failure(1142)}, {failure(1142)}}, probe.CodeOK, "", "", "RESOURCE_NOT_FOUND database_name"},
 		"database of others":           {hello, [][]string{{ok}, me, {failure(1044)}, {failure(1142)}, {failure(1142)}}, probe.CodeOK, "", "", "SCOPE_MISSING database_name"},

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"errors"
 	"io"
@@ -9,19 +10,24 @@ import (
 	mysqldriver "github.com/go-sql-driver/mysql"
 
 	"credence/shared/probe"
+	"credence/shared/probe/database"
 )
 
 // line is the connection as the driver gets it: the greeting is given to it
 // once more, and the first error is kept, which the driver replaces by its own
-// "invalid connection".
+// "invalid connection". Without TLS it sees what the server says at the sign-in.
 type line struct {
 	net.Conn
 	attempt   *probe.Attempt
-	unread    []byte // of the greeting
+	unread    []byte // of the greeting, or of a packet of the sign-in
 	plaintext bool
-	offered   bool // the server offers TLS
-	wrote     bool // the driver answered the greeting
-	secured   bool // the certificate was accepted
+	plugin    string // that the server named last
+	answered  bool   // it answered what the plugin sent
+	signedIn  bool   // it said so
+	unproven  bool   // it said so before it can have known the password
+	offered   bool   // the server offers TLS
+	wrote     bool   // the driver answered the greeting
+	secured   bool   // the certificate was accepted
 	failure   error
 }
 
@@ -32,9 +38,37 @@ func (l *line) Read(p []byte) (int, error) {
 		l.unread = l.unread[n:]
 		return n, nil
 	}
+	if l.plaintext && !l.signedIn {
+		packet, err := readPacket(l.Conn)
+		if err != nil {
+			l.keep(err)
+			return 0, err
+		}
+		l.note(packet[4:])
+		n := copy(p, packet)
+		l.unread = packet[n:]
+		return n, nil
+	}
 	n, err := l.Conn.Read(p)
 	l.keep(err)
 	return n, err
+}
+
+// note takes down what a packet of the sign-in says. These two plugins begin
+// with less than proves a password to who has not seen it before, and the server
+// answers that before it lets anybody in:
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_caching_sha2_authentication_exchanges.html
+func (l *line) note(body []byte) {
+	switch body[0] {
+	case packetSwitch:
+		name, _, _ := bytes.Cut(body[1:], []byte{0})
+		l.plugin, l.answered = string(name), false
+	case packetMore:
+		l.answered = true
+	case packetOK:
+		l.signedIn = true
+		l.unproven = !l.answered && (l.plugin == "caching_sha2_password" || l.plugin == "sha256_password")
+	}
 }
 
 // Write implements net.Conn.
@@ -67,7 +101,10 @@ func (l *line) cause(err error) error {
 // outcome is what the stage auth ended with; nil means that the server looked
 // at the secret and accepted it.
 func (l *line) outcome(err error) error {
-	if err == nil {
+	switch {
+	case err == nil && l.unproven:
+		return probe.Found(probe.CodeSecretNotTested, "The server lets this account in without a look at the password, so nothing is proven. Have a password set for it there, and its checks turned on.").At(database.FieldPassword)
+	case err == nil:
 		return nil
 	}
 	if number := errno(err); number != 0 {

@@ -59,7 +59,7 @@ func open(ctx context.Context, a *probe.Attempt, login database.Login) (*session
 	})
 	var s *session
 	if err == nil {
-		l := &line{Conn: conn, attempt: a, unread: hello.packet, plaintext: login.Plaintext(), offered: hello.tls}
+		l := &line{Conn: conn, attempt: a, unread: hello.packet, plaintext: login.Plaintext(), plugin: hello.plugin, offered: hello.tls}
 		err = a.Stage(probe.Auth, func() error {
 			config, err := configure(a, login, l)
 			if err != nil {
@@ -77,34 +77,41 @@ func open(ctx context.Context, a *probe.Attempt, login database.Login) (*session
 	return s, probe.Finding{}
 }
 
-// proven finds out what the account that signed in may do.
+// proven finds out what the account that signed in may do, and that the server
+// has it. What is denied is told last: a warning says that the password is good.
 func (s *session) proven(ctx context.Context, a *probe.Attempt, login database.Login) probe.Finding {
 	a.Fact("server_version", s.hello.version())
-	missing := false
-	err := s.use(ctx, login.Name)
-	switch errno(err) {
-	case errNoDatabase, errWrongName:
-		missing = true
-		a.Warn(probe.WarnResourceNotFound, database.FieldName, "The password is good, but there is no such database on the server. Check its name.")
-	case errDatabaseDenied:
-		missing = true
-		a.Warn(probe.WarnScopeMissing, database.FieldName, "The password is good, but the account may not use this database, or it is not there. Have a right to it granted, or check its name.")
-	}
-	if !missing {
-		err = a.Stage(probe.Access, func() error {
+	denied := s.use(ctx, login.Name)
+	number := errno(denied)
+	if number != errNoDatabase && number != errWrongName && number != errDatabaseDenied {
+		err := a.Stage(probe.Access, func() error {
+			err := denied
 			if err == nil {
 				err = s.selectOne(ctx)
 			}
-			if number := errno(err); number != 0 {
+			switch number := errno(err); number {
+			case 0:
+				return s.line.cause(err)
+			case errAccessDenied:
+				return errBehind
+			default:
 				return unavailable(number)
 			}
-			return s.line.cause(err)
 		})
 		if err != nil {
 			return a.Explain(err)
 		}
 	}
 	s.tellFacts(ctx, a, s.hello)
+	if s.stranger(ctx) {
+		return a.Explain(a.Stage(probe.Auth, func() error { return errStranger }))
+	}
+	switch number {
+	case errNoDatabase, errWrongName:
+		a.Warn(probe.WarnResourceNotFound, database.FieldName, "The password is good, but there is no such database on the server. Check its name.")
+	case errDatabaseDenied:
+		a.Warn(probe.WarnScopeMissing, database.FieldName, "The password is good, but the account may not use this database, or it is not there. Have a right to it granted, or check its name.")
+	}
 	return probe.Found(probe.CodeOK, "")
 }
 

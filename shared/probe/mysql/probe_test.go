@@ -156,6 +156,7 @@ func TestAgainstMariaDB(t *testing.T) {
 			"good, account wants TLS":    {as("encrypted"), ok, "", "", ""},
 			"good, everything granted":   {as("dba"), ok, "", "", "OVER_PRIVILEGED username"},
 			"good, SUPER, not database":  {as("super"), ok, "", "", "OVER_PRIVILEGED username, SCOPE_MISSING database_name"},
+			"good, this host, no right":  {good.with(settings{"username": "here", "database_name": nil}), ok, "", "", ""},
 			"good, quotes in every name": {good.with(settings{"username": `o'hara "x"@y`, "database_name": "d`b 'x'"}), ok, "", "", ""},
 
 			"wrong secret":          {good.with(wrong), rejected, "password", "auth", ""},

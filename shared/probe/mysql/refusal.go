@@ -51,6 +51,9 @@ var errMethod = probe.Found(probe.CodeAuthMethodUnsupported, "The account signs 
 // error, so it is no verdict; and it stops, since the password may be wrong.
 var errTLSWanted = probe.Found(probe.CodeAuthMethodUnsupported, "The server refused the sign-in without TLS, which it offers: it may demand TLS of this account, or user or password may be wrong, which cannot be told apart. Set sslmode to verify-full, then probe again.").At(database.FieldTLS)
 
+// errBehind is a refusal of a question after the sign-in.
+var errBehind = probe.Found(probe.CodeTargetUnavailable, "The sign-in was accepted, but the one that a proxy then makes at the server behind it was refused. Have the account that the proxy uses there checked.")
+
 // refused reads the error with which the server ended the sign-in. presented
 // is false for one that came in place of the greeting.
 func refused(number uint16, presented bool) probe.Finding {

@@ -45,6 +45,8 @@ CREATE USER ancient@'%' IDENTIFIED VIA mysql_old_password USING '6f8c114b58f2ce9
 CREATE USER nopassword@'%' IDENTIFIED BY '';
 CREATE USER encrypted@'%' IDENTIFIED BY SECRET REQUIRE SSL;
 CREATE USER certified@'%' IDENTIFIED BY SECRET REQUIRE X509;
+CREATE USER here@'localhost' IDENTIFIED BY SECRET;
+CREATE USER here@'127.0.0.1' IDENTIFIED BY SECRET;
 CREATE USER elsewhere@'10.1.2.3' IDENTIFIED BY SECRET;
 CREATE USER 'o''hara "x"@y'@'%' IDENTIFIED BY SECRET;
 GRANT SELECT ON app.* TO app@'%', sees@'%', never@'%', ed@'%', expired@'%', locked@'%', hourly@'%', encrypted@'%', 'o''hara "x"@y'@'%';

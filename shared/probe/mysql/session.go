@@ -41,6 +41,8 @@ func signIn(ctx context.Context, config *mysqldriver.Config, l *line) (*session,
 	}
 	row, err := s.row(ctx, "SELECT CURRENT_USER()")
 	switch {
+	case errno(err) == errAccessDenied:
+		err = errBehind
 	case err != nil:
 	case len(row) != 1:
 		err = errMismatch
@@ -59,6 +61,17 @@ func signIn(ctx context.Context, config *mysqldriver.Config, l *line) (*session,
 func nobody(account string) bool {
 	return account == "" || account == "@" || account == "skip-grants user@skip-grants host"
 }
+
+// stranger reports whether the server itself shows that it has no such account:
+// one without accounts lets everybody in, under the very name and address that
+// he has. Of an account each server else knows some privilege, if only USAGE, or
+// at least another host. A server that does not say is believed.
+func (s *session) stranger(ctx context.Context) bool {
+	row, err := s.row(ctx, "SELECT CURRENT_USER() <> USER() OR EXISTS (SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE GRANTEE IN (CURRENT_USER(), "+grantee+"))")
+	return err == nil && len(row) == 1 && row[0] == "0"
+}
+
+var errStranger = probe.Found(probe.CodeSecretNotTested, "The server has no such account and lets everybody in, so nothing is proven. Have accounts with passwords created there, and its checks turned on.").At(database.FieldUser)
 
 // contained turns a panic into a mismatch: the driver reads packets without
 // looking at their length, so a server that is none can make it panic.
@@ -207,8 +220,11 @@ const (
 	currentHost = "SUBSTRING_INDEX(CURRENT_USER(), '@', -1)"
 	currentUser = "LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - CHAR_LENGTH(" + currentHost + ") - 1)"
 
+	// grantee is the account as the tables of privileges write it.
+	grantee = "CONCAT('''', " + currentUser + ", '''@''', " + currentHost + ", '''')"
+
 	// superQuery needs no right: everybody sees his own privileges.
-	superQuery = "SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SUPER' AND GRANTEE = CONCAT('''', " + currentUser + ", '''@''', " + currentHost + ", '''')"
+	superQuery = "SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SUPER' AND GRANTEE = " + grantee
 
 	// The expiry is known to accounts that may read the system's tables. Of
 	// itself an account may see the days (SHOW CREATE USER), but not since when.
@@ -217,7 +233,7 @@ const (
 
 	// ownExpiry needs no right, at MariaDB from 11.5 on:
 	// https://mariadb.com/kb/en/information-schema-users-table
-	ownExpiry = "SELECT UNIX_TIMESTAMP(PASSWORD_EXPIRATION_TIME) FROM information_schema.USERS WHERE USER IN (CURRENT_USER(), CONCAT('''', " + currentUser + ", '''@''', " + currentHost + ", ''''))"
+	ownExpiry = "SELECT UNIX_TIMESTAMP(PASSWORD_EXPIRATION_TIME) FROM information_schema.USERS WHERE USER IN (CURRENT_USER(), " + grantee + ")"
 )
 
 // tellFacts adds what else is worth knowing and may be asked.

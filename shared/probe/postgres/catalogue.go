@@ -23,10 +23,14 @@ const (
 // begin opens the transaction in which a look reads. It writes nothing, waits
 // for nobody for long (a role's own limits stay where they are stricter), and
 // texts come in one form, whatever the server's or the role's settings say.
+// Operators and types are the system's where others of their names are made;
+// the rest of the path stays, by which a view's functions find theirs. Notices
+// are not sent.
 func (v *view) begin(ctx context.Context) error {
 	statement, lock := database.Patience(ctx)
 	_, err := v.conn.Exec(ctx, `BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY;
-SET LOCAL client_encoding = '`+v.encoding()+`';
+SELECT pg_catalog.set_config('search_path', pg_catalog.regexp_replace(pg_catalog.current_setting('search_path'), '^(?=.)', 'pg_catalog, '), true);
+SET LOCAL client_min_messages = 'error'; SET LOCAL client_encoding = '`+v.encoding()+`';
 SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 3;
 SELECT pg_catalog.set_config(name, LEAST(NULLIF(setting::bigint, 0), CASE name WHEN 'lock_timeout' THEN `+millis(lock)+` ELSE `+millis(statement)+` END)::text, true)
  FROM pg_catalog.pg_settings WHERE name IN ('lock_timeout', 'statement_timeout')`).ReadAll()

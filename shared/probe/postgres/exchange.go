@@ -27,6 +27,7 @@ const (
 	authSASL         = 10
 	authSASLContinue = 11
 	authSASLFinal    = 12
+	authDigest       = 13 // Amazon Redshift's own: SHA-256
 )
 
 var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not a PostgreSQL server. Check host and port.").At(database.FieldHost)
@@ -46,6 +47,7 @@ type exchange struct {
 	asked     uint32 // the last kind of authentication it asked for; 0 for none
 	presented bool   // the driver was asked for what proves the password, and sends it before it reads on
 	accepted  bool   // the server said that the sign-in is good
+	disproved bool   // SCRAM itself said that the proof is not
 	fault     error  // why nothing more is read
 }
 
@@ -105,8 +107,10 @@ func (x *exchange) note(kind uint32, data []byte) error {
 			return probe.Found(probe.CodeAuthMethodUnsupported, "The server asks for more rounds of SCRAM than a probe computes (%d at most). Nothing of the password was sent; set scram_iterations lower there and set the password again.", maxRounds)
 		}
 		x.presented = true
+	case authSASLFinal: // https://www.rfc-editor.org/rfc/rfc5802#section-7
+		x.disproved = x.presented && (string(data) == "e=invalid-proof" || string(data) == "e=unknown-user")
 	}
-	if kind > authSASLFinal {
+	if kind > authDigest {
 		return errMismatch
 	}
 	x.asked = kind

@@ -72,6 +72,12 @@ func message(kind byte, length int, body string) raw {
 	return raw(string(binary.BigEndian.AppendUint32([]byte{kind}, uint32(length))) + body)
 }
 
+// pooler is an error as PgBouncer words it, under the one code that it has.
+func pooler(words string) raw {
+	body := "SFATAL\x00C08P01\x00M" + words + "\x00\x00"
+	return message('E', 4+len(body), body)
+}
+
 // What a server may say by the protocol, in every order, and what follows.
 func TestScripts(t *testing.T) {
 	var (
@@ -136,6 +142,21 @@ func TestScripts(t *testing.T) {
 		"SCRAM of negative rounds":            {script{scram, say(&pgproto3.AuthenticationSASLContinue{Data: []byte("r=x,s=eA==,i=-1")})}, mismatch, "host", "protocol", ""},
 		"SCRAM, then clear text":              {script{scram, clear, say(ok, ready), say(shape, value("1"), done, ready)}, mismatch, "host", "protocol", ""},
 		"an MD5 challenge cut short":          {script{say(message('R', 10, "\x00\x00\x00\x05ab"))}, mismatch, "host", "protocol", ""},
+		"answers the query with NULL":         {script{clear, say(ok, ready), say(shape, &pgproto3.DataRow{Values: [][]byte{nil}}, done, ready)}, mismatch, "host", "protocol", ""},
+		"answers the query twice":             {script{clear, say(ok, ready), say(shape, value("1"), done, shape, value("1"), done, ready)}, mismatch, "host", "protocol", ""},
+		"answers the query, then fails it":    {script{clear, say(ok, ready), say(shape, value("1"), failure("XX000"), ready)}, away, "", "access", ""},
+		"an older version, notices, statuses": {script{say(message('v', 12, "\x00\x03\x00\x00\x00\x00\x00\x00"), clear[0]), say(&pgproto3.NoticeResponse{Message: secret}, ok, &pgproto3.ParameterStatus{Name: "x", Value: secret}, ready), say(shape, value("1"), done, ready)}, probe.CodeOK, "", "", ""},
+		"statuses without an end":             {script{clear, endless(ok, &pgproto3.ParameterStatus{Name: "x", Value: strings.Repeat("x", 1000)})}, mismatch, "host", "protocol", ""},
+		"the digest of Redshift":              {script{say(message('R', 12, "\x00\x00\x00\x0dsalt"))}, method, "username", "auth", ""},
+		"a pooler refuses":                    {script{md5, say(pooler("password authentication failed"))}, probe.CodeAuthRejected, "password", "auth", ""},
+		"a pooler's server refuses":           {script{md5, say(pooler("password authentication failed for user \"app\""))}, away, "", "auth", ""},
+		"an error behind the password":        {script{md5, say(failure("XX000"))}, away, "", "auth", ""},
+		"a pooler refuses unasked":            {script{say(pooler("password authentication failed"))}, away, "", "auth", ""},
+		"a pooler knows no such database":     {script{md5, say(pooler("no such database: app"))}, untested, "database_name", "auth", ""},
+		"a pooler admits nobody from here":    {script{say(pooler("login rejected"))}, probe.CodeSourceIPDenied, "sslmode", "auth", ""},
+		"a pooler wants TLS":                  {script{say(pooler("SSL required"))}, probe.CodeTLSRequired, "sslmode", "auth", ""},
+		"a pooler is full":                    {script{say(pooler("no more connections allowed (max_client_conn)"))}, away, "", "auth", ""},
+		"a pooler's server, at the query":     {script{clear, say(ok, ready), say(failure("28P01"), ready)}, away, "", "access", ""},
 		"refuses the query":                   {script{clear, say(ok, ready), say(failure("57014"), ready)}, away, "", "access", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -176,6 +197,7 @@ func TestMisbehaviour(t *testing.T) {
 	}{
 		"hangs":                 {probetest.Hang, timeout, timeout, "protocol"},
 		"closes at once":        {probetest.CloseAtOnce, reset, reset, "protocol"},
+		"an error, no TLS":      {probetest.Banner("E" + probetest.Foreign + "\n\x00"), probe.CodeTargetUnavailable, mismatch, "protocol"},
 		"drips":                 {probetest.Drip("R\x00\x00\x00\x40" + probetest.Foreign), mismatch, timeout, "protocol"},
 		"never ends":            {probetest.Endless("N", "N\x00\x00\x00\x05\x00"), probe.CodeTLSUnsupported, mismatch, "tls"},
 		"SSH":                   {probetest.Banner(ssh), mismatch, mismatch, "tls"},

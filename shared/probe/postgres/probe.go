@@ -109,6 +109,8 @@ func encrypt(ctx context.Context, a *probe.Attempt, login database.Login, raw ne
 			return nil
 		case 'N':
 			return probe.Found(probe.CodeTLSUnsupported, "The server offers no encrypted connection. Have TLS turned on there (ssl = on); without it a secret is sent only to addresses that the operator of this service allows, with sslmode disable.").At(database.FieldTLS)
+		case 'E': // in words that may not be its own
+			return unavailable("")
 		}
 		return errMismatch
 	})

@@ -15,6 +15,8 @@ import (
 func (s *session) selectOne(ctx context.Context) error {
 	row, err := only(s.conn.Exec(ctx, "SELECT 1").ReadAll())
 	switch state := sqlState(err); {
+	case state == invalidPassword: // a pooler goes to the server at the first query
+		return errBehind
 	case state != "":
 		return unavailable(state)
 	case err != nil:
@@ -34,10 +36,11 @@ func only(results []*pgconn.Result, err error) ([][]byte, error) {
 }
 
 // roleQuery is of the role that signed in, whatever SET ROLE its settings
-// hold. A time without end is none.
+// hold, by the system's operator, whatever their search_path. A time without
+// end is none.
 const roleQuery = `SELECT rolsuper, CASE WHEN pg_catalog.isfinite(rolvaliduntil) THEN
  pg_catalog.to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END
- FROM pg_catalog.pg_roles WHERE rolname = session_user`
+ FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) session_user`
 
 // tellFacts adds what else is worth knowing. Servers that only resemble
 // PostgreSQL may answer none of it.

@@ -72,6 +72,16 @@ CREATE TYPE mood AS ENUM ('happy'); CREATE DOMAIN small AS int CHECK (value < 10
 CREATE SCHEMA trap; GRANT USAGE ON SCHEMA trap TO looker;
 CREATE FUNCTION trap."left"(text, integer) RETURNS text LANGUAGE sql AS $$ SELECT 'trapped' $$;
 CREATE FUNCTION trap.substr(bytea, integer, integer) RETURNS bytea LANGUAGE sql AS $$ SELECT 'trapped'::bytea $$;
+CREATE FUNCTION trap.same(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'trapped'; END $$;
+CREATE FUNCTION trap.same(name, name) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'trapped'; END $$;
+CREATE FUNCTION trap.same(oid, oid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'trapped'; END $$;
+CREATE OPERATOR trap.= (LEFTARG = text, RIGHTARG = text, FUNCTION = trap.same);
+CREATE OPERATOR trap.= (LEFTARG = name, RIGHTARG = name, FUNCTION = trap.same);
+CREATE OPERATOR trap.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = trap.same);
+CREATE DOMAIN trap.text AS integer;
+CREATE FUNCTION trap.warned() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1..20000 LOOP RAISE WARNING '%', repeat('x', 100); END LOOP; RETURN own(); END $$;
+CREATE FUNCTION trap.own() RETURNS integer LANGUAGE sql AS 'SELECT 7';
+CREATE VIEW warned AS SELECT trap.warned(); GRANT SELECT ON warned TO looker;
 CREATE TABLE every (`+strings.Join(columns, ", ")+`); INSERT INTO every VALUES (`+strings.Join(list, ", ")+`); GRANT SELECT ON every TO looker;`)
 	got, r := sample(t, probe.Budget, good, probe.Place{Table: "every"})
 	if r.Code != probe.CodeOK || got.Truncated || len(got.Rows) != 1 || len(got.Rows[0]) != len(every) {
@@ -83,7 +93,14 @@ CREATE TABLE every (`+strings.Join(columns, ", ")+`); INSERT INTO every VALUES (
 		}
 	}
 	seen{probe.Place{Database: "look", Table: "a b.c"}, 2, []string{"look", "look > a b.c"}, probe.CodeOK, "", false}.check(t, good)
-	s.sql(t, "ALTER ROLE looker RESET ALL")
+	if got, r := sample(t, probe.Budget, good, probe.Place{Table: "warned"}); r.Code != probe.CodeOK || len(got.Rows) != 1 || got.Rows[0][0] != int64(7) {
+		t.Errorf("a view that warns and looks names up: %s, %v", r.Code, got.Rows)
+	}
+	s.sql(t, "ALTER ROLE looker RESET ALL; ALTER ROLE looker VALID UNTIL '2031-05-06 07:08:09+00'; ALTER ROLE looker IN DATABASE look SET search_path = trap, pg_catalog")
+	if r := run(t, good); r.Code != probe.CodeOK || r.Facts["expires_at"] != "2031-05-06T07:08:09Z" {
+		t.Errorf("a probe with operators of others: %s, %v", r.Code, r.Facts)
+	}
+	s.sql(t, "ALTER ROLE looker IN DATABASE look RESET ALL; ALTER ROLE looker VALID UNTIL 'infinity'")
 }
 
 // Texts arrive as UTF-8, however the database keeps them.
