@@ -121,7 +121,8 @@ func (c *Client) exchange(r *http.Request, most int, long error) (got *http.Resp
 		if err != nil {
 			return c.locate(late(r, err))
 		}
-		defer func() { _ = response.Body.Close() }()
+		raw := response.Body // another takes its place below
+		defer func() { _ = raw.Close() }()
 		if response.StatusCode == http.StatusSwitchingProtocols { // what follows is no body
 			return probe.Found(probe.CodeProtocolMismatch, "").At(c.field)
 		}
@@ -129,9 +130,9 @@ func (c *Client) exchange(r *http.Request, most int, long error) (got *http.Resp
 		var body []byte
 		switch {
 		case most != noBody:
-			body, err = io.ReadAll(io.LimitReader(response.Body, int64(most)+1))
+			body, err = io.ReadAll(io.LimitReader(raw, int64(most)+1))
 		case plainBadRequest:
-			body, err = io.ReadAll(io.LimitReader(response.Body, MaxBody))
+			body, err = io.ReadAll(io.LimitReader(raw, MaxBody))
 		}
 		switch {
 		case plainBadRequest && wantsTLS(body):
