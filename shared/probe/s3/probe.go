@@ -74,7 +74,7 @@ func (s *store) signIn(ctx context.Context) (answer, error) {
 // proven reports whether an answer shows that the signature was checked and
 // found right. Amazon checks every signature that a request carries, on a
 // public bucket too; of another store it is known only if it refuses the same
-// request without one, and with one of keys that nobody has. That a request was
+// request without one, and with one of another secret key. That a request was
 // denied, or a bucket is missing, may have been said without a look at the
 // signature.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
