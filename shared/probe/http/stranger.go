@@ -94,11 +94,11 @@ func negotiates(header string) bool {
 
 // strange is a value of the same form that nobody has: with the same scheme,
 // such as Bearer, before it.
-func (p place) strange() secret.Value {
-	scheme, _, ok := strings.Cut(p.value.ExposeText(), " ")
+func (s place) strange() secret.Value {
+	scheme, _, ok := strings.Cut(s.value.ExposeText(), " ")
 	word := !strings.ContainsFunc(scheme, func(c rune) bool { return (c|0x20 < 'a' || c|0x20 > 'z') && c != '-' })
 	switch {
-	case p.header == "" || !ok || !word: // as in a cookie
+	case s.header == "" || !ok || !word: // as in a cookie
 		return secret.NewText(nobody)
 	case strings.EqualFold(scheme, "Basic"):
 		return basic(nobody, secret.NewText(nobody))

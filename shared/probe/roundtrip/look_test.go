@@ -177,15 +177,20 @@ func TestOneAtATime(t *testing.T) {
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n"+probetest.Foreign)
 		_, _ = io.Copy(io.Discard, c)
 	})
-	for name, do := range map[string]func(c *roundtrip.Client, r *http.Request) error{
-		"look":  func(c *roundtrip.Client, r *http.Request) error { _, err := c.Look(r); return err },
-		"begin": func(c *roundtrip.Client, r *http.Request) error { _, _, err := c.Begin(r, 5); return err },
+	for name, do := range map[string]func(c *roundtrip.Client, r *http.Request) (*http.Response, bool, error){
+		"look": func(c *roundtrip.Client, r *http.Request) (*http.Response, bool, error) {
+			response, err := c.Look(r)
+			return response, false, err
+		},
+		"begin": func(c *roundtrip.Client, r *http.Request) (*http.Response, bool, error) { return c.Begin(r, 5) },
 	} {
 		got := run(t, trusting{}, looking(func(ctx context.Context, c *roundtrip.Client) error {
 			for range 3 {
-				if err := do(c, get(ctx, t, "http://"+s.Addr)); err != nil {
+				response, _, err := do(c, get(ctx, t, "http://"+s.Addr))
+				if err != nil {
 					return err
 				}
+				_ = response.Body.Close()
 			}
 			return nil
 		}))

@@ -121,8 +121,7 @@ func (c *Client) exchange(r *http.Request, most int, long error) (got *http.Resp
 		if err != nil {
 			return c.locate(late(r, err))
 		}
-		raw := response.Body // another takes its place below
-		defer func() { _ = raw.Close() }()
+		defer func() { _ = response.Body.Close() }()
 		if response.StatusCode == http.StatusSwitchingProtocols { // what follows is no body
 			return probe.Found(probe.CodeProtocolMismatch, "").At(c.field)
 		}
@@ -130,9 +129,9 @@ func (c *Client) exchange(r *http.Request, most int, long error) (got *http.Resp
 		var body []byte
 		switch {
 		case most != noBody:
-			body, err = io.ReadAll(io.LimitReader(raw, int64(most)+1))
+			body, err = io.ReadAll(io.LimitReader(response.Body, int64(most)+1))
 		case plainBadRequest:
-			body, err = io.ReadAll(io.LimitReader(raw, MaxBody))
+			body, err = io.ReadAll(io.LimitReader(response.Body, MaxBody))
 		}
 		switch {
 		case plainBadRequest && wantsTLS(body):
@@ -146,8 +145,9 @@ func (c *Client) exchange(r *http.Request, most int, long error) (got *http.Resp
 		case len(body) > most:
 			body, more = body[:most], true
 		}
-		response.Body = io.NopCloser(bytes.NewReader(body))
-		got = response
+		kept := *response // whose own body is closed
+		kept.Body = io.NopCloser(bytes.NewReader(body))
+		got = &kept
 		return nil
 	})
 	return got, more, err
