@@ -156,7 +156,7 @@ func basic(user string, password secret.Value) secret.Value {
 // readRequest reads the request without its secrets, but for those that stand
 // in headers of the user's own.
 func readRequest(settings reader) (plan, error) {
-	p := plan{method: http.MethodGet, header: http.Header{"Accept": {"*/*"}}, urlField: fieldBaseURL}
+	p := plan{method: http.MethodGet, header: http.Header{"Accept": {"*/*"}, "Cache-Control": {"no-cache"}}, urlField: fieldBaseURL}
 	text := settings.text(fieldBaseURL)
 	if settings.has(fieldTestURL) {
 		p.urlField, text = fieldTestURL, settings.text(fieldTestURL)

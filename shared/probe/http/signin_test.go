@@ -307,7 +307,7 @@ func TestRequests(t *testing.T) {
 		}
 		for name := range r.Header {
 			switch name {
-			case "User-Agent", "Accept", "Connection":
+			case "User-Agent", "Accept", "Cache-Control", "Connection":
 			case "X-Api-Key", "X-Own":
 			default:
 				t.Errorf("the header %s was sent", name)

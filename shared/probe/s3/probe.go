@@ -100,7 +100,7 @@ func (s *store) unproven(bucket, account answer) error {
 	case account.kind == elsewhere:
 		return probe.Found(code, "The store belongs to another region than the credential names, so it does not look at the signature. Set region to the store's own.").At(fieldRegion)
 	case account.kind == accepted:
-		return probe.Found(code, "The store answers the same to anybody, or to any signature, so nothing is proven. Name a bucket that is closed to others.").At(fieldBucket)
+		return probe.Found(code, "The store answers the same to anybody, or to any signature, so nothing is proven. Name a bucket that is closed to others; if the store checks no signatures at all, as some do that are for tests, no probe can prove its keys.").At(fieldBucket)
 	case bucket.kind == accepted:
 		return probe.Found(code, "Anybody may list this bucket, or with any signature, so nothing is proven. Name one that is closed to others, or let the key list its buckets.").At(s.bucketField)
 	case s.bucket == "":
