@@ -101,6 +101,7 @@ func TestWhatProvesKeys(t *testing.T) {
 		"403 without a body":           {said{403, ""}, said{403, ""}, said{403, ""}, said{403, ""}, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},
 		"signature":                    {said{403, "SignatureDoesNotMatch"}, yes, said{403, "SignatureDoesNotMatch"}, yes, want{code: rejected, pointer: "secret_key"}, want{code: rejected, pointer: "secret_key"}},
 		"unauthorized":                 {said{401, "Unauthorized"}, yes, said{401, "Unauthorized"}, yes, want{code: rejected, pointer: "access_key"}, want{code: rejected, pointer: "access_key"}},
+		"a token of other keys":        {said{403, "InvalidTokenId"}, no, said{403, "InvalidTokenId"}, no, want{code: rejected, pointer: "session_token"}, want{code: rejected, pointer: "session_token"}},
 		"suspended":                    {said{403, "UserSuspended"}, no, said{403, "AccountProblem"}, no, want{code: probe.CodeAuthDisabled, pointer: "access_key"}, want{code: probe.CodeAuthDisabled, pointer: "access_key"}},
 		"clock":                        {said{403, "RequestTimeTooSkewed"}, no, said{403, "RequestTimeTooSkewed"}, no, want{code: away, pointer: "endpoint"}, want{code: away, pointer: "endpoint"}},
 		"slow down":                    {said{503, "SlowDown"}, no, said{503, "SlowDown"}, no, want{code: probe.CodeRateLimited}, want{code: probe.CodeRateLimited}},

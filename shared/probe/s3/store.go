@@ -310,7 +310,8 @@ var refusals = map[string]probe.Finding{
 	"InvalidClientTokenId":    unknownKey,
 	"Unauthorized":            unknownKey,
 	"InvalidSecurity":         unknownKey,
-	"InvalidToken":            probe.Found(probe.CodeAuthRejected, "The store refused the session token. It must be the one that came with this access key; enter all three again.").At(fieldToken),
+	"InvalidToken":            wrongToken,
+	"InvalidTokenId":          wrongToken, // MinIO's
 	"ExpiredToken":            expired,
 	"ExpiredTokenException":   expired,
 	"TokenRefreshRequired":    expired,
@@ -323,6 +324,7 @@ var refusals = map[string]probe.Finding{
 
 var (
 	unknownKey = probe.Found(probe.CodeAuthRejected, "The store does not accept this access key: it does not exist there, or is not active. Enter it again, or make a new one there.").At(fieldKey)
+	wrongToken = probe.Found(probe.CodeAuthRejected, "The store refused the session token. It must be the one that came with this access key; enter all three again.").At(fieldToken)
 	expired    = probe.Found(probe.CodeAuthExpired, "The temporary keys have expired. Enter new ones: access key, secret key and session token.").At(fieldToken)
 	disabled   = probe.Found(probe.CodeAuthDisabled, "The account of this access key is disabled at the store, or not set up. Have it enabled there, or use another.").At(fieldKey)
 )
