@@ -20,8 +20,8 @@ func browseChecks() []check {
 }
 
 // bucket is a store with one bucket, in the form of S3: it lists and hands out
-// to whoever signs with the access key, and leaves the signature alone.
-func bucket(name, key string, objects map[string]string) http.HandlerFunc {
+// to whoever signs with the access key and its secret key.
+func bucket(name, key, secret string, objects map[string]string) http.HandlerFunc {
 	refuse := func(w http.ResponseWriter, status int, code string) {
 		w.WriteHeader(status)
 		_ = xml.NewEncoder(w).Encode(struct {
@@ -37,6 +37,8 @@ func bucket(name, key string, objects map[string]string) http.HandlerFunc {
 			refuse(w, http.StatusForbidden, "AccessDenied")
 		case !strings.Contains(r.Header.Get("Authorization"), "Credential="+key+"/"):
 			refuse(w, http.StatusForbidden, "InvalidAccessKeyId")
+		case !signedBy(r, secret):
+			refuse(w, http.StatusForbidden, "SignatureDoesNotMatch")
 		case !inside:
 			refuse(w, http.StatusNotFound, "NoSuchBucket")
 		case path == "":
@@ -95,7 +97,8 @@ func (su *suite) files(t *testing.T, objects map[string]string) credential {
 	t.Helper()
 	secrets := su.s3Secrets()
 	key, _ := secrets["access_key_id"].(string)
-	secrets["bucket"], secrets["endpoint"] = "reports", su.target(t, bucket("reports", key, objects)).URL
+	secret, _ := secrets["secret_key"].(string)
+	secrets["bucket"], secrets["endpoint"] = "reports", su.target(t, bucket("reports", key, secret, objects)).URL
 	return su.admin.create(t, object{"name": label("files"), "credentials_type": "s3", "credentials": secrets})
 }
 
@@ -201,7 +204,7 @@ func browseRefused(t *testing.T, su *suite) {
 	rest := su.admin.create(t, su.rest(label("no tree"), su.target(t, wants("x")).URL, su.leaks.secret()))
 	rest.by.post(t, rest.path+"/probe/tree", object{"depth": 1}).form(t, unknownForm).notShown(t, "NO_PROBE_FOR_TYPE", "")
 	other := su.files(t, someObjects)
-	refusing := with(su.s3Secrets(), object{"bucket": "reports", "endpoint": su.target(t, bucket("reports", "another", nil)).URL})
+	refusing := with(su.s3Secrets(), object{"bucket": "reports", "endpoint": su.target(t, bucket("reports", "another", "", nil)).URL})
 	other.by.put(t, other.path, object{"credentials": refusing}).ok(t)
 	other.by.post(t, other.path+"/probe/tree", object{"depth": 1}).refusedByTarget(t)
 }

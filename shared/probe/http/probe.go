@@ -1,9 +1,10 @@
 // Package httpprobe probes credentials for HTTP APIs. It makes the request
-// that the credential is tested by twice, with the secret and without: only
-// the difference between the two answers proves anything.
+// that the credential is tested by with the secret, without it, and with one
+// that nobody has: only the difference between the answers proves anything.
 package httpprobe
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -24,7 +25,7 @@ func (Prober) Ports() netguard.Ports {
 }
 
 // Probe reads the plan of the credential, makes its request with the secret
-// and, if it is a GET, without, and compares the answers.
+// and, if it is a GET, without it and with another, and compares the answers.
 func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	settings := reader{a.Settings()}
 	c := &client{attempt: a, unverified: settings.is(fieldIgnoreCert)}
@@ -38,38 +39,51 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	if err != nil {
 		return a.Explain(err)
 	}
-	// Both requests must fit: the first may not use up the time.
+	// All requests must fit: the first ones may not use up the time.
 	first, cancel := withShare(ctx, 5, 7)
 	defer cancel()
-	p := s.plan
-	p.over = s.ends(a)
+	s.over = s.ends(a)
 	if s.exchange != nil {
-		a.Locate(s.exchange.field, s.exchange.field)
-		obtained, err := c.obtain(first, s.exchange)
-		if err != nil {
+		if err := c.exchange(ctx, first, &s); err != nil {
 			return a.Explain(err)
 		}
-		if p.url == nil && s.exchange.plain {
-			return a.Explain(a.Stage(probe.Auth, func() error { return errAnyText }))
-		}
-		if p.url == nil {
-			a.Warn(probe.WarnNotCrossChecked, "", "The sign-in address gave a token for the secret. The credential names no address to try the token at; give test.url for a fuller check.")
+		if s.url == nil {
+			a.Warn(probe.WarnNotCrossChecked, "", "The sign-in address gave a token for the secret, and none for a made-up one. The credential names no address to try the token at; give test.url for a fuller check.")
 			return probe.Found(probe.CodeOK, "")
 		}
-		p.secrets = append(p.secrets, obtained)
 	}
 	a.Locate(s.urlField, s.urlField)
 	err = a.Stage(probe.Auth, func() error {
-		with, err := c.ask(first, p, true)
+		with, err := c.ask(first, s.asked())
 		if err != nil {
 			return err
 		}
-		return c.judge(ctx, p, with)
+		return c.judge(ctx, s, with)
 	})
 	if err != nil {
 		return a.Explain(err)
 	}
 	return probe.Found(probe.CodeOK, "")
+}
+
+// exchange gets the token that the secret is traded for. Where it is all that
+// will be tried, it must prove the secret.
+func (c *client) exchange(ctx, first context.Context, s *signIn) error {
+	x := s.exchange
+	c.attempt.Locate(x.field, x.field)
+	return c.attempt.Stage(probe.Auth, func() (err error) {
+		s.token, err = c.obtain(first, x)
+		switch {
+		case err != nil || s.url != nil:
+			return err
+		case x.plain:
+			return errAnyText
+		}
+		if _, given, err := c.obtainAsStranger(ctx, x); err != nil || given {
+			return cmp.Or(err, error(errAnyClient.At(x.field)))
+		}
+		return nil
+	})
 }
 
 // errAnyText is of a sign-in address whose whole answer is the token: a refusal
@@ -84,29 +98,42 @@ func withShare(ctx context.Context, part, of time.Duration) (context.Context, co
 	return context.WithTimeout(ctx, time.Until(deadline)*part/of)
 }
 
-// ask makes the plan's request and gives the status of the answer; an error if
-// it says nothing of the secret, whichever request it belongs to.
-func (c *client) ask(ctx context.Context, p plan, withSecrets bool) (int, error) {
-	r, err := p.request(withSecrets)
-	if err != nil {
-		return 0, err
-	}
-	got, err := c.send(ctx, r, p.urlField, false)
+// ask makes a request and gives the answer; an error if that says nothing of
+// the secret, whichever request it belongs to.
+func (c *client) ask(ctx context.Context, p plan) (answer, error) {
+	got, err := c.tell(ctx, p)
 	if err == nil {
 		err = got.unavailable()
 	}
-	return got.status, err
+	return got, err
+}
+
+// tell makes a request and gives the answer, whatever it says.
+func (c *client) tell(ctx context.Context, p plan) (answer, error) {
+	r, err := p.request()
+	if err != nil {
+		return answer{}, err
+	}
+	return c.send(ctx, r, p.urlField, false)
 }
 
 // judge reads the answer to the request with the secret, and where that alone
-// proves nothing, compares it with the answer without. nil is: accepted.
-func (c *client) judge(ctx context.Context, p plan, with int) error {
+// proves nothing, compares it with the answers without it, and to another one.
+// nil is: accepted.
+func (c *client) judge(ctx context.Context, s signIn, got answer) error {
+	p, with := s.asked(), got.status
 	field := p.field()
 	switch {
 	case len(p.secrets) == 0:
-		return probe.Found(probe.CodeSecretNotTested, "The system answers with status %d, but this credential holds no secret that could be tested.", with).At(fieldAuthType)
-	case with == http.StatusUnauthorized && p.over:
+		return probe.Found(probe.CodeSecretNotTested, "This credential holds no secret, so there is nothing to test (the system answers with status %d). Enter a key or a password, and the way to sign in that it is for.", with).At(fieldAuthType)
+	case with == http.StatusUnauthorized && field == fieldPassword && got.wantsNoBasic():
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The address asks to sign in by Digest, NTLM or Negotiate, and not by Basic, so it did not look at the password. These cannot be probed; check the credential where it is used.").At(fieldAuthType)
+	case with == http.StatusUnauthorized && s.over:
 		return probe.Found(probe.CodeAuthRejected, "The system refused the secret (status 401). It is a token, and by its own word it has expired: get a new one there, and enter it here.").At(field).Answered(with)
+	case with == http.StatusUnauthorized && s.exchange != nil && s.exchange.trades():
+		return probe.Found(probe.CodeAuthRejected, "The sign-in address gave a token for the secret, but the system refused the token (status 401). Check what is asked for with it (a scope, an audience), where it is sent, and that both addresses belong together; else make a new secret there.").At(field).Answered(with)
+	case with == http.StatusUnauthorized && field == fieldPassword:
+		return probe.Found(probe.CodeAuthRejected, "The system refused the user name or the password (status 401). Enter both again, or make a new password there.").At(field).Answered(with)
 	case with == http.StatusUnauthorized:
 		return probe.Found(probe.CodeAuthRejected, "The system refused the secret (status 401). Enter it again, or make a new one there.").At(field).Answered(with)
 	case p.method != http.MethodGet:
@@ -116,27 +143,25 @@ func (c *client) judge(ctx context.Context, p plan, with int) error {
 		c.attempt.Warn(probe.WarnNotCrossChecked, fieldTestMethod, "")
 		return nil
 	}
-	without, err := c.ask(ctx, p, false)
+	bare, err := c.ask(ctx, p.with(nil))
 	if err != nil {
 		return err
 	}
+	without := bare.status
 	refused := without == http.StatusUnauthorized || without == http.StatusForbidden
 	switch {
 	case with/100 == 2 && refused:
-		return nil
+		return c.refusesStranger(ctx, s)
 	case with == http.StatusForbidden && without != http.StatusForbidden:
 		return probe.Found(probe.CodeAuthRejected, "The system refuses the secret (status 403; without it %d). Enter it again, or have it granted the right to this address.", without).At(field).Answered(with)
 	}
 	return undecided(with, without).At(p.urlField)
 }
 
-// unavailable are answers that say nothing of a secret. Some systems refuse who
-// asks too often with 403, and tell by a header that it is not for the secret.
-// https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api#rate-limit-errors
+// unavailable are answers that say nothing of a secret.
 func (a answer) unavailable() error {
 	switch {
-	case a.status == http.StatusTooManyRequests,
-		a.status == http.StatusForbidden && (a.header.Get("Retry-After") != "" || a.header.Get("X-Ratelimit-Remaining") == "0"):
+	case a.tooOften():
 		return probe.Found(probe.CodeRateLimited, "")
 	case a.status >= 500:
 		return probe.Found(probe.CodeTargetUnavailable, "The system is there but fails (status %d). Try again later, or ask its operator.", a.status)
@@ -152,7 +177,7 @@ func undecided(with, without int) probe.Finding {
 		return probe.Found(code, "With the secret the address answers %d, without it %d, which is no refusal: whether the secret was looked at is not known. Name an address that refuses requests without it (401 or 403).", with, without)
 	case with/100 == 2:
 		return probe.Found(code, "The address answers %d with the secret and without it, so it does not ask for one. Name an address that does.", with)
-	case with/100 == 3:
+	case with/100 == 3 && with != http.StatusNotModified:
 		return probe.Found(code, "The address redirects (status %d with the secret, %d without), and a redirect is never followed with a secret. Name the address that it leads to; if that is a page to sign in at, name one of the API that asks for the secret.", with, without)
 	case with == http.StatusForbidden:
 		return probe.Found(code, "The address answers 403 with the secret and without it: it may be closed to everybody, or to this service. Name an address that the secret opens.")

@@ -17,6 +17,16 @@ import (
 type signIn struct {
 	plan
 	exchange *exchange // nil = the secrets are in the plan
+	token    place     // that it gave
+	over     bool      // one of the secrets is a token that has expired by its own word
+}
+
+// asked is the request to test by, with all that it takes.
+func (s signIn) asked() plan {
+	if s.exchange == nil {
+		return s.plan
+	}
+	return s.with(append(slices.Clone(s.secrets), s.token))
 }
 
 // field is the setting to change when the secret is refused.
@@ -74,7 +84,7 @@ func readSignIn(settings reader) (signIn, error) {
 		return signIn{}, err
 	case s.url == nil && s.exchange == nil:
 		return signIn{}, probe.Found(probe.CodeSecretNotTested, "The credential names no address to try the secret at. Give test.url or base_url.").At(fieldTestURL)
-	case s.exchange != nil && s.exchange.body.Len() == 0 && len(s.exchange.secrets) == 0 && len(s.secrets) == 0:
+	case s.exchange != nil && !s.exchange.trades() && len(s.secrets) == 0:
 		return signIn{}, probe.Found(probe.CodeSecretNotTested, "The credential holds nothing secret that the sign-in address could trade for a token. Give token.auth.body with POST, or basic.username and basic.password.").At(fieldLoginBody)
 	}
 	return s, nil
@@ -107,6 +117,9 @@ func (s *signIn) add(p place, err error) error {
 
 func readAPIKey(settings reader) (place, error) {
 	p := place{value: settings.Secret(string(fieldKeyValue)), field: fieldKeyValue}
+	if p.value.Len() == 0 {
+		return place{}, probe.Found(probe.CodeSecretNotTested, "The credential holds no key. Enter it.").At(fieldKeyValue)
+	}
 	name := settings.text(fieldKeyName)
 	if settings.text(fieldKeyMode) == "URL_PARAMETER" {
 		if name == "" {
@@ -143,7 +156,7 @@ func basic(user string, password secret.Value) secret.Value {
 // readRequest reads the request without its secrets, but for those that stand
 // in headers of the user's own.
 func readRequest(settings reader) (plan, error) {
-	p := plan{method: http.MethodGet, header: http.Header{"Accept": {"*/*"}}, urlField: fieldBaseURL}
+	p := plan{method: http.MethodGet, header: http.Header{"Accept": {"*/*"}, "Cache-Control": {"no-cache"}}, urlField: fieldBaseURL}
 	text := settings.text(fieldBaseURL)
 	if settings.has(fieldTestURL) {
 		p.urlField, text = fieldTestURL, settings.text(fieldTestURL)

@@ -42,9 +42,14 @@ func (b *Blocked) Error() string { return "dialling: blocked by policy (" + stri
 // metadata, credential, name and time services of EC2, ECS, EKS and Lambda;
 // fd00:ec2::/32 the same over IPv6. 64:ff9b:1::/48 (RFC 8215) embeds an IPv4
 // address at a place that only its network knows, so it cannot be unwrapped.
+// The single addresses are metadata services of other clouds, which stand
+// within ranges that are public or can be allowed: Azure, Alibaba, Oracle;
+// then, over IPv6, Google, Oracle, Scaleway, Linode and Alibaba.
 var hardDenied = prefixes(
 	"0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32",
 	"::/128", "fe80::/10", "fd00:ec2::/32", "ff00::/8", "64:ff9b:1::/48",
+	"168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32",
+	"fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128", "fd00:42::42/128", "fd00:a9fe:a9fe::1/128", "fd00:100::100:200/128",
 )
 
 // Check tells whether an address may be reached: nil, or a *Blocked.
@@ -122,6 +127,8 @@ func embedded(ip netip.Addr) []netip.Addr {
 		// The server in clear, the client with every bit turned.
 		client := [4]byte{^b[12], ^b[13], ^b[14], ^b[15]}
 		return []netip.Addr{netip.AddrFrom4([4]byte(b[4:8])), netip.AddrFrom4(client)}
+	case b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe: // ISATAP, under any prefix: RFC 5214 §6.1
+		return []netip.Addr{netip.AddrFrom4([4]byte(b[12:16]))}
 	}
 	return nil
 }

@@ -36,6 +36,18 @@ var special = []struct {
 	{"fd00:ec2::254", true},
 	{"fd00:ec2::23", true},
 	{"fd00:ec2::253", true},
+	{"168.63.129.16", true},
+	{"100.100.100.200", true},
+	{"192.0.0.192", true},
+	{"fd20:ce::254", true},
+	{"fd00:c1::a9fe:a9fe", true},
+	{"fd00:42::42", true},
+	{"fd00:a9fe:a9fe::1", true},
+	{"fd00:100::100:200", true},
+	{"::ffff:168.63.129.16", true},
+	{"64:ff9b::a83f:8110", true},
+	{"2002:a83f:8110::1", true},
+	{"2001:0:a83f:8110::1", true},
 	{"ff02::1", true},
 	{"ff0e::1", true},
 	// The same inside others.
@@ -57,6 +69,8 @@ var special = []struct {
 	{"2001:0:a9fe:a9fe::1", true},
 	{"2001:0:808:808:0:0:5601:5601", true},
 	{"2001:0:7f00:1::", true},
+	{"2600:1f18::5efe:a9fe:a9fe", true},
+	{"2600:1f18::200:5efe:7f00:1", true},
 	// Private and special-purpose ones, which only the lists refuse.
 	{"10.0.0.1", false},
 	{"10.255.255.255", false},
@@ -65,9 +79,7 @@ var special = []struct {
 	{"192.168.1.1", false},
 	{"100.64.0.1", false},
 	{"100.127.255.255", false},
-	{"100.100.100.200", false},
 	{"192.0.0.1", false},
-	{"192.0.0.192", false},
 	{"192.0.2.1", false},
 	{"192.31.196.1", false},
 	{"192.52.193.1", false},
@@ -104,7 +116,7 @@ var special = []struct {
 
 var public = []string{
 	"1.1.1.1", "8.8.8.8", "52.95.110.1", "172.15.255.255", "172.32.0.1", "100.63.255.255", "100.128.0.1",
-	"11.0.0.1", "198.17.255.255", "223.255.255.255", "::ffff:8.8.8.8", "2600:1f18::1", "2606:4700::1111", "2a00:1450::1",
+	"11.0.0.1", "198.17.255.255", "223.255.255.255", "::ffff:8.8.8.8", "2600:1f18::1", "2600:1f18::5efe:808:808", "2606:4700::1111", "2a00:1450::1",
 }
 
 func blockedFor(t *testing.T, err error) Reason {
@@ -222,6 +234,8 @@ func TestParseAllow(t *testing.T) {
 		{"169.0.0.0/8", false, "!not within a private range"},
 		{"fd00:ec2::/32", false, "!no list can allow"},
 		{"fd00:ec2::254", false, "!no list can allow"},
+		{"fd20:ce::254", false, "!no list can allow"},
+		{"168.63.129.16", false, "!no list can allow"},
 		{"64:ff9b::/96", false, "!not within a private range"},
 		{"8.8.8.8", false, "!not within a private range"},
 		{"100.64.0.0/10", false, "!not within a private range"},

@@ -42,6 +42,7 @@ type Page struct {
 	Folders []string // prefixes that go on behind the next "/", with it
 	Next    string   // "" on the last page
 	Bytes   int      // of the answer
+	Lost    bool     // there is more, and no Next to ask for it by
 	Cut     bool     // it was longer than was asked for, and nothing of it is here
 }
 

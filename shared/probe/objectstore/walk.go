@@ -231,6 +231,7 @@ func (w *walk) take(q Query, page Page) error {
 			w.fresh = append(w.fresh, Query{Prefix: prefix})
 		}
 	}
+	w.partial = w.partial || page.Lost
 	if n := len(page.Objects) + len(page.Folders); n > 0 {
 		w.entry = max(w.entry, page.Bytes/n)
 	}

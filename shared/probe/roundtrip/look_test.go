@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -160,6 +161,41 @@ func TestStay(t *testing.T) {
 			if got.Code != want || stays && names.asked != 1 {
 				t.Errorf("%s, stays %v: got %s, %d look-ups: %s", u.Scheme, stays, got.Code, names.asked, got.Message)
 			}
+		}
+	}
+}
+
+// A server that takes the next connection only when the one before is closed,
+// as some do that serve one at a time: what is not read of an answer keeps none
+// open.
+func TestOneAtATime(t *testing.T) {
+	var one sync.Mutex
+	s := probetest.Serve(t, func(_ context.Context, c net.Conn) {
+		one.Lock()
+		defer one.Unlock()
+		_, _ = c.Read(make([]byte, 4096))
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n"+probetest.Foreign)
+		_, _ = io.Copy(io.Discard, c)
+	})
+	for name, do := range map[string]func(c *roundtrip.Client, r *http.Request) (*http.Response, bool, error){
+		"look": func(c *roundtrip.Client, r *http.Request) (*http.Response, bool, error) {
+			response, err := c.Look(r)
+			return response, false, err
+		},
+		"begin": func(c *roundtrip.Client, r *http.Request) (*http.Response, bool, error) { return c.Begin(r, 5) },
+	} {
+		got := run(t, trusting{}, looking(func(ctx context.Context, c *roundtrip.Client) error {
+			for range 3 {
+				response, _, err := do(c, get(ctx, t, "http://"+s.Addr))
+				if err != nil {
+					return err
+				}
+				_ = response.Body.Close()
+			}
+			return nil
+		}))
+		if got.Code != probe.CodeOK {
+			t.Errorf("%s: %s %s", name, got.Code, got.Message)
 		}
 	}
 }

@@ -89,7 +89,7 @@ func (c *Client) Unverified(setting probe.Field) {
 // closed. The request goes out under our own User-Agent if it has none. The
 // error is a Finding. It is the shape that the AWS SDK takes.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
-	response, _, err := c.exchange(r, MaxBody, probe.Found(probe.CodeProtocolMismatch, "The system answered with far more than such a system does. Check the address.").At(c.field))
+	response, _, err := c.exchange(r, MaxBody, probe.Found(probe.CodeProtocolMismatch, "The answer is far longer than such a system gives (over 64 KiB), and was not read to its end. Check the address.").At(c.field))
 	return response, err
 }
 
@@ -145,8 +145,9 @@ func (c *Client) exchange(r *http.Request, most int, long error) (got *http.Resp
 		case len(body) > most:
 			body, more = body[:most], true
 		}
-		response.Body = io.NopCloser(bytes.NewReader(body))
-		got = response
+		kept := *response // whose own body is closed
+		kept.Body = io.NopCloser(bytes.NewReader(body))
+		got = &kept
 		return nil
 	})
 	return got, more, err

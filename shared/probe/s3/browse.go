@@ -138,6 +138,7 @@ func read(page objectstore.Page, out *s3.ListObjectsV2Output) objectstore.Page {
 	}
 	if aws.ToBool(out.IsTruncated) {
 		page.Next = aws.ToString(out.NextContinuationToken)
+		page.Lost = page.Next == "" // the store answers as to the first version of this request
 	}
 	return page
 }

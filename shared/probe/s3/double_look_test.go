@@ -280,6 +280,8 @@ func TestHostileLooks(t *testing.T) {
 		"drips, then":           {turns{say(folders), dripping}, probe.CodeProbeTimeout, false, probe.CodeProbeTimeout},
 		"one of many hangs":     {turns{say(page), say(folders), say(none), probetest.Hang}, probe.CodeProbeTimeout, false, ""},
 		"one of many closes":    {turns{say(page), say(folders), probetest.CloseAtOnce, say(none)}, probe.CodeTCPReset, false, ""},
+		"more, and no way on":   {turns{say(strings.Replace(page, "<NextContinuationToken>x</NextContinuationToken>", "<NextMarker>f/x</NextMarker>", 1))}, probe.CodeOK, true, probe.CodeOK},
+		"more without end":      {turns{say(strings.Replace(page, "f/x", "b", 1))}, probe.CodeOK, true, probe.CodeOK},
 		"sends endlessly, then": {turns{say(page), endless}, probe.CodeOK, true, probe.CodeOK},
 		"a page, then":          {turns{say(page), say(head + "<html>" + foreign)}, probe.CodeProtocolMismatch, false, probe.CodeOK},
 		"slow down, then":       {turns{say(page), say("HTTP/1.1 503 Slow\r\n\r\n<Error><Code>SlowDown</Code></Error>")}, probe.CodeOK, true, probe.CodeRateLimited},

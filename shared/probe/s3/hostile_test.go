@@ -101,6 +101,7 @@ func TestWhatProvesKeys(t *testing.T) {
 		"403 without a body":           {said{403, ""}, said{403, ""}, said{403, ""}, said{403, ""}, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},
 		"signature":                    {said{403, "SignatureDoesNotMatch"}, yes, said{403, "SignatureDoesNotMatch"}, yes, want{code: rejected, pointer: "secret_key"}, want{code: rejected, pointer: "secret_key"}},
 		"unauthorized":                 {said{401, "Unauthorized"}, yes, said{401, "Unauthorized"}, yes, want{code: rejected, pointer: "access_key"}, want{code: rejected, pointer: "access_key"}},
+		"a token of other keys":        {said{403, "InvalidTokenId"}, no, said{403, "InvalidTokenId"}, no, want{code: rejected, pointer: "session_token"}, want{code: rejected, pointer: "session_token"}},
 		"suspended":                    {said{403, "UserSuspended"}, no, said{403, "AccountProblem"}, no, want{code: probe.CodeAuthDisabled, pointer: "access_key"}, want{code: probe.CodeAuthDisabled, pointer: "access_key"}},
 		"clock":                        {said{403, "RequestTimeTooSkewed"}, no, said{403, "RequestTimeTooSkewed"}, no, want{code: away, pointer: "endpoint"}, want{code: away, pointer: "endpoint"}},
 		"slow down":                    {said{503, "SlowDown"}, no, said{503, "SlowDown"}, no, want{code: probe.CodeRateLimited}, want{code: probe.CodeRateLimited}},
@@ -121,12 +122,12 @@ func TestWhatProvesKeys(t *testing.T) {
 						true:  {true: row.bucket, false: row.bucketAnonymous},
 						false: {true: row.list, false: row.listAnonymous},
 					}
-					by := r.Header.Get("Authorization")
-					if by != "" && !strings.Contains(by, lastingKey) {
-						fail(w, 403, "InvalidAccessKeyId")
+					signed := r.Header.Get("Authorization") != ""
+					if code, status := verify(r, nil, time.Now(), time.Minute); signed && code != "" {
+						fail(w, status, code)
 						return
 					}
-					answers[strings.HasPrefix(r.URL.Path, "/data")][by != ""].write(w)
+					answers[strings.HasPrefix(r.URL.Path, "/data")][signed].write(w)
 				})
 				expected := row.want
 				if bucket == nil {
@@ -139,8 +140,9 @@ func TestWhatProvesKeys(t *testing.T) {
 	}
 }
 
-// Stores that look for a signature, and some that look at it: a request signed
-// with keys that nobody has shows which.
+// Stores that look for a signature, or for an access key that they know, and
+// some that check the signature: a request signed with another secret key shows
+// which.
 func TestStrangers(t *testing.T) {
 	no := said{403, "AccessDenied"}
 	for name, row := range map[string]struct {
@@ -148,7 +150,7 @@ func TestStrangers(t *testing.T) {
 		want, none   want
 	}{
 		"any signature will do":    {said{200, listing}, said{200, buckets}, want{code: probe.CodeSecretNotTested, pointer: "bucket"}, want{code: probe.CodeSecretNotTested, pointer: "bucket"}},
-		"any will do for a bucket": {said{200, listing}, said{403, "InvalidAccessKeyId"}, want{code: probe.CodeOK}, want{code: probe.CodeOK}},
+		"any will do for a bucket": {said{200, listing}, said{403, "SignatureDoesNotMatch"}, want{code: probe.CodeOK}, want{code: probe.CodeOK}},
 		"keys of another length":   {said{400, "InvalidArgument"}, said{400, "InvalidArgument"}, want{code: probe.CodeOK}, want{code: probe.CodeOK}},
 		"denied as anybody":        {no, no, want{code: probe.CodeOK}, want{code: probe.CodeOK}},
 		"fails":                    {said{503, ""}, said{500, ""}, want{code: probe.CodeTargetUnavailable}, want{code: probe.CodeTargetUnavailable}},
@@ -163,14 +165,14 @@ func TestStrangers(t *testing.T) {
 					if strings.HasPrefix(r.URL.Path, "/data") {
 						good, strangers = said{200, listing}, row.bucket
 					}
-					switch {
+					switch code, _ := verify(r, nil, time.Now(), time.Minute); {
 					case by == "":
 						no.write(w)
-					case strings.Contains(by, lastingKey):
+					case code == "":
 						good.write(w)
 					default:
-						if r.Header.Get("X-Amz-Security-Token") != "" {
-							t.Error("the credential's session token was shown beside keys that are not its own")
+						if code != "SignatureDoesNotMatch" {
+							t.Errorf("the other signature is wrong for another reason: %s", code)
 						}
 						strangers.write(w)
 					}
@@ -179,7 +181,7 @@ func TestStrangers(t *testing.T) {
 				if bucket == nil {
 					expected = row.none
 				}
-				keys := settings{"access_key": lastingKey, "secret_key": lastingSecret, "session_token": goodToken, "endpoint": address, "bucket": bucket}
+				keys := settings{"access_key": passingKey, "secret_key": passingSecret, "session_token": goodToken, "endpoint": address, "bucket": bucket}
 				expected.hold(t, trial{settings: saved(t, keys), prober: s3probe.Prober{}}.run(t))
 			})
 		}

@@ -74,7 +74,7 @@ func (s *store) signIn(ctx context.Context) (answer, error) {
 // proven reports whether an answer shows that the signature was checked and
 // found right. Amazon checks every signature that a request carries, on a
 // public bucket too; of another store it is known only if it refuses the same
-// request without one, and with one of keys that nobody has. That a request was
+// request without one, and with one of another secret key. That a request was
 // denied, or a bucket is missing, may have been said without a look at the
 // signature.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
@@ -100,7 +100,7 @@ func (s *store) unproven(bucket, account answer) error {
 	case account.kind == elsewhere:
 		return probe.Found(code, "The store belongs to another region than the credential names, so it does not look at the signature. Set region to the store's own.").At(fieldRegion)
 	case account.kind == accepted:
-		return probe.Found(code, "The store answers the same to anybody, or to any signature, so nothing is proven. Name a bucket that is closed to others.").At(fieldBucket)
+		return probe.Found(code, "The store answers the same to anybody, or to any signature, so nothing is proven. Name a bucket that is closed to others; if the store checks no signatures at all, as some do that are for tests, no probe can prove its keys.").At(fieldBucket)
 	case bucket.kind == accepted:
 		return probe.Found(code, "Anybody may list this bucket, or with any signature, so nothing is proven. Name one that is closed to others, or let the key list its buckets.").At(s.bucketField)
 	case s.bucket == "":

@@ -250,17 +250,19 @@ func (s *store) refusesAnonymous(ctx context.Context, do ask) (bool, error) {
 		got.code == "MissingSecurityHeader" || got.code == "MissingAuthenticationToken", nil
 }
 
-// nobodysKey is the id of keys that nobody has: it tells the store's operator
-// where they come from.
-const nobodysKey = "CREDENCEPROBENOBODY1"
+// nobodysSecret is a secret key that nobody has.
+const nobodysSecret = "CREDENCEPROBENOBODY1"
 
-// refusesStranger makes the same request signed with keys that nobody has:
-// false if that is accepted, so that the store looks for a signature and not at
-// it. They are not the credential's own, so that no failure counts against it.
+// refusesStranger makes the same request signed with another secret key: false
+// if that is accepted, so that the store looks for a signature, or knows the
+// access key, and does not check the one by the other. The access key is the
+// credential's own, since one that the store does not know would prove less.
 func (s *store) refusesStranger(ctx context.Context, do ask) (bool, error) {
 	stranger := *s
-	stranger.config.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: nobodysKey, SecretAccessKey: nobodysKey}, nil
+	stranger.config.Credentials = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		keys, err := s.credentials(ctx)
+		keys.SecretAccessKey = nobodysSecret
+		return keys, err
 	})
 	q := &request{client: s.client}
 	err := do(ctx, &stranger, q)
@@ -308,7 +310,8 @@ var refusals = map[string]probe.Finding{
 	"InvalidClientTokenId":    unknownKey,
 	"Unauthorized":            unknownKey,
 	"InvalidSecurity":         unknownKey,
-	"InvalidToken":            probe.Found(probe.CodeAuthRejected, "The store refused the session token. It must be the one that came with this access key; enter all three again.").At(fieldToken),
+	"InvalidToken":            wrongToken,
+	"InvalidTokenId":          wrongToken, // MinIO's
 	"ExpiredToken":            expired,
 	"ExpiredTokenException":   expired,
 	"TokenRefreshRequired":    expired,
@@ -321,6 +324,7 @@ var refusals = map[string]probe.Finding{
 
 var (
 	unknownKey = probe.Found(probe.CodeAuthRejected, "The store does not accept this access key: it does not exist there, or is not active. Enter it again, or make a new one there.").At(fieldKey)
+	wrongToken = probe.Found(probe.CodeAuthRejected, "The store refused the session token. It must be the one that came with this access key; enter all three again.").At(fieldToken)
 	expired    = probe.Found(probe.CodeAuthExpired, "The temporary keys have expired. Enter new ones: access key, secret key and session token.").At(fieldToken)
 	disabled   = probe.Found(probe.CodeAuthDisabled, "The account of this access key is disabled at the store, or not set up. Have it enabled there, or use another.").At(fieldKey)
 )
