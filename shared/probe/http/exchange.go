@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -17,7 +18,6 @@ import (
 // exchange trades the secret for a token at a sign-in address.
 type exchange struct {
 	plan                 // its request; the secrets in it are those that are traded
-	stranger plan        // the same with secrets that nobody has
 	field    probe.Field // of the sign-in address
 	guilty   probe.Field // the setting to change when the exchange is refused
 	plain    bool        // the whole body is the token
@@ -62,8 +62,6 @@ func readTokenExchange(settings reader) (*exchange, error) {
 		}
 		x.secrets = []place{pair}
 	}
-	x.stranger = x.with(strangers(x.secrets))
-	x.stranger.body = strangeBody(x.body)
 	path := strings.TrimPrefix(strings.TrimPrefix(settings.text(fieldTokenPath), "$"), ".")
 	if path == "" {
 		path = "access_token"
@@ -112,12 +110,35 @@ func readClientCredentials(settings reader) (*exchange, error) {
 	if err != nil {
 		return nil, err
 	}
+	form, err := url.ParseQuery(settings.Secret(string(fieldAuthBody)).ExposeText())
+	if err != nil {
+		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "The body of the token request cannot be read. Write it as a form: name=value, joined by &.").At(fieldAuthBody)
+	}
+	form.Set("grant_type", "client_credentials")
 	x := &exchange{field: fieldAccessURL, guilty: fieldClientSecret, path: []string{"access_token"}, asObject: true}
-	if x.plan, err = clientRequest(settings, u, id, key); err != nil {
+	x.plan = plan{method: http.MethodPost, url: u, urlField: fieldAccessURL, header: baseHeader()}
+	if x.secrets, err = readHeaders(settings.Secret(string(fieldAuthHeaders)), fieldAuthHeaders); err != nil {
 		return nil, err
 	}
-	if x.stranger, err = clientRequest(settings, u, nobody, secret.NewText(nobody)); err != nil {
-		return nil, err
+	switch settings.text(fieldAccessScheme) {
+	case "form":
+		form.Set("client_id", id)
+		form.Set("client_secret", key.ExposeText())
+	case "query":
+		x.secrets = append(x.secrets, place{param: "client_id", value: secret.NewText(id), field: fieldClientID},
+			place{param: "client_secret", value: key, field: fieldClientSecret})
+	default: // RFC 6749 §2.3.1: both encoded as form values first
+		pair := basic(url.QueryEscape(id), secret.NewText(url.QueryEscape(key.ExposeText())))
+		x.secrets = append(x.secrets, place{header: "Authorization", value: pair, field: fieldClientSecret})
+	}
+	if settings.text(fieldAccessMethod) == http.MethodGet {
+		x.method = http.MethodGet
+		for name := range form {
+			x.secrets = append(x.secrets, place{param: name, value: secret.NewText(form.Get(name)), field: fieldClientSecret})
+		}
+	} else {
+		x.body = secret.NewText(form.Encode())
+		x.header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	kind := "Bearer"
 	if settings.has(fieldTokenType) {
@@ -125,40 +146,6 @@ func readClientCredentials(settings reader) (*exchange, error) {
 	}
 	x.place = place{header: "Authorization", value: secret.NewText(kind + " "), field: fieldClientSecret}
 	return x, nil
-}
-
-// clientRequest is the request for a token of a client.
-func clientRequest(settings reader, u *url.URL, id string, key secret.Value) (plan, error) {
-	form, err := url.ParseQuery(settings.Secret(string(fieldAuthBody)).ExposeText())
-	if err != nil {
-		return plan{}, probe.Found(probe.CodeAuthMethodUnsupported, "The body of the token request cannot be read. Write it as a form: name=value, joined by &.").At(fieldAuthBody)
-	}
-	form.Set("grant_type", "client_credentials")
-	p := plan{method: http.MethodPost, url: u, urlField: fieldAccessURL, header: baseHeader()}
-	if p.secrets, err = readHeaders(settings.Secret(string(fieldAuthHeaders)), fieldAuthHeaders); err != nil {
-		return plan{}, err
-	}
-	switch settings.text(fieldAccessScheme) {
-	case "form":
-		form.Set("client_id", id)
-		form.Set("client_secret", key.ExposeText())
-	case "query":
-		p.secrets = append(p.secrets, place{param: "client_id", value: secret.NewText(id), field: fieldClientID},
-			place{param: "client_secret", value: key, field: fieldClientSecret})
-	default: // RFC 6749 §2.3.1: both encoded as form values first
-		pair := basic(url.QueryEscape(id), secret.NewText(url.QueryEscape(key.ExposeText())))
-		p.secrets = append(p.secrets, place{header: "Authorization", value: pair, field: fieldClientSecret})
-	}
-	if settings.text(fieldAccessMethod) == http.MethodGet {
-		p.method = http.MethodGet
-		for name := range form {
-			p.secrets = append(p.secrets, place{param: name, value: secret.NewText(form.Get(name)), field: fieldClientSecret})
-		}
-	} else {
-		p.body = secret.NewText(form.Encode())
-		p.header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	return p, nil
 }
 
 func baseHeader() http.Header {
@@ -176,27 +163,40 @@ func bodyType(body secret.Value) string {
 
 // obtain makes the exchange and gives the token in its place.
 func (c *client) obtain(ctx context.Context, x *exchange) (place, error) {
-	got, err := c.trade(ctx, x, x.plan)
+	r, err := x.request()
+	if err != nil {
+		return place{}, err
+	}
+	got, err := c.send(ctx, r, x.field, true)
 	if err != nil {
 		return place{}, err
 	}
 	if err := x.refused(got); err != nil {
 		return place{}, err
 	}
-	token, ok := x.token(got.body)
-	if !ok {
+	value, ok := x.token(got.body)
+	switch {
+	case !ok:
 		return place{}, probe.Found(probe.CodeProtocolMismatch, "The sign-in address answered, but not with a token where one was expected. Check the address and the path of the token.").At(x.field)
+	case x.sends(value):
+		return place{}, probe.Found(probe.CodeProtocolMismatch, "The sign-in address gives back what it was sent, which is no token. Check the address and the path of the token.").At(x.field)
 	}
+	token := x.place
+	token.value = secret.New(append(token.value.Expose(), value...))
 	return token, nil
 }
 
-// trade sends a request to the sign-in address.
-func (c *client) trade(ctx context.Context, x *exchange, p plan) (answer, error) {
-	r, err := p.request()
-	if err != nil {
-		return answer{}, err
-	}
-	return c.send(ctx, r, x.field, true)
+// trades reports whether the exchange sends anything secret.
+func (x *exchange) trades() bool { return x.body.Len() > 0 || len(x.secrets) > 0 }
+
+// sends reports whether a text is part of what the exchange sends: an address
+// that echoes would otherwise give a token to anybody.
+func (x *exchange) sends(text []byte) bool {
+	body := x.body.Expose()
+	defer clear(body)
+	return bytes.Contains(body, text) || slices.ContainsFunc(x.secrets, func(p place) bool {
+		return strings.Contains(p.value.ExposeText(), string(text))
+	})
 }
 
 // refused reads the status of the sign-in address: nil for 2xx.
@@ -242,18 +242,8 @@ func says(value jsontext.Value) bool {
 	return true
 }
 
-// token finds the token in the body of an answer, and puts it into its place.
-func (x *exchange) token(body []byte) (place, bool) {
-	value, ok := x.text(body)
-	if !ok {
-		return place{}, false
-	}
-	token := x.place
-	token.value = secret.New(append(token.value.Expose(), value...))
-	return token, true
-}
-
-func (x *exchange) text(body []byte) ([]byte, bool) {
+// token finds the token in the body of an answer.
+func (x *exchange) token(body []byte) ([]byte, bool) {
 	if x.plain {
 		body = bytes.TrimSpace(body)
 		return body, len(body) > 0 && headerValue(string(body))

@@ -29,7 +29,7 @@ type plan struct {
 	secrets  []place
 }
 
-// with gives the plan with other secrets; nil for none.
+// with gives the plan with other secrets.
 func (p plan) with(secrets []place) plan {
 	p.secrets = secrets
 	return p

@@ -1,10 +1,9 @@
 // Package httpprobe probes credentials for HTTP APIs. It makes the request
-// that the credential is tested by with the secret, without it, and with one
-// that nobody has: only the difference between the answers proves anything.
+// that the credential is tested by twice, with the secret and without: only
+// the difference between the two answers proves anything.
 package httpprobe
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -25,7 +24,7 @@ func (Prober) Ports() netguard.Ports {
 }
 
 // Probe reads the plan of the credential, makes its request with the secret
-// and, if it is a GET, without it and with another, and compares the answers.
+// and, if it is a GET, without, and compares the answers.
 func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	settings := reader{a.Settings()}
 	c := &client{attempt: a, unverified: settings.is(fieldIgnoreCert)}
@@ -39,16 +38,16 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	if err != nil {
 		return a.Explain(err)
 	}
-	// All requests must fit: the first ones may not use up the time.
+	// All requests must fit: the first may not use up the time.
 	first, cancel := withShare(ctx, 5, 7)
 	defer cancel()
 	s.over = s.ends(a)
 	if s.exchange != nil {
-		if err := c.exchange(ctx, first, &s); err != nil {
+		if err := c.exchange(first, &s); err != nil {
 			return a.Explain(err)
 		}
 		if s.url == nil {
-			a.Warn(probe.WarnNotCrossChecked, "", "The sign-in address gave a token for the secret, and none for a made-up one. The credential names no address to try the token at; give test.url for a fuller check.")
+			a.Warn(probe.WarnNotCrossChecked, "", "The sign-in address gave a token for the secret. The credential names no address to try the token at; give test.url for a fuller check.")
 			return probe.Found(probe.CodeOK, "")
 		}
 	}
@@ -68,19 +67,18 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 
 // exchange gets the token that the secret is traded for. Where it is all that
 // will be tried, it must prove the secret.
-func (c *client) exchange(ctx, first context.Context, s *signIn) error {
+func (c *client) exchange(ctx context.Context, s *signIn) error {
 	x := s.exchange
 	c.attempt.Locate(x.field, x.field)
 	return c.attempt.Stage(probe.Auth, func() (err error) {
-		s.token, err = c.obtain(first, x)
+		s.token, err = c.obtain(ctx, x)
 		switch {
 		case err != nil || s.url != nil:
 			return err
 		case x.plain:
 			return errAnyText
-		}
-		if _, given, err := c.obtainAsStranger(ctx, x); err != nil || given {
-			return cmp.Or(err, error(errAnyClient.At(x.field)))
+		case !x.trades():
+			return errNothingTraded
 		}
 		return nil
 	})
@@ -89,6 +87,10 @@ func (c *client) exchange(ctx, first context.Context, s *signIn) error {
 // errAnyText is of a sign-in address whose whole answer is the token: a refusal
 // in words would pass for one.
 var errAnyText = probe.Found(probe.CodeSecretNotTested, "The sign-in address answered with a text, but whether that is a token or a refusal only shows where it is used. Name an address to try it at: test.url or base_url.").At(fieldTestURL)
+
+// errNothingTraded is of a token that is given for nothing, and so proves
+// nothing by itself.
+var errNothingTraded = probe.Found(probe.CodeSecretNotTested, "The sign-in address is sent nothing secret, so its token proves nothing. Name an address to try the token and request.headers at: test.url or base_url.").At(fieldTestURL)
 
 func withShare(ctx context.Context, part, of time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
@@ -101,25 +103,19 @@ func withShare(ctx context.Context, part, of time.Duration) (context.Context, co
 // ask makes a request and gives the answer; an error if that says nothing of
 // the secret, whichever request it belongs to.
 func (c *client) ask(ctx context.Context, p plan) (answer, error) {
-	got, err := c.tell(ctx, p)
+	r, err := p.request()
+	if err != nil {
+		return answer{}, err
+	}
+	got, err := c.send(ctx, r, p.urlField, false)
 	if err == nil {
 		err = got.unavailable()
 	}
 	return got, err
 }
 
-// tell makes a request and gives the answer, whatever it says.
-func (c *client) tell(ctx context.Context, p plan) (answer, error) {
-	r, err := p.request()
-	if err != nil {
-		return answer{}, err
-	}
-	return c.send(ctx, r, p.urlField, false)
-}
-
 // judge reads the answer to the request with the secret, and where that alone
-// proves nothing, compares it with the answers without it, and to another one.
-// nil is: accepted.
+// proves nothing, compares it with the answer without it. nil is: accepted.
 func (c *client) judge(ctx context.Context, s signIn, got answer) error {
 	p, with := s.asked(), got.status
 	field := p.field()
@@ -143,7 +139,7 @@ func (c *client) judge(ctx context.Context, s signIn, got answer) error {
 		c.attempt.Warn(probe.WarnNotCrossChecked, fieldTestMethod, "")
 		return nil
 	}
-	bare, err := c.ask(ctx, p.with(nil))
+	bare, err := c.ask(ctx, s.bare())
 	if err != nil {
 		return err
 	}
@@ -151,7 +147,7 @@ func (c *client) judge(ctx context.Context, s signIn, got answer) error {
 	refused := without == http.StatusUnauthorized || without == http.StatusForbidden
 	switch {
 	case with/100 == 2 && refused:
-		return c.refusesStranger(ctx, s)
+		return nil
 	case with == http.StatusForbidden && without != http.StatusForbidden:
 		return probe.Found(probe.CodeAuthRejected, "The system refuses the secret (status 403; without it %d). Enter it again, or have it granted the right to this address.", without).At(field).Answered(with)
 	}

@@ -23,10 +23,37 @@ type signIn struct {
 
 // asked is the request to test by, with all that it takes.
 func (s signIn) asked() plan {
-	if s.exchange == nil {
+	switch {
+	case s.exchange == nil:
 		return s.plan
+	case s.exchange.trades():
+		return s.with(append(slices.Clone(s.secrets), s.token))
 	}
-	return s.with(append(slices.Clone(s.secrets), s.token))
+	return s.with(append([]place{s.token}, s.secrets...)) // the secret is last
+}
+
+// bare is the request to compare with, without the secret. Headers of the user's
+// own stay where the secret stands elsewhere: the system may ask for them
+// besides, and that they are missing would pass for a look at the secret. Where
+// nothing else is secret they are it, but for those that say what is wanted.
+func (s signIn) bare() plan {
+	switch {
+	case s.exchange != nil && s.exchange.trades():
+		return s.plan
+	case s.exchange != nil: // the token is nobody's: the headers are the secret
+		return s.with([]place{s.token})
+	}
+	own := slices.Clone(s.secrets)
+	own = slices.DeleteFunc(own, func(p place) bool { return p.field != fieldHeaders })
+	if len(own) == len(s.secrets) {
+		own = slices.DeleteFunc(own, func(p place) bool { return !negotiates(p.header) })
+	}
+	return s.with(own)
+}
+
+// negotiates reports whether a header says what is wanted, and not by whom.
+func negotiates(header string) bool {
+	return header == "User-Agent" || header == "Content-Type" || strings.HasPrefix(header, "Accept")
 }
 
 // field is the setting to change when the secret is refused.

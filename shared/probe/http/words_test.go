@@ -23,6 +23,7 @@ func TestWhatIsSaid(t *testing.T) {
 	t.Run("keys", waysToSignIn)
 	t.Run("tokens", tokens)
 	t.Run("not dialled", unsupportedWaysAreNotDialled)
-	t.Run("strangers", strangers)
-	t.Run("strangers sign in", strangersSignIn)
+	t.Run("own headers", ownHeaders)
+	t.Run("challenges", challenges)
+	t.Run("doubtful tokens", doubtfulTokens)
 }
