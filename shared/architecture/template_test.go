@@ -22,18 +22,22 @@ type template struct {
 		Default        any    `yaml:"Default"`
 		AllowedPattern string `yaml:"AllowedPattern"`
 	} `yaml:"Parameters"`
-	Resources map[string]resource `yaml:"Resources"`
-	Outputs   map[string]struct {
-		Value any `yaml:"Value"`
+	Conditions map[string]yaml.Node `yaml:"Conditions"`
+	Globals    object               `yaml:"Globals"`
+	Resources  map[string]resource  `yaml:"Resources"`
+	Outputs    map[string]struct {
+		Condition string `yaml:"Condition"`
+		Value     any    `yaml:"Value"`
 	} `yaml:"Outputs"`
 }
 
 type resource struct {
-	Type                string         `yaml:"Type"`
-	Condition           string         `yaml:"Condition"`
-	DeletionPolicy      string         `yaml:"DeletionPolicy"`
-	UpdateReplacePolicy string         `yaml:"UpdateReplacePolicy"`
-	Properties          map[string]any `yaml:"Properties"`
+	Type                string `yaml:"Type"`
+	Condition           string `yaml:"Condition"`
+	DeletionPolicy      string `yaml:"DeletionPolicy"`
+	UpdateReplacePolicy string `yaml:"UpdateReplacePolicy"`
+	Metadata            object `yaml:"Metadata"`
+	Properties          object `yaml:"Properties"`
 }
 
 func readTemplate(t *testing.T) template {
@@ -49,6 +53,8 @@ func readTemplate(t *testing.T) template {
 	return out
 }
 
+type object = map[string]any
+
 // of lists the resources of a type by their logical ids.
 func (t template) of(typ string) map[string]resource {
 	out := map[string]resource{}
@@ -59,8 +65,6 @@ func (t template) of(typ string) map[string]resource {
 	}
 	return out
 }
-
-type object = map[string]any
 
 func differ(t *testing.T, what string, got, want any) {
 	t.Helper()
