@@ -11,14 +11,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/go-json-experiment/json"
 	"gopkg.in/yaml.v3"
 
 	"credence/shared/envelope/kmstest"
 	"credence/shared/lambdahttp/runtimehost/account"
-	"credence/shared/store/dynamo"
 )
 
 // counts tells how many lines of a function's log the template's filters count
@@ -153,28 +150,17 @@ func TestIntegrityIsCounted(t *testing.T) {
 // exchange swaps all that two items of the vault hold but their keys.
 func exchange(t *testing.T, id string) {
 	t.Helper()
-	client := dynamo.LocalClient(deployment.config.Engine)
-	table := "VaultTable"
-	var pair []map[string]types.AttributeValue
-	pages := dynamodb.NewScanPaginator(client, &dynamodb.ScanInput{TableName: &table})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, item := range page.Items {
-			if sk, ok := item["sk"].(*types.AttributeValueMemberS); ok && strings.Contains(sk.Value, id+"#") {
-				pair = append(pair, item)
-			}
+	var pair []item
+	for _, i := range scan(t, "VaultTable") {
+		if sk, ok := i["sk"]["S"].(string); ok && strings.Contains(sk, id+"#") {
+			pair = append(pair, i)
 		}
 	}
 	if len(pair) != 2 {
 		t.Fatalf("the vault has %d items of the credential, want its two versions", len(pair))
 	}
 	pair[0]["sk"], pair[1]["sk"] = pair[1]["sk"], pair[0]["sk"]
-	for _, item := range pair {
-		if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: item}); err != nil {
-			t.Fatal(err)
-		}
+	for _, i := range pair {
+		put(t, "VaultTable", i)
 	}
 }
