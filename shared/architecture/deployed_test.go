@@ -178,7 +178,7 @@ func TestDeployment(t *testing.T) {
 		differ(t, "the time-out of "+d.ID, r.Properties["Timeout"], timeout)
 		differ(t, "the network of "+d.ID, r.Properties["VpcConfig"], vpc)
 	}
-	for output, condition := range map[string]any{"KeyPolicyStatements": "UseKey", "AuditStreamArn": "MakeTables", "ApiUrl": "", "KeyArn": ""} {
+	for output, condition := range map[string]any{"KeyPolicyStatements": "", "AuditStreamArn": "MakeTables", "ApiUrl": "", "KeyArn": ""} {
 		differ(t, "when there is the output "+output, any(tpl.Outputs[output].Condition), condition)
 	}
 }
@@ -192,7 +192,6 @@ func TestConditions(t *testing.T) {
 		operands any
 	}{
 		"MakeKey":      {"!Equals", none("KmsKeyArn")},
-		"UseKey":       {"!Not", []any{none("KmsKeyArn")}},
 		"MakeTables":   {"!Or", []any{none("ExistingMetaTable"), none("ExistingVaultTable"), none("ExistingAuditTable")}},
 		"ProbesInVpc":  {"!Not", []any{[]any{[]any{"", "ProbeSubnetIds"}, ""}}},
 		"TellOfAlarms": {"!Not", []any{none("AlarmTopicArn")}},
