@@ -96,6 +96,24 @@ func TestEventRoutes(t *testing.T) {
 	missing(t, "functions/local", sent, local)
 }
 
+// TestEventEnvironment: events/env.json says all that a function may be told
+// under sam local, which drops what the template does not name.
+func TestEventEnvironment(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "events", "env.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var env struct{ Parameters map[string]string }
+	if err := json.Unmarshal(text, &env); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, d := range deployed(t) {
+		maps.Copy(all, d.Env)
+	}
+	differ(t, "what events/env.json sets", slices.Sorted(maps.Keys(env.Parameters)), slices.Sorted(maps.Keys(all)))
+}
+
 // TestFlags: what the tests run is compiled as what is shipped.
 func TestFlags(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root(t), "Makefile"))
