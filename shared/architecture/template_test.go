@@ -23,6 +23,7 @@ type template struct {
 		AllowedPattern string `yaml:"AllowedPattern"`
 	} `yaml:"Parameters"`
 	Conditions map[string]yaml.Node `yaml:"Conditions"`
+	Rules      object               `yaml:"Rules"`
 	Globals    object               `yaml:"Globals"`
 	Resources  map[string]resource  `yaml:"Resources"`
 	Outputs    map[string]struct {
@@ -257,4 +258,26 @@ func TestParameters(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRules: parameters that only make sense together are refused one without
+// the other.
+func TestRules(t *testing.T) {
+	none := func(parameter string) any { return []any{parameter, ""} }
+	existing := []any{none("ExistingMetaTable"), none("ExistingVaultTable"), none("ExistingAuditTable")}
+	all := []any{[]any{existing[0]}, []any{existing[1]}, []any{existing[2]}} // each in a Not
+	given := func(list string) any { return object{"Fn::Not": []any{object{"Fn::EachMemberEquals": none(list)}}} }
+	differ(t, "the rules", readTemplate(t).Rules, object{
+		"SubnetsAndSecurityGroups": object{
+			"RuleCondition": given("ProbeSubnetIds"),
+			"Assertions": []any{object{
+				"Assert":            given("ProbeSecurityGroupIds"),
+				"AssertDescription": "ProbeSecurityGroupIds is required with ProbeSubnetIds.",
+			}},
+		},
+		"AllTablesOrNone": object{"Assertions": []any{object{
+			"Assert":            object{"Fn::Or": []any{object{"Fn::And": existing}, object{"Fn::And": all}}},
+			"AssertDescription": "Name all three existing tables, or none.",
+		}}},
+	})
 }
