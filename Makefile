@@ -16,7 +16,7 @@ TABLES ?= credence
 # Where `make lambda` listens, and what `make invoke` sends where.
 LAMBDA_ADDR ?= 127.0.0.1:3001
 FUNCTION ?= create
-EVENT ?= events/$(FUNCTION).json
+EVENT ?= events/$(if $(filter admin,$(FUNCTION)),admin/org-add,$(FUNCTION)).json
 # How long `make check` runs each fuzz target.
 FUZZTIME ?= 3s
 # Which benchmarks `make bench` runs, and over which packages.
@@ -40,7 +40,7 @@ LINT := $(BIN)/golangci-lint-$(LINT_VERSION)
 help:
 	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, t, ":"); printf "make %-6s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Variables: ADDR=$(ADDR) DATA=$(DATA) ALLOW=$(ALLOW) STORE=$(STORE) ENDPOINT=$(ENDPOINT) TABLES=$(TABLES) FUZZTIME=$(FUZZTIME)'
+	@echo 'Variables: ADDR=$(ADDR) DATA=$(DATA) ALLOW=$(ALLOW) STORE=$(STORE) ENDPOINT=$(ENDPOINT) TABLES=$(TABLES) LAMBDA_ADDR=$(LAMBDA_ADDR) FUNCTION=$(FUNCTION) EVENT=$(EVENT) FUZZTIME=$(FUZZTIME)'
 
 .PHONY: run
 run: ## Serves the whole API on this machine, on an embedded store; the first start prints a service key.
@@ -49,7 +49,9 @@ run: ## Serves the whole API on this machine, on an embedded store; the first st
 .PHONY: lambda
 lambda: ## Serves the functions of template.yaml as Lambda would, without containers, on LAMBDA_ADDR.
 	@.ci/install-dynoxide .bin
-	go run ./shared/lambdahttp/runtimehost/cmd serve --addr '$(LAMBDA_ADDR)' $(if $(ALLOW),--allow '$(ALLOW)')
+	@go build -o '$(BIN)/runtimehost' ./shared/lambdahttp/runtimehost/cmd
+	@# In place of the shell, and not below go run, which would end without it.
+	@exec '$(BIN)/runtimehost' serve --addr '$(LAMBDA_ADDR)' $(if $(ALLOW),--allow '$(ALLOW)')
 
 .PHONY: invoke
 invoke: ## Sends EVENT to FUNCTION as Lambda would: make invoke FUNCTION=create EVENT=events/create.json

@@ -45,9 +45,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 	editor := credential.Editor{Service: service, Keys: d.key}
 	tester := credential.Tester{
 		Service: service, Keys: d.key, Prober: runner,
-		Failed: func(c credential.Credential, code probe.Code, err error) {
-			logger.Error("a probe could not begin", "org", c.Org, "credential", c.ID, "code", string(code), "cause", err)
-		},
+		Failed: credentials.LogFailed(logger),
 	}
 	handler, err := httpapi.Stack(
 		httpapi.Config{SignIn: d.identity, Denials: audit.Refusals{Store: d.store, Now: time.Now}, Logger: logger},

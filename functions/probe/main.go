@@ -54,9 +54,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	tester := credential.Tester{
 		Service: service, Keys: keys,
 		Prober: probe.NewRunner(probers.Probers(), guard, probe.Config{Log: logger}),
-		Failed: func(c credential.Credential, code probe.Code, err error) {
-			logger.Error("a probe could not begin", "org", c.Org, "credential", c.ID, "code", string(code), "cause", err)
-		},
+		Failed: credentials.LogFailed(logger),
 	}
 	switcher := credential.Switcher{Editor: credential.Editor{Service: service, Keys: keys}, Tester: tester}
 	handler, err := httpapi.Stack(

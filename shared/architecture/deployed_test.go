@@ -96,6 +96,24 @@ func TestEventRoutes(t *testing.T) {
 	missing(t, "functions/local", sent, local)
 }
 
+// TestEventEnvironment: events/env.json says all that a function may be told
+// under sam local, which drops what the template does not name.
+func TestEventEnvironment(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "events", "env.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var env struct{ Parameters map[string]string }
+	if err := json.Unmarshal(text, &env); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, d := range deployed(t) {
+		maps.Copy(all, d.Env)
+	}
+	differ(t, "what events/env.json sets", slices.Sorted(maps.Keys(env.Parameters)), slices.Sorted(maps.Keys(all)))
+}
+
 // TestFlags: what the tests run is compiled as what is shipped.
 func TestFlags(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root(t), "Makefile"))
@@ -136,5 +154,73 @@ func TestGrants(t *testing.T) {
 				t.Errorf("%s may %s in the audit table", d.ID, action)
 			}
 		}
+	}
+}
+
+// TestDeployment: each function is built by its own target, is told what its
+// program asks for, and outlives what it gives itself to answer.
+func TestDeployment(t *testing.T) {
+	tpl := readTemplate(t)
+	makefile, err := os.ReadFile(filepath.Join(root(t), "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	differ(t, "what all functions have", tpl.Globals, object{"Function": object{
+		"CodeUri": ".", "Handler": "bootstrap", "Runtime": "provided.al2023", "Architectures": []any{"arm64"}, "Timeout": 10, "MemorySize": 512,
+		"Environment": object{"Variables": object{"AWS_ENDPOINT_URL_DYNAMODB": "DynamoDbEndpoint", "AWS_ENDPOINT_URL_KMS": "KmsEndpoint"}},
+	}})
+	for name, d := range deployed(t) {
+		r := tpl.Resources[d.ID]
+		differ(t, "how "+d.ID+" is built", r.Metadata, object{"BuildMethod": "makefile"})
+		if target := "\nbuild-" + d.ID + ": FOLDER := " + name + "\n"; !strings.Contains(string(makefile), target) {
+			t.Errorf("the Makefile lacks the line %q", target)
+		}
+		want := object{
+			"META_TABLE":  []any{"MakeTables", "MetaTable", "ExistingMetaTable"},
+			"AUDIT_TABLE": []any{"MakeTables", "AuditTable", "ExistingAuditTable"},
+		}
+		if d.KMS != 0 {
+			want["VAULT_TABLE"] = []any{"MakeTables", "VaultTable", "ExistingVaultTable"}
+			want["KMS_KEY"] = []any{"MakeKey", "Key.Arn", "KmsKeyArn"}
+		}
+		if d.KMS&(kmstest.Decrypt|kmstest.ReEncrypt) != 0 {
+			want["KMS_PREVIOUS_KEYS"] = []any{",", "PreviousKmsKeyArns"}
+		}
+		timeout := map[string]any{"probe": 15, "admin": 60}[name]
+		var vpc any
+		if name == "probe" {
+			want["PROBE_ALLOWED_RANGES"] = "AllowedPrivateRanges"
+			vpc = []any{"ProbesInVpc", object{"SubnetIds": "ProbeSubnetIds", "SecurityGroupIds": "ProbeSecurityGroupIds"}, "AWS::NoValue"}
+		}
+		differ(t, "what "+d.ID+" is told", r.Properties["Environment"], object{"Variables": want})
+		differ(t, "the time-out of "+d.ID, r.Properties["Timeout"], timeout)
+		differ(t, "the network of "+d.ID, r.Properties["VpcConfig"], vpc)
+	}
+	for output, condition := range map[string]any{"KeyPolicyStatements": "", "AuditStreamArn": "MakeTables", "ApiUrl": "", "KeyArn": ""} {
+		differ(t, "when there is the output "+output, any(tpl.Outputs[output].Condition), condition)
+	}
+}
+
+// TestConditions: what is made, and where probes go out, is decided by the
+// parameters that say so, empty or not.
+func TestConditions(t *testing.T) {
+	none := func(parameter string) any { return []any{parameter, ""} }
+	rows := map[string]struct {
+		operator string
+		operands any
+	}{
+		"MakeKey":      {"!Equals", none("KmsKeyArn")},
+		"MakeTables":   {"!Or", []any{none("ExistingMetaTable"), none("ExistingVaultTable"), none("ExistingAuditTable")}},
+		"ProbesInVpc":  {"!Not", []any{[]any{[]any{"", "ProbeSubnetIds"}, ""}}},
+		"TellOfAlarms": {"!Not", []any{none("AlarmTopicArn")}},
+	}
+	conditions := readTemplate(t).Conditions
+	differ(t, "the list of conditions", slices.Sorted(maps.Keys(conditions)), slices.Sorted(maps.Keys(rows)))
+	for name, node := range conditions {
+		var operands any
+		if err := node.Decode(&operands); err != nil {
+			t.Fatal(err)
+		}
+		differ(t, name, []any{node.Tag, operands}, []any{rows[name].operator, rows[name].operands})
 	}
 }

@@ -1,5 +1,6 @@
 // Package architecture holds the arrows between the rooms, over the import
-// graph that the go command sees, and the shape of files and functions.
+// graph that the go command sees, the shape of files and functions, and the
+// template to the code and to what it promises.
 package architecture
 
 import (

@@ -55,6 +55,11 @@ func TestWhatOnlyTheGatewaySends(t *testing.T) {
 			},
 		},
 		{
+			name: "a header of the framing, which was the gateway's", key: "GET /echo", path: "/echo", status: 200,
+			change: func(e *events.APIGatewayV2HTTPRequest) { e.Headers["transfer-encoding"] = "chunked" },
+			see:    func(s rows.Seen) bool { return s.Header["Transfer-Encoding"] == "" },
+		},
+		{
 			name: "no rawPath", key: "GET /echo", path: "/echo", status: 200,
 			change: func(e *events.APIGatewayV2HTTPRequest) { e.RawPath = "" },
 			see:    func(s rows.Seen) bool { return s.Path == "/echo" },

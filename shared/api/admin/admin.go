@@ -141,5 +141,5 @@ func (a API) org(ctx context.Context, id int64) (identity.Org, error) {
 	if len(list) == 0 {
 		return identity.Org{}, fault.New(fault.CodeNotFound, "There is no organisation yet: make one with org add.")
 	}
-	return identity.Org{}, fault.New(fault.CodeNotFound, "Name one of the organisations with --org: "+strings.Join(list, ", ")+".")
+	return identity.Org{}, fault.New(fault.CodeNotFound, "Name one of the organisations, with --org or as the org of an event: "+strings.Join(list, ", ")+".")
 }

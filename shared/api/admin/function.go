@@ -55,6 +55,8 @@ type response struct {
 	Made    *Reply   `json:"made,omitzero"`
 	Rewrap  *moves   `json:"rewrap,omitzero"`
 	Actions []string `json:"actions,omitzero"` // those there are, where the event named none of them
+
+	org int64 // that the command was about, for the log
 }
 
 type moves struct {
@@ -102,7 +104,7 @@ func (f Function) do(ctx context.Context, r request, out *response) error {
 	case AddOrg, AddUser, AddKey:
 		made, err := f.API.Do(ctx, r.Command)
 		if err == nil {
-			out.Made = &made
+			out.Made, out.org = &made, made.OrgID
 		}
 		return err
 	}
@@ -115,6 +117,7 @@ func (f Function) rewrap(ctx context.Context, r request, out *response) error {
 	if err != nil {
 		return err
 	}
+	out.org = org.ID
 	if r.Limit == 0 {
 		r.Limit = standardMoves
 	}
@@ -130,11 +133,12 @@ func (f Function) rewrap(ctx context.Context, r request, out *response) error {
 }
 
 // explain says what went wrong: a fault in its own words, anything else in the
-// log only.
+// log only. The log has a line of every command.
 func (f Function) explain(ctx context.Context, action string, err error, out *response) {
 	var known *fault.Error
 	switch {
 	case err == nil:
+		f.Logger.InfoContext(ctx, "an admin command was done", "action", action, "org", out.org)
 		return
 	case errors.As(err, &known):
 		out.Error, out.Code = known.Message, string(known.Code)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -91,6 +92,11 @@ func TestFunctionMakes(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "crk_") {
 		t.Error("a service key is in the log")
+	}
+	for _, action := range []string{"org add", "user add", "key add"} {
+		if want := fmt.Sprintf(`"action":%q,"org":%d}`, action, made.Made.Org); strings.Count(log.String(), want) != 1 {
+			t.Errorf("the log has not one line with %s: %s", want, log)
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package credentials
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -9,6 +11,8 @@ import (
 
 	"credence/shared/access"
 	"credence/shared/credential"
+	"credence/shared/envelope"
+	"credence/shared/fault"
 	"credence/shared/httpapi"
 	"credence/shared/probe"
 )
@@ -60,6 +64,19 @@ func (a Revealing) copy(ctx context.Context, r *httpapi.Request, id int64) (http
 type Probing struct {
 	Tester   credential.Tester
 	Switcher credential.Switcher
+}
+
+// LogFailed is a Tester's Failed that writes a line to the log. The line has the
+// probe's code and, where the key service was away, the error_code of a request
+// refused for that reason: alarms count lines by both.
+func LogFailed(log *slog.Logger) func(credential.Credential, probe.Code, error) {
+	return func(c credential.Credential, code probe.Code, err error) {
+		attrs := []any{"org", c.Org, "credential", c.ID, "code", string(code), "cause", err}
+		if errors.Is(err, envelope.ErrKMSUnavailable) {
+			attrs = append(attrs, "error_code", string(fault.CodeKMSUnavailable))
+		}
+		log.Error("a probe could not begin", attrs...)
+	}
 }
 
 // within bounds a request that probes: the probe takes 7 s at most.

@@ -59,6 +59,7 @@ type Seen struct {
 	Pattern  string
 	Method   string
 	Path     string
+	Target   string // of the request line
 	ID       string
 	Query    map[string][]string
 	RawQuery string
@@ -77,7 +78,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 	_, _, err = net.SplitHostPort(r.RemoteAddr)
 	seen := Seen{
-		Pattern: r.Pattern, Method: r.Method, Path: r.URL.Path, ID: r.PathValue("id"),
+		Pattern: r.Pattern, Method: r.Method, Path: r.URL.Path, Target: r.RequestURI, ID: r.PathValue("id"),
 		Query: r.URL.Query(), RawQuery: r.URL.RawQuery, Host: r.Host, HostPort: err == nil,
 		Header: map[string]string{}, Body: body, Length: r.ContentLength,
 	}

@@ -70,7 +70,11 @@ func Open(ctx context.Context, cfg Config) (*Account, error) {
 	if a.deployed, err = Read(cfg.Template, cfg.KeyARN, cfg.Parameters); err != nil {
 		return nil, err
 	}
-	tables := dynamo.Tables{Meta: "MetaTable", Vault: "VaultTable", Audit: "AuditTable"}
+	tables := dynamo.Tables{
+		Meta:  cmp.Or(cfg.Parameters["ExistingMetaTable"], "MetaTable"),
+		Vault: cmp.Or(cfg.Parameters["ExistingVaultTable"], "VaultTable"),
+		Audit: cmp.Or(cfg.Parameters["ExistingAuditTable"], "AuditTable"),
+	}
 	if err := dynamo.CreateTables(ctx, dynamo.LocalClient(cfg.Engine), tables); err != nil {
 		return nil, err
 	}

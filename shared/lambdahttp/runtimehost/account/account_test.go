@@ -192,7 +192,11 @@ func TestAdminEvents(t *testing.T) {
 	if _, err := filler.Fill(t.Context(), []byte("${CREDENTIAL}")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"org-add", "user-add", "key-add", "rewrap", "refused-unknown-org"} {
+	names := []string{"org-add", "user-add", "key-add", "rewrap", "refused-unknown-org"}
+	if files, err := filepath.Glob(filepath.Join(top, "events", "admin", "*")); err != nil || len(files) != len(names) {
+		t.Errorf("events/admin has %q, want a file for each of %q: %v", files, names, err)
+	}
+	for _, name := range names {
 		text, err := os.ReadFile(filepath.Join(top, "events", "admin", name+".json"))
 		if err != nil {
 			t.Fatal(err)

@@ -101,7 +101,7 @@ func TestFaults(t *testing.T) {
 	}{{"hangs", kmstest.Hang}, {"breaks off", kmstest.LostReply}, {"is ill", kmstest.Internal}, {"throttles", kmstest.Throttled}} {
 		for _, name := range []string{"create", "update", "reveal", "list", "get", "tags-add", "health"} {
 			t.Run("the key service "+f.name+"/"+name, func(t *testing.T) {
-				uses := map[string]kmstest.Operation{"create": kmstest.GenerateDataKey, "update": kmstest.GenerateDataKey, "reveal": kmstest.Decrypt}[name]
+				uses := keyUses[name]
 				if uses == 0 { // it works because it does not even ask
 					before := kms.Calls(kmstest.Everything)
 					answers(t, a, events[name], "")
@@ -115,10 +115,21 @@ func TestFaults(t *testing.T) {
 			})
 		}
 	}
+	t.Run("the key service is ill/probe", func(t *testing.T) {
+		// A person is told what became of the probe; the alarm hears of the key.
+		kms.Inject(kmstest.Decrypt, kmstest.Internal, kmstest.Internal)
+		res, err := a.Invoke(t.Context(), "probe", events["probe"])
+		if err != nil || counts(t, "ProbeFunction", keyServiceFailures, res.Log) != 1 {
+			t.Errorf("%v; logged %s, want one line that is counted", err, res.Log)
+		}
+	})
 	for _, name := range []string{"token", "create", "get", "reveal", "health"} {
 		t.Run("afterwards/"+name, func(t *testing.T) { answers(t, a, events[name], "") })
 	}
 }
+
+// keyUses are the events that need the key, and for what.
+var keyUses = map[string]kmstest.Operation{"create": kmstest.GenerateDataKey, "update": kmstest.GenerateDataKey, "reveal": kmstest.Decrypt}
 
 // answers wants a 503 with a code, or without one a 200.
 func answers(t *testing.T, a *account.Account, event []byte, code string) {
@@ -153,9 +164,16 @@ func answers(t *testing.T, a *account.Account, event []byte, code string) {
 	if answer.StatusCode != want || body.Code != code {
 		t.Errorf("answered %d %s, want %d %s; logged %s", answer.StatusCode, body.Code, want, code, res.Log)
 	}
-	// The template's filters count lines by this member, and its alarms those.
 	if code != "" && !strings.Contains(string(res.Log), `"error_code":"`+code+`"`) {
 		t.Errorf("logged %s, want one line with error_code %s", res.Log, code)
+	}
+	// The template's filters count lines, and its alarms those.
+	counted := 0
+	if code == "kms_unavailable" {
+		counted = 1
+	}
+	if n := counts(t, a.Serving(to.RouteKey), keyServiceFailures, res.Log); n != counted {
+		t.Errorf("%d lines are counted, want %d: %s", n, counted, res.Log)
 	}
 	if code != "" && strings.TrimSpace(answer.Headers["Retry-After"]) == "" {
 		t.Errorf("a 503 without Retry-After: %v", answer.Headers)

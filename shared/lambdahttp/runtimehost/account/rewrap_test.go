@@ -18,8 +18,8 @@ import (
 )
 
 // TestChangeOfKey changes the KMS key of a deployment as an operator does: the
-// new one becomes current and the old one previous, everything is rewrapped in
-// steps, the old one goes. The secret opens before, between and after.
+// new one becomes known, then current with the old one previous, everything is
+// rewrapped in steps, the old one goes. The secret opens before, between and after.
 func TestChangeOfKey(t *testing.T) {
 	open(t)
 	kms := kmstest.New()
@@ -42,6 +42,8 @@ func TestChangeOfKey(t *testing.T) {
 	reveal := fill(string(text)) // and with it, made a credential of two versions
 	opens(t, first, reveal, 200)
 
+	warned := reopen(t, kms, before, after) // knows the new key, and seals under the old one
+	opens(t, warned, reveal, 200)
 	both := reopen(t, kms, after, before)
 	opens(t, both, reveal, 200)
 	opens(t, reopen(t, kms, after, ""), reveal, 500) // too early
@@ -69,6 +71,7 @@ func TestChangeOfKey(t *testing.T) {
 		}
 		moved, next = moved+out.Rewrap.Moved, out.Rewrap.Next
 		opens(t, both, reveal, 200)
+		opens(t, warned, reveal, 200)
 	}
 	if moved != 2 {
 		t.Errorf("%d records moved, want the 2 versions of the credential", moved)

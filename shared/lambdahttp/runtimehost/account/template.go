@@ -96,8 +96,8 @@ func (t *texts) UnmarshalYAML(n *yaml.Node) error {
 
 // Read reads the functions of a template: of its intrinsic functions, those
 // that the variables of functions and the policies of roles use. Tables are
-// named by their logical ids, keyARN is that of the key it makes, parameters
-// take the place of defaults, and of conditions only MakeKey holds.
+// named by their logical ids, or as parameters name those that exist; keyARN is
+// that of the key it makes. Parameters take the place of defaults.
 func Read(text []byte, keyARN string, parameters map[string]string) ([]Deployed, error) {
 	var doc document
 	if err := yaml.Unmarshal(text, &doc); err != nil {
@@ -163,7 +163,7 @@ func (doc document) function(id string, values values) (Deployed, error) {
 	if p.Role.Tag != "!GetAtt" || !found {
 		return d, errors.New("its role is not the ARN of one in the template")
 	}
-	if err := doc.tables(name, d.Tables); err != nil {
+	if err := doc.tables(name, values, d.Tables); err != nil {
 		return d, err
 	}
 	var err error
@@ -177,7 +177,7 @@ func (doc document) function(id string, values values) (Deployed, error) {
 }
 
 // tables reads which actions a role's policies allow on which tables.
-func (doc document) tables(roleID string, into map[string][]string) error {
+func (doc document) tables(roleID string, values values, into map[string][]string) error {
 	var r role
 	node := doc.Resources[roleID].Properties
 	if err := node.Decode(&r); err != nil {
@@ -192,8 +192,8 @@ func (doc document) tables(roleID string, into map[string][]string) error {
 			if err := s.Decode(&st); err != nil {
 				return err
 			}
-			table, found := strings.CutSuffix(st.Resource.Value, ".Arn")
-			if st.Effect != "Allow" || !found || doc.Resources[table].Type != "AWS::DynamoDB::Table" {
+			table := doc.table(values.choose(&st.Resource), values)
+			if st.Effect != "Allow" || table == "" {
 				continue
 			}
 			for _, a := range st.Action {
@@ -202,6 +202,19 @@ func (doc document) tables(roleID string, into map[string][]string) error {
 		}
 	}
 	return nil
+}
+
+// table is the name of the table that an ARN is of, or "". One that exists is
+// named by a parameter.
+func (doc document) table(arn *yaml.Node, values values) string {
+	if _, parameter, found := strings.Cut(arn.Value, ":table/${"); found && arn.Tag == "!Sub" {
+		return values[strings.TrimSuffix(parameter, "}")]
+	}
+	id, found := strings.CutSuffix(arn.Value, ".Arn")
+	if !found || doc.Resources[id].Type != "AWS::DynamoDB::Table" {
+		return ""
+	}
+	return id
 }
 
 // operations are what the actions on a key amount to in package kmstest.
@@ -266,8 +279,23 @@ func (st statement) condition() (Condition, error) {
 // values are what references stand for.
 type values map[string]string
 
+// choose follows Ifs. Of the template's conditions, MakeKey holds, and
+// MakeTables where no existing table is named.
+func (v values) choose(n *yaml.Node) *yaml.Node {
+	for n.Tag == "!If" && len(n.Content) == 3 {
+		condition := n.Content[0].Value
+		if condition == "MakeKey" || condition == "MakeTables" && v["ExistingMetaTable"] == "" {
+			n = n.Content[1]
+		} else {
+			n = n.Content[2]
+		}
+	}
+	return n
+}
+
 // text evaluates a node to the text that a variable has.
 func (v values) text(n *yaml.Node) (string, error) {
+	n = v.choose(n)
 	switch n.Tag {
 	case "!Ref", "!GetAtt":
 		value, found := v[n.Value]
@@ -275,14 +303,6 @@ func (v values) text(n *yaml.Node) (string, error) {
 			return "", fmt.Errorf("there is no %q to refer to", n.Value)
 		}
 		return value, nil
-	case "!If":
-		if len(n.Content) != 3 {
-			return "", errors.New("an If takes three arguments")
-		}
-		if n.Content[0].Value == "MakeKey" {
-			return v.text(n.Content[1])
-		}
-		return v.text(n.Content[2])
 	case "!Join":
 		if len(n.Content) != 2 || n.Content[1].Kind != yaml.ScalarNode {
 			return "", errors.New("only a list that is a parameter can be joined")

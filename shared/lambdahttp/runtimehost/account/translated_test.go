@@ -152,11 +152,10 @@ func (c cloudFormation) rights(t *testing.T, roleID string, into *Deployed) {
 	if len(trusts) != 1 || !reflect.DeepEqual(trusts[0]["Principal"], map[string]any{"Service": "lambda.amazonaws.com"}) {
 		t.Errorf("%s may be assumed by others than Lambda: %v", roleID, trusts)
 	}
+	var attach []string
 	for _, s := range statements(role["Policies"].([]any)[0].(map[string]any)["PolicyDocument"]) {
 		if choice, conditional := s["Fn::If"].([]any); conditional {
-			if choice[0] != "ProbesInVpc" || roleID != "ProbeRole" {
-				t.Errorf("%s has a statement under the condition %v", roleID, choice[0])
-			}
+			attach = append(attach, attaching(t, roleID, choice))
 			continue // without subnets it is none
 		}
 		resource, err := c.text(s["Resource"])
@@ -173,6 +172,9 @@ func (c cloudFormation) rights(t *testing.T, roleID string, into *Deployed) {
 				t.Errorf("%s may %s on %s", roleID, action, resource)
 			}
 		}
+	}
+	if attach != nil && !slices.Equal(attach, []string{"Allow", "Deny"}) {
+		t.Errorf("%s: the statements for a VPC are %v", roleID, attach)
 	}
 	for _, s := range statements(c.Resources["Key"].Properties["KeyPolicy"]) {
 		principal := s["Principal"].(map[string]any)["AWS"]
@@ -196,6 +198,35 @@ func (c cloudFormation) rights(t *testing.T, roleID string, into *Deployed) {
 	}
 }
 
+// attaching holds a statement under a condition to the two that let Lambda, and
+// nothing that runs in it, attach the probes to a VPC, and tells which it is.
+func attaching(t *testing.T, roleID string, choice []any) (effect string) {
+	t.Helper()
+	s, _ := choice[1].(map[string]any)
+	noValue := map[string]any{"Ref": "AWS::NoValue"}
+	if choice[0] != "ProbesInVpc" || roleID != "ProbeRole" || s == nil || !reflect.DeepEqual(choice[2], noValue) {
+		t.Errorf("%s has a statement under the condition %v: %v", roleID, choice[0], choice[1:])
+		return ""
+	}
+	want := []string{
+		"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+		"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+	}
+	if actions := list(s["Action"]); !slices.Equal(actions, want) {
+		t.Errorf("%s: the VPC takes %v, and the statement has %v", roleID, want, actions)
+	}
+	// The denial is what only the function's own code meets.
+	condition := map[string]any{"ArnLike": map[string]any{"lambda:SourceFunctionArn": map[string]any{
+		"Fn::Sub": "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:*",
+	}}}
+	allows := s["Effect"] == "Allow" && s["Condition"] == nil
+	denies := s["Effect"] == "Deny" && reflect.DeepEqual(s["Condition"], condition)
+	if !allows && !denies {
+		t.Errorf("%s: a statement for the VPC is %v under %v", roleID, s["Effect"], s["Condition"])
+	}
+	return fmt.Sprint(s["Effect"])
+}
+
 func statements(document any) []map[string]any {
 	var out []map[string]any
 	for _, s := range document.(map[string]any)["Statement"].([]any) {
@@ -216,6 +247,18 @@ func list(v any) []string {
 	return out
 }
 
+// existing reports whether a choice between tables is between the same ones:
+// that which is made, and that of this account which the parameter names.
+func existing(made string, instead any) bool {
+	table, arn := strings.CutSuffix(made, ".Arn")
+	if arn {
+		return reflect.DeepEqual(instead, map[string]any{
+			"Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Existing" + table + "}",
+		})
+	}
+	return reflect.DeepEqual(instead, map[string]any{"Ref": "Existing" + table})
+}
+
 // text evaluates what stands for a text, with the parameters' defaults.
 func (c cloudFormation) text(v any) (string, error) {
 	if plain, ok := v.(string); ok {
@@ -233,6 +276,13 @@ func (c cloudFormation) text(v any) (string, error) {
 	}
 	if choice, ok := call["Fn::If"].([]any); ok && choice[0] == "MakeKey" {
 		return c.text(choice[1])
+	}
+	if choice, ok := call["Fn::If"].([]any); ok && choice[0] == "MakeTables" {
+		made, err := c.text(choice[1])
+		if err != nil || !existing(made, choice[2]) {
+			return "", fmt.Errorf("%v is read in place of %s", choice[2], made)
+		}
+		return made, nil
 	}
 	if join, ok := call["Fn::Join"].([]any); ok && join[0] == "," {
 		return c.text(join[1])

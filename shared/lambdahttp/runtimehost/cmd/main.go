@@ -23,6 +23,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"credence/shared/lambdahttp/runtimehost"
 	"credence/shared/lambdahttp/runtimehost/account"
 )
 
@@ -63,6 +64,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if !serving && (args[0] != "invoke" || fs.NArg() != 2) {
 		return errUsage
 	}
+	var event []byte
+	if !serving {
+		var err error
+		if event, err = os.ReadFile(fs.Arg(1)); err != nil {
+			return fmt.Errorf("reading the event: %w", err)
+		}
+	}
 	a, end, err := deploy(ctx, *allow)
 	if err != nil {
 		return err
@@ -71,7 +79,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if serving {
 		return serve(ctx, a, *addr, stdout)
 	}
-	return invoke(ctx, a, fs.Args(), stdout, stderr)
+	if event, err = account.NewFiller(a).Fill(ctx, event); err != nil {
+		return err
+	}
+	res, err := a.Invoke(ctx, fs.Arg(0), event)
+	if err != nil {
+		return err
+	}
+	return show(res, stdout, stderr)
 }
 
 // deploy builds the functions and deploys them over a new engine.
@@ -156,19 +171,8 @@ func serve(ctx context.Context, a *account.Account, addr string, stdout io.Write
 	}
 }
 
-// invoke prints what the function answered, and what it logged to stderr.
-func invoke(ctx context.Context, a *account.Account, args []string, stdout, stderr io.Writer) error {
-	event, err := os.ReadFile(args[1])
-	if err != nil {
-		return fmt.Errorf("reading the event: %w", err)
-	}
-	if event, err = account.NewFiller(a).Fill(ctx, event); err != nil {
-		return err
-	}
-	res, err := a.Invoke(ctx, args[0], event)
-	if err != nil {
-		return err
-	}
+// show prints what the function answered, and what it logged to stderr.
+func show(res runtimehost.Result, stdout, stderr io.Writer) error {
 	_, _ = stderr.Write(res.Log)
 	_, _ = fmt.Fprintf(stderr, "cold start %v, init %v, duration %v\n", res.Cold, res.InitDuration.Round(time.Millisecond), res.Duration.Round(time.Microsecond))
 	out := jsontext.Value(bytes.TrimSpace(res.Payload))
