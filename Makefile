@@ -44,13 +44,14 @@ help:
 
 .PHONY: run
 run: ## Serves the whole API on this machine, on an embedded store; the first start prints a service key.
-	go run ./functions/local serve --addr '$(ADDR)' --data '$(DATA)' $(if $(ALLOW),--allow '$(ALLOW)') $(if $(STORE),--store '$(STORE)' --dynamodb-tables '$(TABLES)' $(if $(ENDPOINT),--dynamodb-endpoint '$(ENDPOINT)'))
+	@go build -buildvcs=false -o '$(BIN)/local' ./functions/local
+	@# In place of the shell, and not below go run, which would end without it.
+	@exec '$(BIN)/local' serve --addr '$(ADDR)' --data '$(DATA)' $(if $(ALLOW),--allow '$(ALLOW)') $(if $(STORE),--store '$(STORE)' --dynamodb-tables '$(TABLES)' $(if $(ENDPOINT),--dynamodb-endpoint '$(ENDPOINT)'))
 
 .PHONY: lambda
 lambda: ## Serves the functions of template.yaml as Lambda would, without containers, on LAMBDA_ADDR.
 	@.ci/install-dynoxide .bin
-	@go build -o '$(BIN)/runtimehost' ./shared/lambdahttp/runtimehost/cmd
-	@# In place of the shell, and not below go run, which would end without it.
+	@go build -buildvcs=false -o '$(BIN)/runtimehost' ./shared/lambdahttp/runtimehost/cmd
 	@exec '$(BIN)/runtimehost' serve --addr '$(LAMBDA_ADDR)' $(if $(ALLOW),--allow '$(ALLOW)')
 
 .PHONY: invoke
