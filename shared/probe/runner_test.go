@@ -337,6 +337,19 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// A connection that breaks before the sign-in points at the port, which may be
+// another system's; one that breaks later points nowhere.
+func TestAResetPointsAtThePort(t *testing.T) {
+	for stage, want := range map[string]string{probe.TLS: "/credentials/port", probe.Protocol: "/credentials/port", probe.Auth: "", probe.Access: ""} {
+		got := run(t, probe.Config{}, func(_ context.Context, a *probe.Attempt) probe.Finding {
+			return a.Explain(a.Stage(stage, func() error { return io.EOF }))
+		})
+		if got.Code != probe.CodeTCPReset || got.Pointer != want {
+			t.Errorf("in %s: %s at %q, want it at %q", stage, got.Code, got.Pointer, want)
+		}
+	}
+}
+
 func TestMessagesNameTheEgress(t *testing.T) {
 	config := probe.Config{Egress: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32"), netip.MustParsePrefix("203.0.113.0/28")}}
 	for code, named := range map[probe.Code]bool{probe.CodeTCPTimeout: true, probe.CodeSourceIPDenied: true, probe.CodeTCPReset: true, probe.CodeTCPRefused: false} {
