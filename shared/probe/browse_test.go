@@ -138,6 +138,13 @@ func TestWhatIsShownHasLimits(t *testing.T) {
 			t.Errorf("a text of %s is cut, and nothing tells it", odd.Name[:1])
 		}
 	}
+	full := probe.Sample{Bytes: make([]byte, probe.MaxSampleBytes), Columns: []string{strings.Repeat("x", 1024)}}
+	for range probe.MaxSampleRows {
+		full.Rows = append(full.Rows, []any{strings.Repeat("x", probe.MaxCellBytes)})
+	}
+	if got, _ := looker(t, browser{sample: full}).Sample(t.Context(), "x", plain{}, probe.Place{}); got.Truncated || len(got.Bytes) != probe.MaxSampleBytes || len(got.Rows) != probe.MaxSampleRows {
+		t.Errorf("what just fits is cut: %d bytes, %d rows, truncated %v", len(got.Bytes), len(got.Rows), got.Truncated)
+	}
 	wide := looker(t, browser{sample: probe.Sample{Columns: []string{strings.Repeat("x", 1025)}}})
 	if got, _ := wide.Sample(t.Context(), "x", plain{}, probe.Place{}); !got.Truncated {
 		t.Error("a column's name is cut, and nothing tells it")
