@@ -130,6 +130,27 @@ func TestRunAnswersAtTheDeadline(t *testing.T) {
 	}
 }
 
+// Whoever is left behind keeps no connection.
+func TestRunClosesWhatWasDialled(t *testing.T) {
+	closed, let := make(chan struct{}), make(chan struct{})
+	defer close(let)
+	server := probetest.Serve(t, func(_ context.Context, c net.Conn) {
+		_, _ = c.Read(make([]byte, 1))
+		close(closed)
+	})
+	run(t, probe.Config{}, func(ctx context.Context, a *probe.Attempt) probe.Finding {
+		if _, err := a.DialContext(ctx, "tcp", server.Addr); err != nil {
+			t.Error(err)
+		}
+		return a.Explain(a.Stage(probe.Auth, func() error { <-let; return nil }))
+	})
+	select {
+	case <-closed:
+	case <-time.After(probetest.Slack):
+		t.Error("the connection is still open after the answer")
+	}
+}
+
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := probe.NewRunner(map[string]probe.Prober{"x": prober(func(context.Context, *probe.Attempt) probe.Finding {
