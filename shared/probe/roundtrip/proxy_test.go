@@ -39,8 +39,11 @@ func TestNoProxyIsAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := run(t, trusting{resolver: here{}}, looking(func(ctx context.Context, c *roundtrip.Client) error {
-		_, err := c.Do(get(ctx, t, "http://store.example.com:"+at.Port()))
-		return err
+		response, err := c.Do(get(ctx, t, "http://store.example.com:"+at.Port()))
+		if err != nil {
+			return err
+		}
+		return response.Body.Close()
 	}))
 	if got.Code != probe.CodeOK {
 		t.Errorf("%s: %s", got.Code, got.Message)
