@@ -185,7 +185,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"a port in use", []string{"serve", "--addr", occupied, "--data", t.TempDir()}, 1, "listens on this address already"},
 		{"a folder in use", []string{"serve", "--addr", "127.0.0.1:0", "--data", running.dir}, 1, "another process"},
-		{"no folder", []string{"serve", "--addr", "127.0.0.1:0", "--data", notFolder}, 1, "data folder"},
+		{"no folder", []string{"serve", "--addr", "127.0.0.1:0", "--data", notFolder}, 1, "is a file, or lies below one. Choose a data folder with --data."},
 		{"a key file that is missing", []string{"serve", "--addr", "127.0.0.1:0", "--data", lost}, 1, "missing"},
 		{"a key file that others may read", []string{"serve", "--addr", "127.0.0.1:0", "--data", wide}, 1, "chmod 600"},
 		{"others can reach it", []string{"serve", "--addr", "0.0.0.0:0"}, 2, "--public"},

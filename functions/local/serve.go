@@ -132,6 +132,10 @@ func explain(err error) string {
 		return "the disk is full. Make room, then start again; what was acknowledged is safe."
 	case errors.Is(err, os.ErrPermission) && errors.As(err, &path):
 		return "no right to use " + path.Path + ". Choose another folder with --data, or mend its permissions."
+	case errors.Is(err, syscall.EROFS) && errors.As(err, &path):
+		return path.Path + " is on a disk that is read-only. Choose another folder with --data."
+	case errors.Is(err, syscall.ENOTDIR) && errors.As(err, &path):
+		return path.Path + " is a file, or lies below one. Choose a data folder with --data."
 	}
 	return err.Error()
 }

@@ -1,7 +1,8 @@
-// Command probe tries credentials on the systems they are for: the probes of a
-// stored credential, POST /data_credentials/probe before one is stored, and POST
-// /data_credentials/{id}/versions, which switches to a new secret only once it
-// works. It alone links drivers and has a way out, through netguard.
+// Command probe reaches the systems that credentials are for: the probes of a
+// stored credential, its trees and samples, POST /data_credentials/probe before
+// one is stored, and POST /data_credentials/{id}/versions, which switches to a
+// new secret only once it works. It alone links drivers and has a way out,
+// through netguard.
 package main
 
 import (

@@ -167,6 +167,7 @@ func TestSettings(t *testing.T) {
 		"Has null":        {settings.Has("card"), false},
 		"Known":           {settings.Known(), []string{"host/name", "password", "port", "remote", "user"}},
 		"Unknown":         {settings.Unknown(), 1},
+		"SentAs":          {[]string{settings.SentAs("host/name"), settings.SentAs("user"), settings.SentAs("pin")}, []string{"server~1", "username", "pin"}},
 		"Public":          {string(settings.Public()), `{"port":9,"server~1":"Db.Example.COM."}`},
 		"Principal":       {settings.Principal(), "door\x00db.example.com\x00port=9\x00user=u"},
 	} {

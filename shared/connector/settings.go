@@ -60,6 +60,15 @@ func (s Settings) Bool(name string) (value, present bool) {
 // Has reports whether the field was sent, neither null nor empty.
 func (s Settings) Has(name string) bool { _, ok := s.values[name]; return ok }
 
+// SentAs is the name by which a field was sent; the canonical one where it was
+// not.
+func (s Settings) SentAs(name string) string {
+	if v, ok := s.values[name]; ok {
+		return v.sentAs
+	}
+	return name
+}
+
 // Method is the name of the way to sign in; "" for a type that has one only.
 func (s Settings) Method() string { return s.method }
 

@@ -64,10 +64,10 @@ func look[T any](ctx context.Context, t Tester, who identity.Caller, l looking[T
 		return none, probe.Result{}, err
 	}
 	if b.failed != nil {
-		return none, *b.failed, t.end(ctx, who, b, outcome{result: *b.failed, looked: l.named()})
+		return none, *b.failed, t.end(ctx, who, b, outcome{result: *b.failed, instead: l.named()})
 	}
 	found, result := l.do(ctx, b)
-	if err := t.end(ctx, who, b, outcome{result: result, looked: l.named()}); err != nil {
+	if err := t.end(ctx, who, b, outcome{result: result, instead: l.named()}); err != nil {
 		return none, probe.Result{}, err
 	}
 	return found, result, nil

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"credence/shared/audit"
 	"credence/shared/credential"
 	"credence/shared/fault"
@@ -103,19 +105,40 @@ func TestLooksAndProbesTakeTurns(t *testing.T) {
 func TestLookAtTheWrongKindOfPlace(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(w.owner).ID
+	files := w.createFrom(w.owner, credential.Draft{Name: ptr("files"), Type: ptr("s3"), Credentials: s3(password)}).ID
 	runs := w.prober.count()
-	_, _, err := w.sample(w.owner, id, probe.Place{Path: "a/b"})
-	if !fault.Is(err, fault.CodeInvalidRequest) || !slices.Equal(pointers(err), []string{"/path", "/table"}) {
-		t.Errorf("answered %v at %q", err, pointers(err))
+	tree := func(id int64, at probe.Place) error { _, _, err := w.tree(w.owner, id, at); return err }
+	sample := func(id int64, at probe.Place) error { _, _, err := w.sample(w.owner, id, at); return err }
+	for _, row := range []struct {
+		look func(int64, probe.Place) error
+		id   int64
+		at   probe.Place
+		want []string
+	}{
+		{sample, id, probe.Place{Path: "a/b"}, []string{"/path", "/table"}},
+		{sample, id, probe.Place{Database: "app"}, []string{"/table"}},
+		{tree, id, probe.Place{Path: "a"}, []string{"/path"}},
+		{sample, files, probe.Place{Table: "t"}, []string{"/path", "/table"}},
+		{sample, files, probe.Place{Database: "d", Path: "a"}, []string{"/database"}},
+		{tree, files, probe.Place{Database: "d", Table: "t"}, []string{"/database", "/table"}},
+	} {
+		if err := row.look(row.id, row.at); !fault.Is(err, fault.CodeInvalidRequest) || !slices.Equal(pointers(err), row.want) {
+			t.Errorf("%+v: answered %v at %q, want %q", row.at, err, pointers(err), row.want)
+		}
 	}
-	other := w.createFrom(w.owner, credential.Draft{Name: ptr("files"), Type: ptr("s3"), Credentials: s3(password)}).ID
-	tree, r, err := w.tree(w.owner, other, probe.Place{})
-	if err != nil || r.Code != probe.CodeNoProbeForType || tree.Nodes != nil {
+	draft := credential.Draft{Name: ptr("api"), Type: ptr("rest"), Credentials: jsontext.Value(`{"api_key":"` + password + `","base_url":"https://api.example.com"}`)}
+	other := w.createFrom(w.owner, draft).ID
+	shown, r, err := w.tree(w.owner, other, probe.Place{})
+	if err != nil || r.Code != probe.CodeNoProbeForType || shown.Nodes != nil {
 		t.Errorf("a type that cannot be looked into: %s, %v", r.Code, err)
 	}
-	if w.prober.count() != runs || len(w.entries(id, audit.Probed))+len(w.entries(other, audit.Probed)) != 0 {
+	if w.prober.count() != runs || len(w.entries(id, audit.Probed))+len(w.entries(files, audit.Probed))+len(w.entries(other, audit.Probed)) != 0 {
 		t.Error("something was tried")
 	}
+	w.must(tree(files, probe.Place{}))
+	w.must(tree(files, probe.Place{Path: "a"}))
+	w.must(sample(files, probe.Place{Path: "a"}))
+	w.must(tree(id, probe.Place{}))
 	w.check()
 }
 
@@ -132,8 +155,27 @@ func TestLookWithoutAnEntryShowsNothing(t *testing.T) {
 		w.store.reset()
 		w.clock.advance(9 * time.Second)
 	}
+}
+
+// A look that cannot begin is written down and gives its leases back too.
+func TestLookThatCannotBegin(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
 	w.spoil(id)
-	if _, r, err := w.tree(w.owner, id, probe.Place{}); err != nil || r.Code != probe.CodeIntegrity {
-		t.Errorf("a record that does not open: %s, %v", r.Code, err)
+	for range 2 { // the second at once
+		tree, r, err := w.tree(w.owner, id, probe.Place{Database: "app"})
+		if err != nil || r.Code != probe.CodeIntegrity || tree.Nodes != nil || w.prober.count() != 0 {
+			t.Errorf("%s, %v, shown %v, %d dialled", r.Code, err, tree.Nodes, w.prober.count())
+		}
+	}
+	entries := w.entries(id, audit.Probed)
+	if len(entries) != 2 || !slices.Equal(entries[0].Summary, []string{`tree of "app": INTEGRITY`}) {
+		t.Errorf("logged %+v", entries)
+	}
+	if v := w.now(id); v.LastProbe != nil || v.Probes != 0 || v.Validity != credential.Untested {
+		t.Errorf("it counts as a probe: %+v", v.LastProbe)
+	}
+	if !slices.Equal(w.alarms, []probe.Code{probe.CodeIntegrity, probe.CodeIntegrity}) {
+		t.Errorf("alarms %v", w.alarms)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,6 +86,24 @@ func TestOperationsCostWhatTheyPromise(t *testing.T) {
 		}
 	}
 	w.check()
+}
+
+// What a person may put into a credential's row is 4 KB.
+func TestRowHasALimit(t *testing.T) {
+	w := newWorld(t)
+	create := func(n int) error {
+		d := w.draft()
+		w.created-- // so that each is as long as the others
+		d.Description = &credential.Description{Text: ptr(strings.Repeat("d", n))}
+		_, err := w.editor.Create(t.Context(), w.owner, d, credential.Idempotency{})
+		return err
+	}
+	first := sort.Search(5000, func(n int) bool { return create(n) != nil })
+	var f *fault.Error
+	if err := create(first); !errors.As(err, &f) || !strings.Contains(f.Message, "take 4097 bytes of at most 4096") {
+		t.Errorf("the first that is too long: %v", err)
+	}
+	w.must(create(first - 1))
 }
 
 func TestRowOfAnExampleTakesOneUnit(t *testing.T) {

@@ -64,6 +64,7 @@ func TestWhatIsKnownOfTheEnd(t *testing.T) {
 		"valid, none":               {probe.CodeOK, nil, "", ""},
 		"unknown, both":             {probe.CodeTargetUnavailable, facts(june, april), june, april},
 		"unknown, a certificate":    {probe.CodeTLSExpired, facts("", june), april, june},
+		"unknown, a secret":         {probe.CodeTargetUnavailable, facts(june, ""), june, may},
 		"unknown, none":             {probe.CodeTCPTimeout, nil, april, may},
 		"unknown, no time":          {probe.CodeTCPTimeout, facts("soon", "later"), april, may},
 		"refused, a certificate":    {probe.CodeAuthRejected, facts("", june), april, june},

@@ -29,7 +29,7 @@ type outcome struct {
 	result  probe.Result
 	claim   claim
 	version store.Item // what is known of the version that was probed
-	looked  string     // instead of a probe: what was looked at, for the audit
+	instead string     // of a probe of the stored secret: what was looked at or tried, for the audit
 }
 
 // ours is the result of a probe that failed before it began, by our fault.
@@ -105,17 +105,17 @@ func (t Tester) reread(ctx context.Context, c Credential, o outcome) (Credential
 }
 
 func (o outcome) summary() string {
-	if o.looked != "" {
-		return fmt.Sprintf("%s: %s", o.looked, o.result.Code)
+	if o.instead != "" {
+		return fmt.Sprintf("%s: %s", o.instead, o.result.Code)
 	}
 	return fmt.Sprintf("%s: %s", o.result.Verdict, o.result.Code)
 }
 
 // verdict makes the writes that say what was found out; none for a credential
-// whose secret has changed since (rev 0), nor for a look, which says nothing of
-// the secret.
+// whose secret has changed since (rev 0), nor where something was done instead,
+// which says nothing of the secret.
 func (t Tester) verdict(c Credential, o outcome) ([]store.Write, error) {
-	if c.rev == 0 || o.looked != "" {
+	if c.rev == 0 || o.instead != "" {
 		return nil, nil
 	}
 	n := c.Probes

@@ -306,6 +306,15 @@ func TestOneSignInAtATargetAcrossCredentials(t *testing.T) {
 	if _, err := w.probe(w.heir, second); err != nil {
 		t.Errorf("after it: %v", err)
 	}
+	foreign := w.createFrom(w.stranger, same).ID
+	w.clock.advance(6 * time.Second)
+	w.prober.script(probe.CodeOK, func() {
+		if _, err := w.probe(w.stranger, foreign); err != nil {
+			t.Errorf("another organisation is told of the same account's probe: %v", err)
+		}
+	})
+	_, err = w.probe(w.owner, first)
+	w.must(err)
 	for k := range w.store.everything(t) {
 		if strings.Contains(k.Partition, "#PRINC") {
 			t.Error("a lease of a target is left")

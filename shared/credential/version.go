@@ -154,7 +154,7 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, re
 	if !d.IfMatch.holds(c.Version) {
 		return View{}, probe.Result{}, false, stale(id)
 	}
-	result, err := s.Tester.candidate(ctx, c, p, read[1])
+	result, err := s.Tester.candidate(ctx, who, c, p, read[1])
 	if err != nil || result.Verdict != probe.Valid {
 		return View{}, result, false, err
 	}
@@ -163,8 +163,8 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, re
 }
 
 // candidate probes a secret that is not stored yet, under the credential's own
-// lease.
-func (t Tester) candidate(ctx context.Context, c Credential, p prepared, lease store.Item) (probe.Result, error) {
+// lease. It is audited as a probe, so that nobody tries secrets unseen.
+func (t Tester) candidate(ctx context.Context, who identity.Caller, c Credential, p prepared, lease store.Item) (probe.Result, error) {
 	if err := t.free(c.ID, lease, toProbe); err != nil {
 		return probe.Result{}, err
 	}
@@ -173,8 +173,7 @@ func (t Tester) candidate(ctx context.Context, c Credential, p prepared, lease s
 		return probe.Result{}, err
 	}
 	result := t.Prober.Run(ctx, p.typ.Name, p.settings)
-	t.release(ctx, cl)
-	return result, nil
+	return result, t.end(ctx, who, begun{credential: c, claim: cl}, outcome{result: result, instead: "candidate"})
 }
 
 // adopt makes the proven secret the active version, verdict included, unless

@@ -146,8 +146,11 @@ func TestProposalSwitchesOnlyWhenValid(t *testing.T) {
 		if tried := w.prober.tried[len(w.prober.tried)-1]; tried != "candidate" || r.Code != code {
 			t.Errorf("%s: another secret was tried", code)
 		}
+		if e := w.entries(id, audit.Probed)[0]; !slices.Equal(e.Summary, []string{"candidate: " + string(code)}) {
+			t.Errorf("%s: logged %q", code, e.Summary)
+		}
 		if code != probe.CodeOK {
-			if switched || is.Version != before.Version || is.SecretVersion != 1 || len(w.store.everything(t)) != items || w.kmsCalls() != kms {
+			if switched || is.Version != before.Version || is.SecretVersion != 1 || is.Probes != before.Probes || len(w.store.everything(t)) != items+1 || w.kmsCalls() != kms { // the entry
 				t.Errorf("%s: switched %v, %+v", code, switched, is.Credential)
 			}
 			continue

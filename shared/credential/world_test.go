@@ -274,6 +274,7 @@ type scripted struct {
 	during func() // what happens while the target is tried
 	crowd  bool   // others commit meanwhile
 	facts  map[string]string
+	says   string // instead of the code's own words
 	runs   int
 	tried  []string
 }
@@ -286,9 +287,10 @@ func (p *scripted) script(code probe.Code, during func()) {
 
 func (p *scripted) count() int { p.mu.Lock(); defer p.mu.Unlock(); return p.runs }
 
-// Browses lets into databases alone.
+// Browses lets into a database and a store of files.
 func (p *scripted) Browses(typeName string) (probe.Places, bool) {
-	return probe.InDatabases, typeName == "postgres"
+	places, ok := map[string]probe.Places{"postgres": probe.InDatabases, "s3": probe.InFiles}[typeName]
+	return places, ok
 }
 
 func (p *scripted) Tree(ctx context.Context, typeName string, s probe.Settings, at probe.Place, depth int) (probe.Tree, probe.Result) {
@@ -323,6 +325,9 @@ func (p *scripted) Run(_ context.Context, typeName string, s probe.Settings) pro
 	r := probe.NotRun(code, typeName, p.world.clock.Now().Truncate(time.Millisecond))
 	if code == probe.CodeAuthRejected {
 		r.Status = 403
+	}
+	if p.says != "" {
+		r.Message = p.says
 	}
 	if p.facts != nil {
 		r.Facts = p.facts

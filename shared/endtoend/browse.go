@@ -130,7 +130,7 @@ func browseTree(t *testing.T, su *suite) {
 	}{
 		{object{"depth": 1}, fields{"readme.txt": fileForm, "2031": empty}},
 		{object{"depth": "2"}, fields{"readme.txt": fileForm, "2031": folderForm(fields{"b.json": fileForm, "may": empty})}},
-		{object{"depth": 9, "path": "2031/may"}, fields{"a.csv": fileForm, "raw": folderForm(fields{"c.bin": fileForm})}},
+		{object{"depth": 10, "path": "2031/may"}, fields{"a.csv": fileForm, "raw": folderForm(fields{"c.bin": fileForm})}},
 		{object{"depth": 1, "path": "/2031/"}, fields{"b.json": fileForm, "may": empty}},
 	} {
 		r := c.by.post(t, c.path+"/probe/tree", row.ask).ok(t).form(t, treeForm(row.want))
@@ -188,7 +188,8 @@ func browseRefused(t *testing.T, su *suite) {
 	}{
 		{"/probe/tree", object{}, []string{"/depth"}},
 		{"/probe/tree", object{"depth": 0}, []string{"/depth"}},
-		{"/probe/tree", object{"depth": 99, "path": 7}, []string{"/depth", "/path"}},
+		{"/probe/tree", object{"depth": 11, "path": 7}, []string{"/depth", "/path"}},
+		{"/probe/tree", object{"depth": 10, "path": strings.Repeat("é", 1025)}, []string{"/path"}},
 		{"/probe/tree", object{"depth": 1, "database": "d", "table": "t"}, []string{"/database", "/table"}},
 		{"/probe/sample", object{}, []string{"/path"}},
 		{"/probe/sample", object{"table": "t"}, []string{"/path", "/table"}},

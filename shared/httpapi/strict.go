@@ -109,7 +109,10 @@ func syntaxFault(err error, dec *jsontext.Decoder, declared []string) error {
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		return malformed(safePointer(pointer, declared), fault.DetailDuplicate, "A name stands twice in one object. Send each once.")
 	}
-	return malformed(safePointer(pointer, declared), fault.DetailMalformed, fmt.Sprintf("The body is not valid JSON at byte %d.", offset))
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return malformed(safePointer(pointer, declared), fault.DetailMalformed, fmt.Sprintf("The body ends after byte %d, before its JSON does. Send all of it.", offset))
+	}
+	return malformed(safePointer(pointer, declared), fault.DetailMalformed, fmt.Sprintf("The body is not valid JSON after byte %d.", offset))
 }
 
 // safePointer keeps the beginning of a pointer that consists of declared names

@@ -122,6 +122,23 @@ func TestBadBodies(t *testing.T) {
 	}
 }
 
+// The message says where to look, and what is missing of a body that was cut.
+func TestBadBodiesSayWhere(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"name":"a",}`:        "The body is not valid JSON after byte 11.",
+		`{"name":"a"} canary`:  "The body is not valid JSON after byte 13.",
+		`{"name":"a"`:          "The body ends after byte 11, before its JSON does. Send all of it.",
+		`{"name":"can`:         "The body ends after byte 12, before its JSON does. Send all of it.",
+		`{`:                    "The body ends after byte 1, before its JSON does. Send all of it.",
+		`{"name":"a","name":1`: "A name stands twice in one object. Send each once.",
+	} {
+		_, err := read(t, body)
+		if e, ok := err.(*fault.Error); !ok || e.Message != want {
+			t.Errorf("%s: %v, want %q", body, err, want)
+		}
+	}
+}
+
 func TestGoodBodies(t *testing.T) {
 	for name, body := range map[string]string{
 		"empty object":    `{}`,

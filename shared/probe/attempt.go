@@ -180,11 +180,12 @@ func (a *Attempt) closeBelow(name string) {
 }
 
 // record notes how a stage ended; the lock is held. A stage that ends again
-// (a second dial) adds its time, and its last outcome counts.
+// (a second dial) adds its time, and its last outcome counts. The time of one
+// that was not reached went into the lower one that failed.
 func (a *Attempt) record(name string, took time.Duration, f *Finding) {
 	s := a.stages[name]
 	s.Name = name
-	s.Millis += took.Milliseconds()
+	spent := took
 	switch {
 	case f == nil:
 		s.Outcome, s.Message = StageOK, stageOK[name]
@@ -192,11 +193,12 @@ func (a *Attempt) record(name string, took time.Duration, f *Finding) {
 			a.failure, a.failedAt = nil, ""
 		}
 	case a.failure != nil && before(a.failedAt, name):
-		s.Outcome, s.Message = StageSkipped, ""
+		s.Outcome, s.Message, spent = StageSkipped, "", 0
+		a.spend(a.failedAt, took)
 	case before(f.home(), name):
 		// The driver met a fault of a lower stage inside its own call.
-		s.Outcome, s.Message = StageSkipped, ""
-		a.record(f.home(), 0, f)
+		s.Outcome, s.Message, spent = StageSkipped, "", 0
+		a.record(f.home(), took, f)
 	default:
 		if a.failure != nil && before(name, a.failedAt) { // another connection's: one stage stands failed, the lowest
 			higher := a.stages[a.failedAt]
@@ -206,6 +208,14 @@ func (a *Attempt) record(name string, took time.Duration, f *Finding) {
 		s.Outcome, s.Message = StageFailed, f.text()
 		a.failure, a.failedAt = f, name
 	}
+	a.stages[name] = s
+	a.spend(name, spent)
+}
+
+// spend adds to a stage's time; the lock is held.
+func (a *Attempt) spend(name string, took time.Duration) {
+	s := a.stages[name]
+	s.Millis += took.Milliseconds()
 	a.stages[name] = s
 }
 
@@ -232,7 +242,7 @@ func (a *Attempt) Warn(code Code, field Field, message sentence) {
 	if message == "" {
 		message = warnings[code]
 	}
-	w := Warning{Code: code, Message: string(message), Pointer: field.pointer()}
+	w := Warning{Code: code, Message: string(message), Pointer: field.pointer(a.settings)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.sealed && !slices.ContainsFunc(a.warned, func(x Warning) bool { return x.Code == code }) {

@@ -199,7 +199,7 @@ func (t *Tree) prune(nodes []Node, depth int, left *int) []Node {
 			t.Truncated = true
 			return nodes[:i]
 		}
-		n.Name = text(n.Name, maxNameBytes)
+		n.Name = t.name(n.Name)
 		n.Nodes = t.prune(n.Nodes, depth-1, left)
 		if fit := max(0, *left); len(n.Columns) > fit {
 			n.Columns, t.Truncated = n.Columns[:fit], true
@@ -207,13 +207,19 @@ func (t *Tree) prune(nodes []Node, depth int, left *int) []Node {
 		*left -= len(n.Columns)
 		for j := range n.Columns {
 			c := &n.Columns[j]
-			c.Name, c.Type = text(c.Name, maxNameBytes), text(c.Type, maxNameBytes)
+			c.Name, c.Type = t.name(c.Name), t.name(c.Type)
 			if c.Default != nil {
-				*c.Default = text(*c.Default, maxNameBytes)
+				*c.Default = t.name(*c.Default)
 			}
 		}
 	}
 	return nodes
+}
+
+func (t *Tree) name(s string) string {
+	s, cut := text(s, maxNameBytes)
+	t.Truncated = t.Truncated || cut
+	return s
 }
 
 func (s *Sample) cut() {
@@ -223,24 +229,27 @@ func (s *Sample) cut() {
 	if len(s.Rows) > MaxSampleRows {
 		s.Rows, s.Truncated = s.Rows[:MaxSampleRows], true
 	}
-	s.ContentType = text(s.ContentType, maxNameBytes)
+	s.ContentType, _ = text(s.ContentType, maxNameBytes)
+	shorten := func(v string, most int) string {
+		v, cut := text(v, most)
+		s.Truncated = s.Truncated || cut
+		return v
+	}
 	for i, name := range s.Columns {
-		s.Columns[i] = text(name, maxNameBytes)
+		s.Columns[i] = shorten(name, maxNameBytes)
 	}
 	for _, row := range s.Rows {
 		for i, v := range row {
 			if v, ok := v.(string); ok {
-				if len(v) > MaxCellBytes {
-					s.Truncated = true
-				}
-				row[i] = text(v, MaxCellBytes)
+				row[i] = shorten(v, MaxCellBytes)
 			}
 		}
 	}
 }
 
-// text makes of a system's bytes a text of UTF-8 that is no longer than most.
-func text(s string, most int) string {
+// text makes of a system's bytes a text of UTF-8 that is no longer than most,
+// and tells whether it was.
+func text(s string, most int) (kept string, cut bool) {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	return strings.ToValidUTF8(s[:min(len(s), most)], "") // a character may be cut in two
+	return strings.ToValidUTF8(s[:min(len(s), most)], ""), len(s) > most // a character may be cut in two
 }

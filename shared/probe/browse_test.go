@@ -90,7 +90,7 @@ func TestLooks(t *testing.T) {
 // Whatever a prober hands over, no more is shown than the limits say, nothing
 // deeper than was asked, as text that can be sent.
 func TestWhatIsShownHasLimits(t *testing.T) {
-	odd := "a\xffb" + strings.Repeat("é", 1000)
+	odd, long := "a\xffb"+strings.Repeat("é", 1000), strings.Repeat("x", 1025)
 	column := probe.Column{Name: odd, Type: odd, Default: &odd}
 	tree := probe.Tree{Nodes: []probe.Node{{Name: odd, Kind: probe.Database, Nodes: []probe.Node{
 		{Name: "t", Kind: probe.Table, Columns: []probe.Column{column}, Nodes: []probe.Node{{Name: "too deep"}}},
@@ -126,5 +126,27 @@ func TestWhatIsShownHasLimits(t *testing.T) {
 	}})
 	if got, _ := few.Tree(t.Context(), "x", plain{}, probe.Place{}, 2); got.Truncated {
 		t.Error("all of it is shown, and called cut")
+	}
+	for _, odd := range []probe.Node{
+		{Name: long, Kind: probe.File},
+		{Name: "t", Kind: probe.Table, Columns: []probe.Column{{Name: "c", Type: "t", Default: &long}}},
+	} {
+		cut := looker(t, browser{tree: func(context.Context, *probe.Attempt) (probe.Tree, probe.Finding) {
+			return probe.Tree{Nodes: []probe.Node{odd}}, probe.Found(probe.CodeOK, "")
+		}})
+		if got, _ := cut.Tree(t.Context(), "x", plain{}, probe.Place{}, 2); !got.Truncated {
+			t.Errorf("a text of %s is cut, and nothing tells it", odd.Name[:1])
+		}
+	}
+	full := probe.Sample{Bytes: make([]byte, probe.MaxSampleBytes), Columns: []string{strings.Repeat("x", 1024)}}
+	for range probe.MaxSampleRows {
+		full.Rows = append(full.Rows, []any{strings.Repeat("x", probe.MaxCellBytes)})
+	}
+	if got, _ := looker(t, browser{sample: full}).Sample(t.Context(), "x", plain{}, probe.Place{}); got.Truncated || len(got.Bytes) != probe.MaxSampleBytes || len(got.Rows) != probe.MaxSampleRows {
+		t.Errorf("what just fits is cut: %d bytes, %d rows, truncated %v", len(got.Bytes), len(got.Rows), got.Truncated)
+	}
+	wide := looker(t, browser{sample: probe.Sample{Columns: []string{strings.Repeat("x", 1025)}}})
+	if got, _ := wide.Sample(t.Context(), "x", plain{}, probe.Place{}); !got.Truncated {
+		t.Error("a column's name is cut, and nothing tells it")
 	}
 }

@@ -33,7 +33,7 @@ func classify(stage string, err error, hostField, portField Field) Finding {
 		return f
 	}
 	if f, ok := classifyNet(stage, err); ok {
-		if f.Code == CodeTCPRefused { // the host answered, so the port is the likelier mistake
+		if f.Code == CodeTCPRefused || f.Code == CodeTCPReset && before(stage, Auth) { // the host answered, so the port is the likelier mistake
 			f = f.or(portField)
 		}
 		if stage == TCP || f.Code == CodeProtocolMismatch || f.Code == CodeProbeTimeout && before(stage, Auth) {

@@ -1,13 +1,17 @@
 package probe_test
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"credence/shared/probe"
+	"credence/shared/probe/database"
+	"credence/shared/probe/netguard"
 )
 
 // docs/probes.md explains the codes that there are, with their verdicts, in
@@ -45,6 +49,39 @@ func TestDocsExplainEveryCode(t *testing.T) {
 	}
 	if n := strings.Count(string(text), "\n### "); n != len(codes)+len(warnings) {
 		t.Errorf("%d headings, %d entries of the right form", n, len(codes)+len(warnings))
+	}
+}
+
+// What the pages and the OpenAPI document say of limits is what holds.
+func TestDocsTellTheLimits(t *testing.T) {
+	thousands := func(n int) string { return fmt.Sprintf("%d,%03d", n/1000, n%1000) }
+	for path, phrases := range map[string][]string{
+		"../../docs/probes.md": {
+			fmt.Sprintf("dials at most %d times, %d\naddresses, reads at most %d MiB and writes at most %d KiB", netguard.MaxDials, netguard.MaxAddresses, netguard.MaxRead>>20, netguard.MaxWritten>>10),
+			fmt.Sprintf("| a tree | %d levels, %s things, columns included; names, types and defaults of %d KiB", probe.MaxDepth, thousands(probe.MaxNodes), database.MaxText>>10),
+			fmt.Sprintf("of %d KiB, %d KiB in all |\n| a table", database.MaxText>>10, database.MaxRead>>10),
+			fmt.Sprintf("| a table | %d rows", probe.MaxSampleRows),
+			fmt.Sprintf("values of %d KiB", probe.MaxCellBytes>>10),
+			fmt.Sprintf("A sample is the first %d KiB of an object", probe.MaxSampleBytes>>10),
+		},
+		"../../README.md": {
+			fmt.Sprintf("| a probe | %d seconds,", probe.Budget/time.Second),
+			fmt.Sprintf("| %d levels, %s things · %d KB of a file, %d rows of a table |", probe.MaxDepth, thousands(probe.MaxNodes), probe.MaxSampleBytes>>10, probe.MaxSampleRows),
+		},
+		"../api/openapi/source/4-probes.yaml": {
+			fmt.Sprintf("minimum: 1, maximum: %d, pattern: '^([1-9]|%d)$'", probe.MaxDepth, probe.MaxDepth),
+			fmt.Sprintf("At most %d KiB of a file, or %d rows of a table.", probe.MaxSampleBytes>>10, probe.MaxSampleRows),
+		},
+	} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, phrase := range phrases {
+			if !strings.Contains(string(text), phrase) {
+				t.Errorf("%s does not say %q", path, phrase)
+			}
+		}
 	}
 }
 

@@ -89,17 +89,22 @@ func (f Finding) wireStatus() int {
 }
 
 // pointer is the RFC 6901 pointer of what to change; "" for none.
-func (f Finding) pointer() string {
+func (f Finding) pointer(s Settings) string {
 	if f.asked != "" {
 		return "/" + f.asked
 	}
-	return f.field.pointer()
+	return f.field.pointer(s)
 }
 
-// pointer is the field's RFC 6901 pointer into the request; "" for none.
-func (f Field) pointer() string {
+// pointer is the field's RFC 6901 pointer into the request, by the name that
+// was sent; "" for none.
+func (f Field) pointer(s Settings) string {
 	if f == "" {
 		return ""
 	}
-	return "/credentials/" + string(f)
+	name := string(f)
+	if s, ok := s.(sender); ok {
+		name = s.SentAs(name)
+	}
+	return "/credentials/" + name
 }

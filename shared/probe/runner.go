@@ -161,7 +161,7 @@ func (a *Attempt) conclude(f Finding, typeName string, config Config) Result {
 	a.sealed = true
 	f = a.sound(a, f)
 	result := NotRun(f.Code, typeName, config.Now())
-	result.Message, result.Pointer, result.Status = f.text()+egress(f.Code, config.Egress), f.pointer(), f.wireStatus()
+	result.Message, result.Pointer, result.Status = f.text()+egress(f.Code, config.Egress), f.pointer(a.settings), f.wireStatus()
 	result.Warnings, result.Facts = a.warned, a.facts
 	reached := f.Code == CodeOK // a stage before one that was reached was not needed
 	for i, name := range slices.Backward(stageOrder[:]) {

@@ -130,6 +130,27 @@ func TestRunAnswersAtTheDeadline(t *testing.T) {
 	}
 }
 
+// Whoever is left behind keeps no connection.
+func TestRunClosesWhatWasDialled(t *testing.T) {
+	closed, let := make(chan struct{}), make(chan struct{})
+	defer close(let)
+	server := probetest.Serve(t, func(_ context.Context, c net.Conn) {
+		_, _ = c.Read(make([]byte, 1))
+		close(closed)
+	})
+	run(t, probe.Config{}, func(ctx context.Context, a *probe.Attempt) probe.Finding {
+		if _, err := a.DialContext(ctx, "tcp", server.Addr); err != nil {
+			t.Error(err)
+		}
+		return a.Explain(a.Stage(probe.Auth, func() error { <-let; return nil }))
+	})
+	select {
+	case <-closed:
+	case <-time.After(probetest.Slack):
+		t.Error("the connection is still open after the answer")
+	}
+}
+
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := probe.NewRunner(map[string]probe.Prober{"x": prober(func(context.Context, *probe.Attempt) probe.Finding {
@@ -245,6 +266,56 @@ func TestTimeRunsOutBelow(t *testing.T) {
 	expect(t, got, probe.CodeProbeTimeout, "tls failed")
 }
 
+// Where a driver met a fault of a lower stage inside its own call, the time of
+// that call is the lower stage's: it stands where it went.
+func TestTimeGoesWhereTheFaultIs(t *testing.T) {
+	const wait = 50 * time.Millisecond
+	mismatch := probe.Found(probe.CodeProtocolMismatch, "")
+	for name, fail := range map[string]func(a *probe.Attempt) error{
+		"told by the code":  func(*probe.Attempt) error { return mismatch },
+		"told by the stage": func(a *probe.Attempt) error { return a.Stage(probe.Protocol, func() error { return io.EOF }) },
+	} {
+		got := run(t, probe.Config{}, func(_ context.Context, a *probe.Attempt) probe.Finding {
+			return a.Explain(a.Stage(probe.Auth, func() error {
+				time.Sleep(wait)
+				return fail(a)
+			}))
+		})
+		protocol, auth := probetest.Stage(got, probe.Protocol), probetest.Stage(got, probe.Auth)
+		if protocol.Outcome != probe.StageFailed || protocol.Millis < wait.Milliseconds() || auth.Outcome != probe.StageSkipped || auth.Millis != 0 {
+			t.Errorf("%s: %+v and %+v", name, protocol, auth)
+		}
+	}
+}
+
+// sent are settings of which one came by another name.
+type sent struct{ plain }
+
+func (sent) SentAs(name string) string {
+	if name == "database_name" {
+		return "database"
+	}
+	return name
+}
+
+// Pointers lead to what was sent, not to what we call it.
+func TestPointersNameWhatWasSent(t *testing.T) {
+	for _, row := range []struct{ failed, warned, wantFailed, wantWarned string }{
+		{"database_name", "host", "/credentials/database", "/credentials/host"},
+		{"password", "database_name", "/credentials/password", "/credentials/database"},
+		{"", "", "", ""},
+	} {
+		r := probe.NewRunner(map[string]probe.Prober{"x": prober(func(_ context.Context, a *probe.Attempt) probe.Finding {
+			a.Warn(probe.WarnOverPrivileged, probe.Field(row.warned), "")
+			return a.Explain(a.Stage(probe.Auth, func() error { return probe.Found(probe.CodeAuthRejected, "").At(probe.Field(row.failed)) }))
+		})}, probetest.Loopback(t, nil), probe.Config{})
+		got := r.Run(t.Context(), "x", sent{})
+		if got.Pointer != row.wantFailed || len(got.Warnings) != 1 || got.Warnings[0].Pointer != row.wantWarned {
+			t.Errorf("at %q with %+v, want %q and %q", got.Pointer, got.Warnings, row.wantFailed, row.wantWarned)
+		}
+	}
+}
+
 func TestExplain(t *testing.T) {
 	const words = probetest.Foreign
 	for name, row := range map[string]struct {
@@ -284,6 +355,19 @@ func TestExplain(t *testing.T) {
 				t.Errorf("got %s, want %s", got.Code, row.want)
 			}
 		})
+	}
+}
+
+// A connection that breaks before the sign-in points at the port, which may be
+// another system's; one that breaks later points nowhere.
+func TestAResetPointsAtThePort(t *testing.T) {
+	for stage, want := range map[string]string{probe.TLS: "/credentials/port", probe.Protocol: "/credentials/port", probe.Auth: "", probe.Access: ""} {
+		got := run(t, probe.Config{}, func(_ context.Context, a *probe.Attempt) probe.Finding {
+			return a.Explain(a.Stage(stage, func() error { return io.EOF }))
+		})
+		if got.Code != probe.CodeTCPReset || got.Pointer != want {
+			t.Errorf("in %s: %s at %q, want it at %q", stage, got.Code, got.Pointer, want)
+		}
 	}
 }
 

@@ -12,3 +12,7 @@ type Settings interface {
 	Has(name string) bool
 	Method() string
 }
+
+// sender is a Settings that knows the name by which a field was sent, which
+// may be another than the canonical one.
+type sender interface{ SentAs(name string) string }

@@ -127,7 +127,7 @@ func (a Reading) log(ctx context.Context, r *httpapi.Request, id int64) (httpapi
 	query := audit.Query{From: q.Date("from"), To: q.Date("to")}
 	for _, name := range q.Texts("event_filter", 32) {
 		if !slices.Contains(credential.Filterable(), audit.Event(name)) {
-			q.Fault("event_filter", fault.DetailUnknown, "There is no such event: docs and audit entries name those there are.")
+			q.Fault("event_filter", fault.DetailUnknown, "The parameter \"event_filter\" must be one of: "+eventNames()+".")
 		}
 		query.Events = append(query.Events, audit.Event(name))
 	}
@@ -153,4 +153,12 @@ func (a Reading) log(ctx context.Context, r *httpapi.Request, id int64) (httpapi
 		rows = append(rows, auditOf(e))
 	}
 	return httpapi.List(r, paging, len(entries), rows), nil
+}
+
+func eventNames() string {
+	var names []string
+	for _, e := range credential.Filterable() {
+		names = append(names, string(e))
+	}
+	return strings.Join(names, ", ")
 }

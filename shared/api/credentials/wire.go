@@ -202,6 +202,11 @@ func resultOf(r probe.Result) result {
 	for name, v := range r.Facts {
 		out.Facts[name] = v
 	}
+	for _, name := range []string{probe.FactExpires, probe.FactCertificateEnd} {
+		if at := r.Time(name); !at.IsZero() { // as all times on the wire
+			out.Facts[name] = httpapi.Timestamp(at).String()
+		}
+	}
 	return out
 }
 

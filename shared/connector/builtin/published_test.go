@@ -107,6 +107,7 @@ func TestRefused(t *testing.T) {
 		"a region with a host":    {"s3", `{"region":"x.evil.example",` + s3 + `}`, "/region malformed"},
 		"a region with a path":    {"s3", `{"region":"evil.example/#",` + s3 + `}`, "/region malformed"},
 		"an ARN for a bucket":     {"s3", `{"bucket":"arn:aws:s3:us-east-1:123456789012:accesspoint/x",` + s3 + `}`, "/bucket malformed"},
+		"a bucket of one letter":  {"s3", `{"bucket":"a",` + s3 + `}`, "/bucket malformed"},
 		"a bucket with a path":    {"s3", `{"bucket":"a/b",` + s3 + `}`, "/bucket malformed"},
 		"an endpoint with a user": {"s3", `{"endpoint":"https://u:p@s3.example.com",` + s3 + `}`, "/endpoint malformed"},
 		"an endpoint with query":  {"s3", `{"endpoint":"https://s3.example.com?x=1",` + s3 + `}`, "/endpoint malformed"},

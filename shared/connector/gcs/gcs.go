@@ -17,7 +17,7 @@ func Type() *connector.Type {
 		Name: "gcs", ID: 4, ConnectionType: "gcs", Title: "Google Cloud Storage",
 		Help: "Buckets of a Google Cloud project, signed in to with a service account or a token.",
 		Fields: slices.Concat(connector.ServiceAccount(), []connector.Field{
-			{Name: "bucket", Kind: connector.Text, Title: "Bucket", Destination: true, Public: true, Check: connector.Form(bucketForm, "Send a bucket's name alone: no address, no path.")},
+			{Name: "bucket", Kind: connector.Text, Title: "Bucket", Destination: true, Public: true, Check: connector.Form(bucketForm, "Send a bucket's name alone, in lower case, of three characters at least: no address, no path.")},
 			{Name: "test.path", Kind: connector.Text, Title: "Path to test with", Destination: true, Public: true},
 		}, connector.OAuth(), connector.FileEncryption()),
 		Methods: slices.Concat([]connector.Method{

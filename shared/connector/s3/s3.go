@@ -24,7 +24,7 @@ func Type() *connector.Type {
 			{Name: "arn", Kind: connector.Text, Title: "ARN of the role", Destination: true, Public: true, MaxBytes: 2048, Check: connector.Form(arnForm, "Send an ARN, such as arn:aws:iam::123456789012:role/reader.")},
 			{Name: "external_id", Kind: connector.Text, Title: "External id"},
 			{Name: "region", Kind: connector.Text, Title: "Region", Destination: true, Public: true, Check: connector.Form(regionForm, "Send a region's name, such as us-east-1.")},
-			{Name: "bucket", Kind: connector.Text, Title: "Bucket", Destination: true, Public: true, Check: connector.Form(bucketForm, "Send a bucket's name alone: no ARN, no path.")},
+			{Name: "bucket", Kind: connector.Text, Title: "Bucket", Destination: true, Public: true, Check: connector.Form(bucketForm, "Send a bucket's name alone, of three characters at least: no ARN, no path.")},
 			{Name: "endpoint", Kind: connector.Text, Title: "Address of the store", Help: "Of a store other than Amazon's.", Destination: true, Public: true, Check: checkEndpoint},
 			{Name: "test.path", Kind: connector.Text, Title: "Path to test with", Destination: true, Public: true},
 			connector.CACertificate(),

@@ -300,7 +300,7 @@ func TestStartupSaysNoMore(t *testing.T) {
 			}
 		}
 	})
-	row{at(s, settings{"sslmode": "disable"}), probe.CodeTCPReset, "", "protocol", ""}.check(t)
+	row{at(s, settings{"sslmode": "disable"}), probe.CodeTCPReset, "port", "protocol", ""}.check(t)
 	if got := <-told; len(got) != 2 || got["user"] != "app" || got["database"] != "app" {
 		t.Errorf("the server was told %d parameters", len(got))
 	}

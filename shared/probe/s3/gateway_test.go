@@ -79,7 +79,7 @@ func TestGateway(t *testing.T) {
 		"authority not given": {root.and(settings{"tls.ca_certificate": nil}), want{code: probe.CodeTLSUntrusted, pointer: "tls.ca_certificate"}},
 		"other authority":     {root.and(settings{"tls.ca_certificate": probetest.NewAuthority(t).PEM}), want{code: probe.CodeTLSUntrusted, pointer: "tls.ca_certificate"}},
 		"TLS on a plain port": {root.and(settings{"endpoint": "https://" + strings.TrimPrefix(gateway.plain, "http://")}), want{code: probe.CodeTLSUnsupported, pointer: "endpoint"}},
-		"plain on a TLS port": {root.and(settings{"endpoint": "http://127.0.0.1" + port}), want{code: probe.CodeTCPReset}}, // it says nothing
+		"plain on a TLS port": {root.and(settings{"endpoint": "http://127.0.0.1" + port}), want{code: probe.CodeTCPReset, pointer: "endpoint"}}, // it says nothing
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

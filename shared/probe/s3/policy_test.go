@@ -118,7 +118,7 @@ func TestEnvironmentIsNotRead(t *testing.T) {
 	})
 	for _, bucket := range []any{"data", nil} {
 		keys := settings{"access_key": lastingKey, "secret_key": lastingSecret, "endpoint": "http://" + listener.Addr, "bucket": bucket}
-		want{code: probe.CodeTCPReset}.hold(t, trial{settings: saved(t, keys), prober: s3probe.Prober{}}.run(t))
+		want{code: probe.CodeTCPReset, pointer: "endpoint"}.hold(t, trial{settings: saved(t, keys), prober: s3probe.Prober{}}.run(t))
 	}
 	if len(requests) != 2 || elsewhere.Accepted.Load() != 0 {
 		t.Fatalf("%d requests, %d connections elsewhere", len(requests), elsewhere.Accepted.Load())
