@@ -84,6 +84,9 @@ func doubtfulTokens(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		answer(http.StatusOK, `{"json":`+string(body)+`,"header":"`+r.Header.Get("Authorization")+`"}`)(w, r)
 	}
+	form := func(w http.ResponseWriter, r *http.Request) {
+		answer(http.StatusOK, `{"token":"`+r.PostFormValue("password")+`"}`)(w, r)
+	}
 	anything := func(r *http.Request) bool { return r.Header.Get("Authorization") != "" }
 	bearer := shows("Authorization", "Bearer "+token)
 	login := settings{"auth.type": "TOKEN", "token.auth.url": "/token", "token.auth.body": `{"user":"app","password":"` + key + `"}`, "token.auth.token.path": "token"}
@@ -102,6 +105,8 @@ func doubtfulTokens(t *testing.T) {
 		"errors beside":         {answer(200, `{"errors":["no"],"token":"x"}`), anything, login, untested, untested},
 		"an echo of the body":   {echo, anything, login.and(settings{"token.auth.token.path": "json.password"}), probe.CodeProtocolMismatch, probe.CodeProtocolMismatch},
 		"an echo of the header": {echo, anything, login.and(settings{"token.auth.token.path": "header", "token.auth.body": "{}", "basic.username": "app", "basic.password": key}), probe.CodeProtocolMismatch, probe.CodeProtocolMismatch},
+		"an echo of a form":     {form, anything, login.and(settings{"token.auth.body": "user=app&password=" + key}), probe.CodeProtocolMismatch, probe.CodeProtocolMismatch},
+		"a token like a part":   {answer(200, `{"token":"`+key[:4]+`"}`), shows("Authorization", "Bearer "+key[:4]), login, probe.CodeOK, probe.CodeOK},
 		"for nothing":           {given, shows("Authorization", "Bearer "+token, "X-Own", key), free, probe.CodeOK, untested},
 		"for nothing, enough":   {given, bearer, free, untested, untested},
 		"for nothing, refused":  {given, shows("X-Own", "another"), free, probe.CodeAuthRejected, untested},

@@ -3,6 +3,7 @@ package httpprobe
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -178,7 +179,7 @@ func (c *client) obtain(ctx context.Context, x *exchange) (place, error) {
 	switch {
 	case !ok:
 		return place{}, probe.Found(probe.CodeProtocolMismatch, "The sign-in address answered, but not with a token where one was expected. Check the address and the path of the token.").At(x.field)
-	case x.sends(value):
+	case x.sends(string(value)):
 		return place{}, probe.Found(probe.CodeProtocolMismatch, "The sign-in address gives back what it was sent, which is no token. Check the address and the path of the token.").At(x.field)
 	}
 	token := x.place
@@ -189,13 +190,19 @@ func (c *client) obtain(ctx context.Context, x *exchange) (place, error) {
 // trades reports whether the exchange sends anything secret.
 func (x *exchange) trades() bool { return x.body.Len() > 0 || len(x.secrets) > 0 }
 
-// sends reports whether a text is part of what the exchange sends: an address
-// that echoes would otherwise give a token to anybody.
-func (x *exchange) sends(text []byte) bool {
-	body := x.body.Expose()
-	defer clear(body)
-	return bytes.Contains(body, text) || slices.ContainsFunc(x.secrets, func(p place) bool {
-		return strings.Contains(p.value.ExposeText(), string(text))
+// sends reports whether a text is one of the values that the exchange sends: an
+// address that echoes would otherwise give a token to anybody.
+func (x *exchange) sends(text string) bool {
+	for _, p := range x.secrets {
+		value := p.value.ExposeText()
+		if _, bare, _ := strings.Cut(value, " "); value == text || bare == text {
+			return true
+		}
+	}
+	body := x.body.ExposeText()
+	form, _ := url.ParseQuery(body)
+	return strings.Contains(body, `"`+text+`"`) || slices.ContainsFunc(slices.Collect(maps.Values(form)), func(values []string) bool {
+		return slices.Contains(values, text)
 	})
 }
 
