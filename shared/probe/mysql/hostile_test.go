@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -221,6 +222,34 @@ func TestScripts(t *testing.T) {
 				t.Error("the password was sent as it is")
 			}
 		})
+	}
+}
+
+// A challenge of ed25519 may end in a zero byte, which the driver takes for its
+// end: then the sign-in is begun once more, and only then.
+func TestChallengeThatIsMisread(t *testing.T) {
+	good, cut := strings.Repeat("x", 32), strings.Repeat("x", 31)+"\x00"
+	for name, r := range map[string]struct {
+		version    string
+		challenges []string
+		want       probe.Code
+		accepted   int64
+	}{
+		"read":                {"5.5.5-10.11.6-MariaDB", []string{good}, probe.CodeAuthRejected, 1},
+		"misread once":        {"5.5.5-10.11.6-MariaDB", []string{cut, good}, probe.CodeAuthRejected, 2},
+		"misread twice":       {"11.4.2-MariaDB", []string{cut, cut}, probe.CodeProtocolMismatch, 2},
+		"misread, no MariaDB": {"8.0.36", []string{cut}, probe.CodeProtocolMismatch, 1},
+	} {
+		var turn atomic.Int64
+		s := probetest.Serve(t, func(ctx context.Context, c net.Conn) {
+			challenge := r.challenges[min(int(turn.Add(1)), len(r.challenges))-1]
+			double := script{hello: greet(r.version, "mysql_native_password", plainCan), steps: [][]string{{"\xfeclient_ed25519\x00" + challenge}, {failure(1045)}}}
+			double.serve(ctx, c)
+		})
+		got := runWithin(t, time.Second, at(s, settings{"sslmode": "disable"}))
+		if got.Code != r.want || s.Accepted.Load() != r.accepted {
+			t.Errorf("%s: %s after %d connections, want %s after %d: %+v", name, got.Code, s.Accepted.Load(), r.want, r.accepted, got.Stages)
+		}
 	}
 }
 

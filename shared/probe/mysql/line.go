@@ -29,6 +29,11 @@ type line struct {
 	wrote     bool   // the driver answered the greeting
 	secured   bool   // the certificate was accepted
 	failure   error
+	maria     bool
+	// misread is that the driver could not make sense of what MariaDB asked: it
+	// takes the last byte of a challenge for its end where that is zero, as one
+	// in 256 of ed25519 is, and gives up.
+	misread bool
 }
 
 // Read implements net.Conn.

@@ -44,9 +44,17 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 // open connects and signs in, once. Without a session, what was found is the
 // end.
 func open(ctx context.Context, a *probe.Attempt, login database.Login) (*session, probe.Finding) {
+	s, l, f := connect(ctx, a, login)
+	if l != nil && l.misread { // the server has judged no proof yet
+		s, _, f = connect(ctx, a, login)
+	}
+	return s, f
+}
+
+func connect(ctx context.Context, a *probe.Attempt, login database.Login) (*session, *line, probe.Finding) {
 	conn, err := login.Dial(ctx, a)
 	if f := (probe.Finding{}); errors.As(err, &f) {
-		return nil, f
+		return nil, nil, f
 	}
 	var hello greeting
 	err = a.Stage(probe.Protocol, func() (err error) {
@@ -57,9 +65,9 @@ func open(ctx context.Context, a *probe.Attempt, login database.Login) (*session
 		}
 		return err
 	})
+	l := &line{Conn: conn, attempt: a, unread: hello.packet, plaintext: login.Plaintext(), plugin: hello.plugin, offered: hello.tls, maria: hello.mariaDB()}
 	var s *session
 	if err == nil {
-		l := &line{Conn: conn, attempt: a, unread: hello.packet, plaintext: login.Plaintext(), plugin: hello.plugin, offered: hello.tls}
 		err = a.Stage(probe.Auth, func() error {
 			config, err := configure(a, login, l)
 			if err != nil {
@@ -71,10 +79,10 @@ func open(ctx context.Context, a *probe.Attempt, login database.Login) (*session
 	}
 	if err != nil {
 		_ = conn.Close()
-		return nil, a.Explain(err)
+		return nil, l, a.Explain(err)
 	}
 	s.hello = hello
-	return s, probe.Finding{}
+	return s, l, probe.Finding{}
 }
 
 // proven finds out what the account that signed in may do, and that the server
