@@ -191,6 +191,7 @@ func TestRefusals(t *testing.T) {
 		{"others can reach it", []string{"serve", "--addr", "0.0.0.0:0"}, 2, "--public"},
 		{"others can reach it in clear", []string{"serve", "--addr", "0.0.0.0:0", "--public"}, 2, "must not cross a network in clear"},
 		{"a public range", []string{"serve", "--allow", "8.8.8.0/24"}, 2, "--allow"},
+		{"a name for an address", []string{"serve", "--egress", "nat.example.com"}, 2, "--egress"},
 		{"the metadata address", []string{"serve", "--allow", "169.254.169.254/32"}, 2, "--allow"},
 		{"no certificate", []string{"serve", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--tls-cert", notFolder, "--tls-key", notFolder}, 1, "TLS certificate"},
 		{"a store that is away", []string{"serve", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--store", "dynamodb", "--dynamodb-endpoint", "http://127.0.0.1:1"}, 1, "does not answer"},

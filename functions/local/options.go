@@ -18,6 +18,7 @@ type options struct {
 	addr    string
 	data    string
 	allow   []netip.Prefix // private ranges that probes may reach
+	egress  []netip.Prefix // addresses that this machine connects from
 	tlsCert string
 	tlsKey  string
 	public  bool // listen wider than loopback
@@ -37,13 +38,14 @@ var errUsage = errors.New("command line")
 
 func parseServe(args []string, out io.Writer) (options, error) {
 	var o options
-	var allow string
+	var allow, egress string
 	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
 	fs.SetOutput(out)
 	fs.Usage = func() { _, _ = io.WriteString(out, serveUsage) }
 	o.where(fs)
 	fs.StringVar(&o.addr, "addr", "127.0.0.1:3000", "")
 	fs.StringVar(&allow, "allow", "", "")
+	fs.StringVar(&egress, "egress", "", "")
 	fs.BoolVar(&o.public, "public", false, "")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "")
@@ -53,7 +55,7 @@ func parseServe(args []string, out io.Writer) (options, error) {
 		}
 		return o, errUsage
 	}
-	faults := o.validate(fs.Args(), allow)
+	faults := o.validate(fs.Args(), allow, egress)
 	if len(faults) > 0 {
 		for _, f := range faults {
 			_, _ = fmt.Fprintln(out, "credence: "+f)
@@ -72,7 +74,7 @@ func (o *options) where(fs *flag.FlagSet) {
 }
 
 // validate gathers everything that is wrong, not the first fault alone.
-func (o *options) validate(rest []string, allow string) []string {
+func (o *options) validate(rest []string, allow, egress string) []string {
 	var faults []string
 	if len(rest) > 0 {
 		faults = append(faults, fmt.Sprintf("serve takes no argument %q; see --help", rest[0]))
@@ -100,6 +102,9 @@ func (o *options) validate(rest []string, allow string) []string {
 	}
 	if o.allow, err = netguard.ParseAllow(allow, o.local()); err != nil {
 		faults = append(faults, "--allow: "+err.Error())
+	}
+	if o.egress, err = netguard.ParseRanges(egress); err != nil {
+		faults = append(faults, "--egress: "+err.Error())
 	}
 	return faults
 }
@@ -148,6 +153,8 @@ const serveUsage = `Usage: local serve [flags]
   --allow RANGES       private ranges that probes may reach, such as
                        10.0.0.0/8,192.168.1.0/24 (none; loopback is allowed
                        while the server listens on loopback only)
+  --egress ADDRESSES   addresses that probes come from, which messages name for
+                       the firewall of a system, such as 198.51.100.7
   --public             listen on an address that others can reach; needs TLS
   --tls-cert FILE      certificate chain, PEM
   --tls-key FILE       its private key, PEM

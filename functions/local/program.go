@@ -80,7 +80,7 @@ func newRunner(ctx context.Context, o options, logger *slog.Logger) (*probe.Runn
 	if err != nil {
 		return nil, err
 	}
-	return probe.NewRunner(probers.Probers(), guard, probe.Config{Log: logger}), nil
+	return probe.NewRunner(probers.Probers(), guard, probe.Config{Log: logger, Egress: o.egress}), nil
 }
 
 // welcome says where everything is. The first start makes an organisation, a

@@ -40,8 +40,9 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	tables := dynamo.Tables{Meta: env.Required("META_TABLE"), Vault: env.Required("VAULT_TABLE"), Audit: env.Required("AUDIT_TABLE")}
 	key, previous := env.Required("KMS_KEY"), env.List("KMS_PREVIOUS_KEYS")
 	guard, guardErr := newGuard(ctx, &env)
+	egress, egressErr := netguard.ParseRanges(env.Optional("PROBE_EGRESS"))
 	cfg, cfgErr := boot.AWS(ctx)
-	if err := errors.Join(env.Err(), guardErr, cfgErr); err != nil {
+	if err := errors.Join(env.Err(), guardErr, egressErr, cfgErr); err != nil {
 		return err
 	}
 	boot.TameDrivers()
@@ -54,7 +55,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	service := credential.Service{Store: store, Types: registry, Now: time.Now}
 	tester := credential.Tester{
 		Service: service, Keys: keys,
-		Prober: probe.NewRunner(probers.Probers(), guard, probe.Config{Log: logger}),
+		Prober: probe.NewRunner(probers.Probers(), guard, probe.Config{Log: logger, Egress: egress}),
 		Failed: credentials.LogFailed(logger),
 	}
 	switcher := credential.Switcher{Editor: credential.Editor{Service: service, Keys: keys}, Tester: tester}

@@ -189,7 +189,7 @@ func TestDeployment(t *testing.T) {
 		timeout := map[string]any{"probe": 15, "admin": 60}[name]
 		var vpc any
 		if name == "probe" {
-			want["PROBE_ALLOWED_RANGES"] = "AllowedPrivateRanges"
+			want["PROBE_ALLOWED_RANGES"], want["PROBE_EGRESS"] = "AllowedPrivateRanges", "EgressAddresses"
 			vpc = []any{"ProbesInVpc", object{"SubnetIds": "ProbeSubnetIds", "SecurityGroupIds": "ProbeSecurityGroupIds"}, "AWS::NoValue"}
 		}
 		differ(t, "what "+d.ID+" is told", r.Properties["Environment"], object{"Variables": want})

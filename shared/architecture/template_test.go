@@ -229,6 +229,7 @@ func TestParameters(t *testing.T) {
 		"ExistingVaultTable":   {[]string{"", "restored-vault"}, []string{"ab", "a/b", "*"}},
 		"ExistingAuditTable":   {[]string{"", "restored-audit"}, []string{"ab", "a/b", "*"}},
 		"AllowedPrivateRanges": {[]string{"", "10.20.0.0/16,10.30.0.5", "fd00::/8"}, []string{"example.com", "10.0.0.0/8;x"}},
+		"EgressAddresses":      {[]string{"", "198.51.100.7, 203.0.113.0/28", "2001:db8::7"}, []string{"nat.example.com", "198.51.100.7;x"}},
 		"DynamoDbEndpoint":     {[]string{"", "https://vpce-0a.dynamodb.eu-central-1.vpce.amazonaws.com"}, []string{"http://x", "https://", "https://x/y", "https://u:p@x"}},
 		"KmsEndpoint":          {[]string{"", "https://vpce-0a.kms.eu-central-1.vpce.amazonaws.com"}, []string{"http://x", "https://", "https://x/y"}},
 		"AlarmTopicArn":        {[]string{"", "arn:aws:sns:eu-central-1:111122223333:alarms"}, []string{"alarms", "arn:aws:sqs:eu-central-1:111122223333:alarms"}},

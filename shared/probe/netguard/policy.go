@@ -96,12 +96,22 @@ var privateRanges = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "f
 
 var loopbackRanges = prefixes("127.0.0.0/8", "::1/128")
 
-// ParseAllow reads an allow-list: prefixes or single addresses, separated by
-// commas, spaces around them ignored; an empty text is an empty list. It takes
-// only private ranges (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7),
-// and loopback where loopbackToo says so; every entry it refuses is named in
-// the one error.
+// ParseAllow reads an allow-list, in the form of ParseRanges. It takes only
+// private ranges (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7), and
+// loopback where loopbackToo says so; every entry it refuses is named in the one
+// error.
 func ParseAllow(text string, loopbackToo bool) ([]netip.Prefix, error) {
+	return parseRanges(text, func(prefix netip.Prefix) error { return allowable(prefix, loopbackToo) })
+}
+
+// ParseRanges reads a list of addresses: prefixes or single ones, separated by
+// commas, spaces around them ignored; an empty text is an empty list. Every
+// entry that is neither is named in the one error.
+func ParseRanges(text string) ([]netip.Prefix, error) {
+	return parseRanges(text, func(netip.Prefix) error { return nil })
+}
+
+func parseRanges(text string, check func(netip.Prefix) error) ([]netip.Prefix, error) {
 	var list []netip.Prefix
 	var faults []error
 	for entry := range strings.SplitSeq(text, ",") {
@@ -111,7 +121,7 @@ func ParseAllow(text string, loopbackToo bool) ([]netip.Prefix, error) {
 		}
 		prefix, err := parsePrefix(entry)
 		if err == nil {
-			err = allowable(prefix, loopbackToo)
+			err = check(prefix)
 		}
 		if err != nil {
 			faults = append(faults, err)
@@ -120,7 +130,7 @@ func ParseAllow(text string, loopbackToo bool) ([]netip.Prefix, error) {
 		list = append(list, prefix)
 	}
 	if len(faults) > 0 {
-		return nil, fmt.Errorf("reading the allow-list: %w", errors.Join(faults...))
+		return nil, fmt.Errorf("reading a list of addresses: %w", errors.Join(faults...))
 	}
 	return list, nil
 }

@@ -34,6 +34,7 @@ func TestWrongDeployments(t *testing.T) {
 		"an alias":      {"KMS_KEY", "alias/credence", "neither a key id nor the ARN"},
 		"a key twice":   {"KMS_PREVIOUS_KEYS", "a,a", "twice"},
 		"a public list": {"PROBE_ALLOWED_RANGES", "8.8.8.0/24,127.0.0.0/8", "127.0.0.0/8"},
+		"no addresses":  {"PROBE_EGRESS", "198.51.100.7,nat.example.com", "nat.example.com"},
 	} {
 		env := map[string]string{
 			"AWS_REGION": "eu-central-1", "META_TABLE": "m", "VAULT_TABLE": "v", "AUDIT_TABLE": "a", "KMS_KEY": "k",
