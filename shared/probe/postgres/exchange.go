@@ -40,6 +40,7 @@ type exchange struct {
 	attempt   *probe.Attempt
 	absent    probe.Finding // that there is no such database, told unasked
 	plaintext bool          // the connection is without TLS
+	prepare   func()        // called before the driver answers SCRAM
 	reader    io.Reader
 	left      []byte // of the message that is being handed out
 
@@ -100,6 +101,8 @@ func (x *exchange) note(kind uint32, data []byte) error {
 		return nil
 	case authCleartext, authMD5:
 		x.presented = true
+	case authSASL:
+		x.prepare()
 	case authSASLContinue:
 		_, rounds, _ := bytes.Cut(data, []byte(",i="))
 		rounds, _, _ = bytes.Cut(rounds, []byte(","))

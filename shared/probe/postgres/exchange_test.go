@@ -36,7 +36,7 @@ func FuzzExchange(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fuzz := prober(func(a *probe.Attempt) {
-			x := &exchange{attempt: a, reader: iotest.OneByteReader(bytes.NewReader(data))}
+			x := &exchange{attempt: a, prepare: func() {}, reader: iotest.OneByteReader(bytes.NewReader(data))}
 			got := &bytes.Buffer{}
 			piece := make([]byte, 8<<10)
 			for {

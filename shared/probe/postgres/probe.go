@@ -153,6 +153,7 @@ func configure(login database.Login, conn net.Conn, x *exchange) (*pgconn.Config
 		}
 		return c, nil
 	}
+	x.prepare = func() { config.Password = prepared(config.Password) }
 	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
 		x.reader = r
 		return pgproto3.NewFrontend(x, w)

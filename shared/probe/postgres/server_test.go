@@ -26,6 +26,9 @@ import (
 // may hold it.
 const secret = "canary-it's-\"quoted\"-0c7e"
 
+// roman is a password that SCRAM takes in another form, and nothing else does.
+const roman = "canary-\u2168\u00adx\u200by"
+
 // roles are the accounts and databases of the server.
 const roles = `
 CREATE ROLE app LOGIN PASSWORD :'secret' VALID UNTIL '2031-05-06 07:08:09+02';
@@ -42,12 +45,14 @@ CREATE ROLE barred LOGIN PASSWORD :'secret';
 CREATE ROLE encrypted LOGIN PASSWORD :'secret';
 CREATE ROLE asker LOGIN PASSWORD :'secret';
 CREATE ROLE "o'hara ""x"" options=-c" LOGIN PASSWORD :'secret';
+CREATE ROLE roman LOGIN PASSWORD '` + roman + `';
 CREATE ROLE slow LOGIN PASSWORD :'secret';
 ALTER ROLE slow SET statement_timeout = '1ms';
 ALTER ROLE slow SET role = 'app';
 GRANT app TO slow;
 SET password_encryption = 'md5';
 CREATE ROLE old LOGIN PASSWORD :'secret';
+CREATE ROLE old_roman LOGIN PASSWORD '` + roman + `';
 CREATE DATABASE app OWNER app;
 CREATE DATABASE closed;
 REVOKE CONNECT ON DATABASE closed FROM PUBLIC;
@@ -59,6 +64,7 @@ const admitted = `local all all trust
 host all trusted all trust
 host all clear all password
 host all old all md5
+host all old_roman all md5
 host all barred all reject
 host all asker all ident
 host all forwarded all ldap ldapserver=127.0.0.1 ldapport=1 ldapprefix="cn="
