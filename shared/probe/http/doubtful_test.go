@@ -4,6 +4,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"testing"
 
 	"credence/shared/probe"
@@ -40,6 +41,7 @@ func ownHeaders(t *testing.T) {
 		"asks for it":              {shows("X-Own", key), only, probe.CodeOK, ""},
 		"asks who it is besides":   {shows("X-Own", key, "User-Agent", "loader"), only, probe.CodeOK, ""},
 		"only asks who it is":      {shows("User-Agent", "loader", "Accept", "text/plain"), only, probe.CodeSecretNotTested, "base_url"},
+		"POST, only who it is":     {func(*http.Request) bool { return true }, settings{"auth.type": "NONE", "test.url": "/", "test.method": "POST", "request.headers": "Accept: a/b\nReferer: x"}, probe.CodeSecretNotTested, "auth.type"},
 		"asks for two":             {shows("X-App", "app", "X-Own", key), two, probe.CodeOK, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,6 +89,11 @@ func doubtfulTokens(t *testing.T) {
 	form := func(w http.ResponseWriter, r *http.Request) {
 		answer(http.StatusOK, `{"token":"`+r.PostFormValue("password")+`"}`)(w, r)
 	}
+	decoded := func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		plain, _ := url.QueryUnescape(password)
+		answer(http.StatusOK, `{"user":"`+user+`","password":"`+password+`","access_token":"`+plain+`","host":"`+r.Host+`"}`)(w, r)
+	}
 	anything := func(r *http.Request) bool { return r.Header.Get("Authorization") != "" }
 	bearer := shows("Authorization", "Bearer "+token)
 	login := settings{"auth.type": "TOKEN", "token.auth.url": "/token", "token.auth.body": `{"user":"app","password":"` + key + `"}`, "token.auth.token.path": "token"}
@@ -105,6 +112,16 @@ func doubtfulTokens(t *testing.T) {
 		"errors beside":         {answer(200, `{"errors":["no"],"token":"x"}`), anything, login, untested, untested},
 		"an echo of the body":   {echo, anything, login.and(settings{"token.auth.token.path": "json.password"}), probe.CodeProtocolMismatch, probe.CodeProtocolMismatch},
 		"an echo of the header": {echo, anything, login.and(settings{"token.auth.token.path": "header", "token.auth.body": "{}", "basic.username": "app", "basic.password": key}), probe.CodeProtocolMismatch, probe.CodeProtocolMismatch},
+		"an echo of Basic":      {decoded, anything, login.and(settings{"token.auth.token.path": "password", "token.auth.body": nil, "basic.username": "app", "basic.password": key}), probe.CodeProtocolMismatch, probe.CodeProtocolMismatch},
+		"an echo of a user":     {decoded, anything, login.and(settings{"token.auth.token.path": "user", "token.auth.body": nil, "basic.username": "app", "basic.password": key}), probe.CodeProtocolMismatch, probe.CodeProtocolMismatch},
+		"an echo of a client":   {decoded, anything, settings{"auth.type": "OAUTH2", "oauth2.client.id": "app", "oauth2.client.secret": key + "+/=", "oauth2.access.token.url": "/token"}, probe.CodeProtocolMismatch, probe.CodeProtocolMismatch},
+		"an echo of the host":   {decoded, anything, login.and(settings{"token.auth.token.path": "host"}), probe.CodeProtocolMismatch, probe.CodeProtocolMismatch},
+		"for an empty body":     {given, bearer, login.and(settings{"token.auth.body": "{}"}), untested, untested},
+		"for a blank body":      {given, bearer, login.and(settings{"token.auth.body": "  "}), untested, untested},
+		"for a scope":           {given, bearer, login.and(settings{"token.auth.body": "grant_type=client_credentials&scope=a"}), untested, untested},
+		"for a scope, JSON":     {given, bearer, login.and(settings{"token.auth.body": `{"scope":"a","on":true,"of":[null,{}]}`}), untested, untested},
+		"for a number":          {given, bearer, login.and(settings{"token.auth.body": `{"pin":[{"x":7}]}`}), probe.CodeOK, probe.CodeOK},
+		"for a word":            {given, bearer, login.and(settings{"token.auth.body": key}), probe.CodeOK, probe.CodeOK},
 		"an echo of a form":     {form, anything, login.and(settings{"token.auth.body": "user=app&password=" + key}), probe.CodeProtocolMismatch, probe.CodeProtocolMismatch},
 		"a token like a part":   {answer(200, `{"token":"`+key[:4]+`"}`), shows("Authorization", "Bearer "+key[:4]), login, probe.CodeOK, probe.CodeOK},
 		"for nothing":           {given, shows("Authorization", "Bearer "+token, "X-Own", key), free, probe.CodeOK, untested},

@@ -3,10 +3,12 @@ package httpprobe
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -187,22 +189,69 @@ func (c *client) obtain(ctx context.Context, x *exchange) (place, error) {
 	return token, nil
 }
 
-// trades reports whether the exchange sends anything secret.
-func (x *exchange) trades() bool { return x.body.Len() > 0 || len(x.secrets) > 0 }
+// trades reports whether the exchange sends anything that may be secret.
+func (x *exchange) trades() bool {
+	if len(x.secrets) > 0 {
+		return true
+	}
+	body := strings.TrimSpace(x.body.ExposeText())
+	var document any
+	if json.Unmarshal([]byte(body), &document) == nil {
+		return says(document)
+	}
+	if form, err := url.ParseQuery(body); err == nil && strings.Contains(body, "=") {
+		return slices.ContainsFunc(slices.Collect(maps.Keys(form)), func(name string) bool { return !steers(name) && form.Get(name) != "" })
+	}
+	return body != ""
+}
 
-// sends reports whether a text is one of the values that the exchange sends: an
-// address that echoes would otherwise give a token to anybody.
+// says reports whether a document of JSON holds a text or number, but for those
+// by which nobody signs in.
+func says(document any) bool {
+	switch v := document.(type) {
+	case string:
+		return v != ""
+	case float64:
+		return true
+	case []any:
+		return slices.ContainsFunc(v, says)
+	case map[string]any:
+		for name, value := range v {
+			if !steers(name) && says(value) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// steers reports whether a field says what is wanted (RFC 6749 §4), and not by
+// whom.
+func steers(name string) bool { return name == "grant_type" || name == "scope" }
+
+// sends reports whether a text is one of the values that the exchange sends, in
+// any of their forms: an address that echoes would otherwise give a token to
+// anybody.
 func (x *exchange) sends(text string) bool {
+	sent := []string{x.url.String(), x.url.Host, x.url.Path}
+	for _, values := range x.header {
+		sent = append(sent, values...)
+	}
 	for _, p := range x.secrets {
 		value := p.value.ExposeText()
-		if _, bare, _ := strings.Cut(value, " "); value == text || bare == text {
-			return true
-		}
+		_, bare, _ := strings.Cut(value, " ")
+		pair, _ := base64.StdEncoding.DecodeString(bare)
+		user, password, _ := strings.Cut(string(pair), ":")
+		sent = append(sent, value, bare, string(pair), user, password)
 	}
 	body := x.body.ExposeText()
 	form, _ := url.ParseQuery(body)
-	return strings.Contains(body, `"`+text+`"`) || slices.ContainsFunc(slices.Collect(maps.Values(form)), func(values []string) bool {
-		return slices.Contains(values, text)
+	for _, values := range form {
+		sent = append(sent, values...)
+	}
+	return strings.Contains(body, strconv.Quote(text)) || slices.ContainsFunc(append(sent, body), func(value string) bool {
+		plain, err := url.QueryUnescape(value)
+		return text == value || err == nil && text == plain
 	})
 }
 
@@ -236,11 +285,11 @@ func (x *exchange) failed(body []byte) (failed bool, code string) {
 		return false, ""
 	}
 	_ = json.Unmarshal(answer.Error, &code)
-	return says(answer.Error) || says(answer.Errors), code
+	return holds(answer.Error) || holds(answer.Errors), code
 }
 
-// says reports whether a member holds more than that there is nothing.
-func says(value jsontext.Value) bool {
+// holds reports whether a member holds more than that there is nothing.
+func holds(value jsontext.Value) bool {
 	_ = value.Compact()
 	switch string(value) {
 	case "", "null", "false", "0", `""`, "{}", "[]":

@@ -147,6 +147,9 @@ func (c *client) judge(ctx context.Context, s signIn, got answer) error {
 	refused := without == http.StatusUnauthorized || without == http.StatusForbidden
 	switch {
 	case with/100 == 2 && refused:
+		if len(p.secrets) > 1 && field == fieldHeaders && s.exchange == nil {
+			c.attempt.Warn(probe.WarnNotCrossChecked, fieldHeaders, "These headers were left out together, so which of them the system looks at is not known. Put the secret into a field of its own for a fuller check.")
+		}
 		return nil
 	case with == http.StatusForbidden && without != http.StatusForbidden:
 		return probe.Found(probe.CodeAuthRejected, "The system refuses the secret (status 403; without it %d). Enter it again, or have it granted the right to this address.", without).At(field).Answered(with)

@@ -35,7 +35,7 @@ func (s signIn) asked() plan {
 // bare is the request to compare with, without the secret. Headers of the user's
 // own stay where the secret stands elsewhere: the system may ask for them
 // besides, and that they are missing would pass for a look at the secret. Where
-// nothing else is secret they are it, but for those that say what is wanted.
+// nothing else is secret they are it.
 func (s signIn) bare() plan {
 	switch {
 	case s.exchange != nil && s.exchange.trades():
@@ -46,14 +46,18 @@ func (s signIn) bare() plan {
 	own := slices.Clone(s.secrets)
 	own = slices.DeleteFunc(own, func(p place) bool { return p.field != fieldHeaders })
 	if len(own) == len(s.secrets) {
-		own = slices.DeleteFunc(own, func(p place) bool { return !negotiates(p.header) })
+		own = nil
 	}
 	return s.with(own)
 }
 
-// negotiates reports whether a header says what is wanted, and not by whom.
+// negotiates reports whether a header is one by which nobody signs in.
 func negotiates(header string) bool {
-	return header == "User-Agent" || header == "Content-Type" || strings.HasPrefix(header, "Accept")
+	switch header {
+	case "User-Agent", "Content-Type", "Content-Language", "Referer", "Origin", "Cache-Control", "Pragma", "Prefer", "Dnt":
+		return true
+	}
+	return strings.HasPrefix(header, "Accept")
 }
 
 // field is the setting to change when the secret is refused.
@@ -215,9 +219,15 @@ func readRequest(settings reader) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	// Headers of the user's own may hold the key, so the request without the
-	// secret goes without them too.
-	p.secrets = own
+	// Headers of the user's own may hold the key, but for those that say what is
+	// wanted, and not by whom.
+	for _, h := range own {
+		if negotiates(h.header) {
+			p.header.Set(h.header, h.value.ExposeText())
+		} else {
+			p.secrets = append(p.secrets, h)
+		}
+	}
 	return p, nil
 }
 
