@@ -75,6 +75,8 @@ func (d *declaration) field(f Field) {
 		d.bad("%s has no title", f.Name)
 	case f.Secret && f.Public:
 		d.bad("%s is secret and public", f.Name)
+	case f.Shown != nil && (f.Kind != Text || !f.Public):
+		d.bad("%s shows something of a text, and is no public one", f.Name)
 	case f.Kind == Object && f.Public:
 		d.bad("%s is public, and an object may hold anything", f.Name)
 	case f.Kind != Object && len(f.Encoded) > 0:

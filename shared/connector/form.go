@@ -64,6 +64,12 @@ func CheckURL(text string) (code, message string) {
 	return "", ""
 }
 
+// WithoutQuery is a URL up to its query, which may hold a key.
+func WithoutQuery(text string) string {
+	address, _, _ := strings.Cut(text, "?")
+	return address
+}
+
 // CheckHeaderName takes a field name of HTTP (RFC 9110, section 5.1).
 func CheckHeaderName(name string) (code, message string) {
 	const marks = "!#$%&'*+-.^_`|~"

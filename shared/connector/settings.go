@@ -88,11 +88,14 @@ func (s Settings) Unknown() int { return s.unknown }
 
 // Public is the object of those public settings that were sent, under the
 // names they were sent by, sorted. A number or truth sent as text is a number
-// or truth here.
+// or truth here; of a text there is what the field shows of it.
 func (s Settings) Public() jsontext.Value {
 	out := map[string]jsontext.Value{}
 	for _, v := range s.values {
 		if f := s.typ.Fields[v.field]; f.Public {
+			if f.Shown != nil {
+				v.text = secret.NewText(f.Shown(v.text.ExposeText()))
+			}
 			out[v.sentAs] = f.render(v)
 		}
 	}

@@ -47,6 +47,7 @@ func TestPublished(t *testing.T) {
 		"postgres, an IPv6":       {"postgres", `{"host":"2001:db8::1","database":"a","username":"u","password":"p"}`, "", `{"database":"a","host":"2001:db8::1","username":"u"}`},
 		"rest":                    {"rest", `{"api_key":"k","base_url":"https://api.example.com"}`, "api_key", `{"base_url":"https://api.example.com"}`},
 		"rest, endpoint":          {"rest", `{"api_key":"k","endpoint":"https://api.example.com"}`, "api_key", `{"endpoint":"https://api.example.com"}`},
+		"rest, a key in a query":  {"rest", `{"api_key":"k","url":"https://api.example.com/v1?key=k&x=?y"}`, "api_key", `{"url":"https://api.example.com/v1"}`},
 		"rest, dotted":            {"rest", `{"auth.type":"BASIC","basic.username":"u","basic.password":"p","test.url":"https://api.example.com/me","test.method":"GET","test.content.type":"application/json"}`, "BASIC", `{"auth.type":"BASIC","test.method":"GET"}`},
 		"s3":                      {"s3", `{"credentials_type":"s3","access_key_id":"AKIAIOSFODNN7EXAMPLE","secret_key":"wJalrXUtnFEMI/K7MDENG"}`, "Access Key", `{}`},
 		"s3 with a bucket":        {"s3", `{"access_key_id":"AKIAIOSFODNN7EXAMPLE","secret_key":"wJalrXUtnFEMI/K7MDENG","bucket":"my-data-bucket","region":"us-east-1"}`, "Access Key", `{"bucket":"my-data-bucket","region":"us-east-1"}`},

@@ -20,7 +20,7 @@ var request = []connector.Field{
 		Name: "auth.type", Kind: text, Title: "Way to sign in", Public: true,
 		OneOf: []string{"NONE", "BASIC", "API_KEY", "TOKEN", "OAUTH1", "OAUTH2", "AWS_SIGNATURE", "gcp_service_account"},
 	},
-	{Name: "base_url", Also: []string{"endpoint", "url"}, Kind: text, Title: "Base URL", Destination: true, Identity: true, Public: true, Check: connector.CheckURL},
+	{Name: "base_url", Also: []string{"endpoint", "url"}, Kind: text, Title: "Base URL", Destination: true, Identity: true, Public: true, Shown: connector.WithoutQuery, Check: connector.CheckURL},
 	{Name: "test.url", Kind: text, Title: "Test URL", Help: "What a probe asks for; the base URL where it is left out.", Destination: true, Identity: true, Check: connector.CheckURL},
 	{Name: "test.method", Kind: text, Title: "Test method", Destination: true, Public: true, OneOf: []string{"GET", "POST"}},
 	{Name: "test.content.type", Kind: text, Title: "Test content type", Destination: true},
