@@ -83,7 +83,7 @@ func deploy() (*account.Account, error) {
 	}
 	deployment.config = account.Config{
 		Template: template, Bootstraps: folder, Engine: endpoint, Environments: 24,
-		Parameters: map[string]string{"AllowedPrivateRanges": "10.99.0.0/24"},
+		Parameters: map[string]string{"AllowedPrivateRanges": "10.99.0.0/24", "EgressAddresses": "198.51.100.7"},
 	}
 	a, err := account.Open(ctx, deployment.config)
 	if err != nil {
