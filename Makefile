@@ -44,9 +44,9 @@ help:
 
 .PHONY: run
 run: ## Serves the whole API on this machine, on an embedded store; the first start prints a service key.
-	@go build -buildvcs=false -o '$(BIN)/local' ./functions/local
+	@go build -buildvcs=false -o '$(BIN)/credence' ./functions/credence
 	@# In place of the shell, and not below go run, which would end without it.
-	@exec '$(BIN)/local' serve --addr '$(ADDR)' --data '$(DATA)' $(if $(ALLOW),--allow '$(ALLOW)') $(if $(STORE),--store '$(STORE)' --dynamodb-tables '$(TABLES)' $(if $(ENDPOINT),--dynamodb-endpoint '$(ENDPOINT)'))
+	@exec '$(BIN)/credence' serve --addr '$(ADDR)' --data '$(DATA)' $(if $(ALLOW),--allow '$(ALLOW)') $(if $(STORE),--store '$(STORE)' --dynamodb-tables '$(TABLES)' $(if $(ENDPOINT),--dynamodb-endpoint '$(ENDPOINT)'))
 
 .PHONY: lambda
 lambda: ## Serves the functions of template.yaml as Lambda would, without containers, on LAMBDA_ADDR.
@@ -69,8 +69,8 @@ check: format vet tidy lint template sizes servers fuzz nested race ## Runs ever
 .PHONY: build
 build: ## Compiles every function for this machine into .bin/.
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN)/ ./functions/local
-	CGO_ENABLED=0 go build $(LAMBDA_FLAGS) -ldflags='-s -w' -o $(BIN)/ $$(go list ./functions/... | grep -v /local$$)
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN)/ ./functions/credence
+	CGO_ENABLED=0 go build $(LAMBDA_FLAGS) -ldflags='-s -w' -o $(BIN)/ $$(go list ./functions/... | grep -v /credence$$)
 	@ls -l $(BIN)
 
 # What `sam build` asks for, one target for each function of template.yaml. The

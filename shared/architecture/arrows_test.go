@@ -108,7 +108,7 @@ func roomRules() []rule {
 		},
 		{
 			name: "test kits stay out of what is shipped", from: but(everything, kits), to: kits, links: true,
-			plant: [2]string{"functions/local", "shared/envelope/kmstest"},
+			plant: [2]string{"functions/credence", "shared/envelope/kmstest"},
 		},
 		{
 			name: "the end-to-end suite reads the contract on its own", from: anyOf("shared/endtoend"), to: but(anyOf("shared", "functions"), anyOf("shared/endtoend")),
@@ -127,7 +127,7 @@ func functionRules() []rule {
 	return []rule{
 		{
 			name: "functions that do not probe link no driver",
-			from: but(anyOf("functions"), anyOf("functions/probe", "functions/worker", "functions/local")),
+			from: but(anyOf("functions"), anyOf("functions/probe", "functions/worker", "functions/credence")),
 			to:   either(drivers, exactly("shared/probe/builtin")), links: true,
 			plant: [2]string{"functions/create", "github.com/jackc/pgx/v5/pgconn"},
 		},
@@ -139,7 +139,7 @@ func functionRules() []rule {
 		},
 		{
 			name: "only the local server has an embedded engine",
-			from: but(anyOf("functions"), anyOf("functions/local")), to: either(engines, anyOf("shared/store/embedded", "shared/envelope/localkms")), links: true,
+			from: but(anyOf("functions"), anyOf("functions/credence")), to: either(engines, anyOf("shared/store/embedded", "shared/envelope/localkms")), links: true,
 			plant: [2]string{"functions/update", "shared/envelope/localkms"},
 		},
 	}

@@ -43,7 +43,7 @@ func TestTemplateRoutes(t *testing.T) {
 	}
 	for _, folder := range folders {
 		name := filepath.Base(folder)
-		if name == "local" {
+		if name == "credence" {
 			continue
 		}
 		d, found := template[name]
@@ -91,9 +91,9 @@ func TestEventRoutes(t *testing.T) {
 		}
 		sent = append(sent, event.RouteKey)
 	}
-	local := served(t)["local"]
+	local := served(t)["credence"]
 	missing(t, "events/", local, sent)
-	missing(t, "functions/local", sent, local)
+	missing(t, "functions/credence", sent, local)
 }
 
 // TestEventEnvironment: events/env.json says all that a function may be told

@@ -121,14 +121,14 @@ func mounted(t *testing.T, name, text string) []string {
 // each route to one function.
 func TestRoutes(t *testing.T) {
 	all := served(t)
-	local := all["local"]
+	local := all["credence"]
 	if len(local) < 30 {
-		t.Fatalf("functions/local serves %d routes: too few to be all", len(local))
+		t.Fatalf("functions/credence serves %d routes: too few to be all", len(local))
 	}
 	mux := http.NewServeMux()
 	by := map[string]string{}
 	for function, routes := range all {
-		if function == "local" {
+		if function == "credence" {
 			continue
 		}
 		for _, r := range routes {
@@ -139,13 +139,13 @@ func TestRoutes(t *testing.T) {
 			by[r] = function
 			mux.Handle(r, http.NotFoundHandler()) // panics where two patterns conflict
 			if !slices.Contains(local, r) {
-				t.Errorf("%s is served by functions/%s and not by functions/local", r, function)
+				t.Errorf("%s is served by functions/%s and not by functions/credence", r, function)
 			}
 		}
 	}
 	for _, r := range local {
 		if by[r] == "" {
-			t.Errorf("%s is served by functions/local and by no function", r)
+			t.Errorf("%s is served by functions/credence and by no function", r)
 		}
 	}
 	for _, function := range []string{"token", "create", "get", "update", "reveal", "probe"} {
@@ -161,11 +161,11 @@ func TestRoutes(t *testing.T) {
 // TestEveryFamilyIsServed shows that the table above has nothing that no
 // function serves.
 func TestEveryFamilyIsServed(t *testing.T) {
-	local := served(t)["local"]
+	local := served(t)["credence"]
 	for family, routes := range families {
 		for _, r := range routes {
 			if !slices.Contains(local, r.Pattern) {
-				t.Errorf("%s lists %s, which functions/local does not serve", family, r.Pattern)
+				t.Errorf("%s lists %s, which functions/credence does not serve", family, r.Pattern)
 			}
 		}
 	}
@@ -207,9 +207,9 @@ func TestDescribedRoutes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	local, document := served(t)["local"], described(t, text)
+	local, document := served(t)["credence"], described(t, text)
 	missing(t, "openapi.json", local, document)
-	missing(t, "functions/local", document, local)
+	missing(t, "functions/credence", document, local)
 }
 
 // TestDescribed shows that routes are found in a document, whatever else stands

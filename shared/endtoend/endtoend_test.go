@@ -14,7 +14,7 @@ import (
 //	CREDENCE_TARGETS      an address of this machine that its probes may reach
 func TestService(t *testing.T) {
 	if os.Getenv("CREDENCE_URL") == "" {
-		t.Skip("CREDENCE_URL names no running service; functions/local runs the same suite over one of its own")
+		t.Skip("CREDENCE_URL names no running service; functions/credence runs the same suite over one of its own")
 	}
 	s := Service{
 		URL:     os.Getenv("CREDENCE_URL"),

@@ -28,7 +28,7 @@ func Build(ctx context.Context, top, folder string, more ...string) error {
 	}
 	args := slices.Concat([]string{"build"}, Flags, []string{"-ldflags=-s -w", "-o", folder + string(filepath.Separator)})
 	for _, f := range folders {
-		if name := filepath.Base(f); name != "local" {
+		if name := filepath.Base(f); name != "credence" {
 			args = append(args, "./functions/"+name)
 		}
 	}

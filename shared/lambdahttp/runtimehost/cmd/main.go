@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // deploy builds the functions and deploys them over a new engine.
-func deploy(ctx context.Context, allow string) (_ *account.Account, end func(), err error) {
+func deploy(ctx context.Context, allow string) (_ *account.Account, _ func(), err error) {
 	template, err := os.ReadFile("template.yaml")
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the template, at the top of the repository: %w", err)
@@ -100,7 +100,7 @@ func deploy(ctx context.Context, allow string) (_ *account.Account, end func(), 
 		return nil, nil, fmt.Errorf("making a folder for the functions: %w", err)
 	}
 	ends := []func(){func() { _ = os.RemoveAll(folder) }}
-	end = func() {
+	end := func() {
 		for i := len(ends) - 1; i >= 0; i-- {
 			ends[i]()
 		}

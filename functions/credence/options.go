@@ -136,17 +136,17 @@ func (o *options) url() string {
 const usage = `Credence keeps the secrets of data pipelines, and proves that they work.
 
 Usage:
-  local [serve] [flags]     serve on this machine
-  local org add  NAME       make an organisation, its first user and a key
-  local user add EMAIL      make a user in an organisation, and a key
-  local key add  EMAIL      make another service key for a user
-  local --version | --help
+  credence [serve] [flags]     serve on this machine
+  credence org add  NAME       make an organisation, its first user and a key
+  credence user add EMAIL      make a user in an organisation, and a key
+  credence key add  EMAIL      make another service key for a user
+  credence --version | --help
 
 Each command answers --help. The commands that add something work while the
 server runs and while it does not; they print the new key once.
 `
 
-const serveUsage = `Usage: local serve [flags]
+const serveUsage = `Usage: credence serve [flags]
 
   --addr HOST:PORT     where to listen (127.0.0.1:3000)
   --data DIR           where the data is, made on first start (./.data)

@@ -20,9 +20,9 @@ import (
 )
 
 const addUsage = `Usage:
-  local org add NAME     [--email ADDRESS] [--domain DOMAIN] [--data DIR]
-  local user add ADDRESS [--org ID] [--name "FULL NAME"] [--admin] [--data DIR]
-  local key add ADDRESS  [--org ID] [--name NAME] [--data DIR]
+  credence org add NAME     [--email ADDRESS] [--domain DOMAIN] [--data DIR]
+  credence user add ADDRESS [--org ID] [--name "FULL NAME"] [--admin] [--data DIR]
+  credence key add ADDRESS  [--org ID] [--name NAME] [--data DIR]
 
 Each makes what it says and a service key, which it prints once. --org may be
 left out while there is one organisation only. --data is ./.data by default;

@@ -1,4 +1,4 @@
-// Command local serves every route of Credence in one process on this machine,
+// Command credence serves every route of Credence in one process on this machine,
 // over the embedded store and a key file: what `make run` starts.
 package main
 

@@ -213,7 +213,7 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"key", "--help"}, {"--version"}} {
-		if out := command(t, 0, args...); !strings.Contains(out, "local") && !strings.Contains(out, "credence 0.") {
+		if out := command(t, 0, args...); !strings.Contains(out, "credence org") && !strings.Contains(out, "credence 0.") {
 			t.Errorf("%v says %q", args, out)
 		}
 	}
