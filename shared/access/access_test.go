@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"slices"
 	"testing"
 
 	"credence/shared/access"
@@ -29,8 +30,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{access.Reveal, access.Owner, "reveal"},
 	}
 	for _, row := range rows {
-		if !row.permission.Known() || row.permission.Scope() != row.scope {
-			t.Errorf("%s: known %v, scope %q, want %q", row.permission, row.permission.Known(), row.permission.Scope(), row.scope)
+		if got := row.permission.Scopes(); !row.permission.Known() || row.scope == "" && len(got) > 0 || row.scope != "" && !slices.Equal(got, []access.Scope{row.scope}) {
+			t.Errorf("%s: known %v, scopes %q, want %q", row.permission, row.permission.Known(), got, row.scope)
 		}
 		for _, role := range roles {
 			if got, want := role.Allows(row.permission), role >= row.least; got != want {
@@ -41,13 +42,37 @@ func TestWhoMayDoWhat(t *testing.T) {
 }
 
 func TestAnUnknownPermissionIsNobodys(t *testing.T) {
-	for _, p := range []access.Permission{"", "rule", "READ", "read "} {
-		if p.Known() || p.Scope() != "" {
-			t.Errorf("%q is known", p)
+	for _, p := range []access.Permission{0, 1 << 15, access.Read | 1<<15} {
+		if p.Known() {
+			t.Errorf("%b is known", p)
 		}
 		for _, role := range roles {
 			if role.Allows(p) {
-				t.Errorf("%q may %q", role, p)
+				t.Errorf("%q may %b", role, p)
+			}
+		}
+	}
+}
+
+// A set of permissions requires the scopes and the roles of all its members.
+func TestSetsOfPermissions(t *testing.T) {
+	for _, row := range []struct {
+		set           access.Permission
+		name          string
+		least         access.Role
+		held, missing []access.Scope
+	}{
+		{access.Reveal | access.Create, "create+reveal", access.Owner, []access.Scope{"reveal"}, []access.Scope{"write"}},
+		{access.Update | access.Probe, "probe+update", access.Admin, nil, []access.Scope{"probe", "write"}},
+		{access.Update | access.Delete, "update+delete", access.Admin, []access.Scope{"read", "share"}, []access.Scope{"write"}},
+		{access.Read | access.SignedIn, "signed_in+read", access.Collaborator, []access.Scope{"read"}, nil},
+	} {
+		if got := row.set.Missing(row.held); row.set.String() != row.name || !slices.Equal(got, row.missing) {
+			t.Errorf("%s with %q misses %q, want %s to miss %q", row.set, row.held, got, row.name, row.missing)
+		}
+		for _, role := range roles {
+			if got, want := role.Allows(row.set), role >= row.least; got != want {
+				t.Errorf("%q may %s: %v, want %v", role, row.set, got, want)
 			}
 		}
 	}
@@ -59,7 +84,9 @@ func TestEveryScopeIsNeededForSomething(t *testing.T) {
 		access.SignedIn, access.ManageKeys, access.Read, access.Create, access.Probe, access.Use, access.Update,
 		access.Share, access.Delete, access.Transfer, access.Reveal,
 	} {
-		needed[p.Scope()] = true
+		for _, scope := range p.Scopes() {
+			needed[scope] = true
+		}
 	}
 	seen := map[access.Scope]bool{}
 	for _, s := range access.Scopes {
@@ -69,7 +96,6 @@ func TestEveryScopeIsNeededForSomething(t *testing.T) {
 		seen[s] = true
 		delete(needed, s)
 	}
-	delete(needed, "")
 	if len(needed) != 0 {
 		t.Errorf("scopes that no key can hold: %v", needed)
 	}

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"credence/shared/access"
@@ -52,11 +53,22 @@ func (r Refusals) Denied(ctx context.Context, who identity.Caller, d access.Refu
 	w, err := daily(Entry{
 		ID: id.New(now), Org: who.Org.ID, Credential: d.ResourceID, Event: Denied, At: now, Origin: who.Origin,
 		UserID: who.User.ID, UserEmail: who.User.Email, OwnerID: who.User.ID,
-		Summary: []string{fmt.Sprintf("service key %d lacks the scope %s for %s", who.KeyID, d.Needs.Scope(), d.Route)},
+		Summary: []string{fmt.Sprintf("service key %d lacks %s for %s", who.KeyID, scopes(d.Missing), d.Route)},
 	})
 	if err != nil {
 		return err
 	}
 	w.Item.Attributes["key"] = who.KeyID
 	return r.Store.Commit(ctx, w)
+}
+
+func scopes(missing []access.Scope) string {
+	names := make([]string, len(missing))
+	for i, s := range missing {
+		names[i] = string(s)
+	}
+	if len(names) == 1 {
+		return "the scope " + names[0]
+	}
+	return "the scopes " + strings.Join(names, ", ")
 }

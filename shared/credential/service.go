@@ -97,7 +97,7 @@ func (s Service) permit(ctx context.Context, who identity.Caller, c Credential, 
 func (s Service) deny(ctx context.Context, who identity.Caller, c Credential, p access.Permission) error {
 	return s.observe(ctx, func() audit.Entry {
 		e := s.entry(who, c, audit.Denied)
-		e.Summary = []string{"refused: " + string(p)}
+		e.Summary = []string{"refused: " + p.String()}
 		return e
 	})
 }

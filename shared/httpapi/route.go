@@ -20,8 +20,9 @@ type Route struct {
 	// Pattern is METHOD /path/{name}: the spelling of both net/http and an
 	// HTTP API route key.
 	Pattern string
-	// Needs is the permission whose scope the caller's key must hold. The
-	// role on the thing concerned is the domain's to check.
+	// Needs is the set of permissions that the route's effects require. The
+	// caller's key must hold the scopes of all of them. The domain checks the
+	// role on the thing concerned.
 	Needs access.Permission
 	// Public routes are answered without signing in.
 	Public bool

@@ -57,9 +57,9 @@ func checkRoute(r Route, mux *http.ServeMux) (err error) {
 		return errors.New("the pattern is not METHOD /path/{name}")
 	case r.Handle == nil:
 		return errors.New("nothing handles it")
-	case r.Public == (r.Needs != ""):
+	case r.Public == (r.Needs != 0):
 		return errors.New("it must be either public or need a permission")
-	case r.Needs != "" && !r.Needs.Known():
+	case r.Needs != 0 && !r.Needs.Known():
 		return errors.New("the permission it needs does not exist")
 	case (r.Resource != "") != slices.Contains(strings.Split(path, "/"), "{id}"):
 		return errors.New("a resource and {id} go together")

@@ -171,7 +171,7 @@ func (s *stack) run(ex *exchange) (answer Answer, body []byte, err error) {
 	return answer, body, err
 }
 
-// admit signs the caller in and checks the scope of his key.
+// admit authenticates the caller and checks the scopes of the key.
 func (s *stack) admit(ctx context.Context, ex *exchange, req *Request) error {
 	bearer, ok := Credentials(req.HTTP.Header, "Bearer")
 	if !ok {
@@ -188,18 +188,32 @@ func (s *stack) admit(ctx context.Context, ex *exchange, req *Request) error {
 		return err
 	}
 	ex.caller, req.Caller, req.Items = caller, caller, items
-	if caller.Holds(ex.route.Needs) {
+	missing := ex.route.Needs.Missing(caller.Scopes)
+	if len(missing) == 0 {
 		return nil
 	}
 	refusal := access.Refusal{
-		Route: ex.route.Pattern, Needs: ex.route.Needs,
+		Route: ex.route.Pattern, Missing: missing,
 		Resource: ex.route.Resource, ResourceID: PathID(req.HTTP, "id"),
 	}
 	if err := s.Denials.Denied(ctx, caller, refusal); err != nil {
 		return err
 	}
-	return fault.New(fault.CodeScopeMissing, fmt.Sprintf(
-		"The service key does not hold the scope %q, which this route needs. Use a key that holds it.", ex.route.Needs.Scope()))
+	return lacking(missing)
+}
+
+// lacking returns the error that names every missing scope.
+func lacking(missing []access.Scope) error {
+	names := make([]string, len(missing))
+	for i, scope := range missing {
+		names[i] = strconv.Quote(string(scope))
+	}
+	message := fmt.Sprintf("The service key does not hold the scope %s, which this route requires. Use a key that holds it.", names[0])
+	if len(names) > 1 {
+		message = fmt.Sprintf("The service key does not hold the scopes %s, which this route requires. Use a key that holds them.",
+			strings.Join(names[:len(names)-1], ", ")+" and "+names[len(names)-1])
+	}
+	return fault.New(fault.CodeScopeMissing, message)
 }
 
 // Credentials takes what follows the scheme in the one Authorization header

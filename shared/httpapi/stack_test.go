@@ -45,7 +45,7 @@ func (d *desk) Authenticate(ctx context.Context, bearer string, from identity.Or
 }
 
 func (d *desk) Denied(_ context.Context, who identity.Caller, r access.Refusal) error {
-	d.steps = append(d.steps, fmt.Sprintf("denied %d %s %s %s %d", who.KeyID, r.Route, r.Needs, r.Resource, r.ResourceID))
+	d.steps = append(d.steps, fmt.Sprintf("denied %d %s %s %s %d", who.KeyID, r.Route, r.Missing, r.Resource, r.ResourceID))
 	return d.fails
 }
 
@@ -142,12 +142,12 @@ func TestTheOrderOfTheStack(t *testing.T) {
 			"no scope, before the endpoint", "/things/3", "{", "good",
 			[]access.Scope{access.ScopeRead},
 			nil, 403, "scope_missing",
-			[]string{"sign-in", "denied 9 POST /things/{id} update Thing 3"},
+			[]string{"sign-in", "denied 9 POST /things/{id} [write] Thing 3"},
 			0,
 		},
 		{
 			"a refusal that cannot be recorded", "/things/3", "{", "good", nil, store.ErrUnavailable, 503, "store_unavailable",
-			[]string{"sign-in", "denied 9 POST /things/{id} update Thing 3"},
+			[]string{"sign-in", "denied 9 POST /things/{id} [write] Thing 3"},
 			0,
 		},
 	} {
@@ -237,7 +237,7 @@ func TestStackRefusesRoutes(t *testing.T) {
 		"no parts":              {httpapi.Config{}, []httpapi.Route{good}},
 		"neither public nor no": {cfg, []httpapi.Route{{Pattern: "GET /a", Handle: echo}}},
 		"public and not":        {cfg, []httpapi.Route{{Pattern: "GET /a", Public: true, Needs: access.Read, Handle: echo}}},
-		"unknown permission":    {cfg, []httpapi.Route{{Pattern: "GET /a", Needs: "rule", Handle: echo}}},
+		"unknown permission":    {cfg, []httpapi.Route{{Pattern: "GET /a", Needs: 1 << 15, Handle: echo}}},
 		"no handler":            {cfg, []httpapi.Route{{Pattern: "GET /a", Public: true}}},
 		"twice":                 {cfg, []httpapi.Route{good, good}},
 		"conflict":              {cfg, []httpapi.Route{{Pattern: "GET /{a}/b", Public: true, Handle: echo}, {Pattern: "GET /a/{b}", Public: true, Handle: echo}}},

@@ -3,7 +3,6 @@
 package identity
 
 import (
-	"slices"
 	"time"
 
 	"credence/shared/access"
@@ -73,10 +72,4 @@ type Caller struct {
 	KeyID  int64 // the service key that the session came from
 	Scopes []access.Scope
 	Origin Origin
-}
-
-// Holds reports whether the caller's key has the scope that p needs.
-func (c Caller) Holds(p access.Permission) bool {
-	s := p.Scope()
-	return s == "" || slices.Contains(c.Scopes, s)
 }

@@ -25,15 +25,15 @@ type Revealing struct {
 
 // Routes lists the family's routes.
 func (a Revealing) Routes() []httpapi.Route {
-	on := func(pattern string, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) httpapi.Route {
+	on := func(pattern string, needs access.Permission, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) httpapi.Route {
 		return httpapi.Route{
-			Pattern: pattern, Needs: access.Reveal, Resource: credential.ResourceType,
+			Pattern: pattern, Needs: needs, Resource: credential.ResourceType,
 			Reads: reads(credential.Reads), Handle: one(h),
 		}
 	}
 	return []httpapi.Route{
-		on("GET "+path+"/credentials", a.reveal),
-		on("POST "+path+"/copy", a.copy),
+		on("GET "+path+"/credentials", access.Reveal, a.reveal),
+		on("POST "+path+"/copy", access.Reveal|access.Create, a.copy),
 	}
 }
 
@@ -87,23 +87,23 @@ func (a Probing) Routes() []httpapi.Route {
 	routes := []httpapi.Route{
 		{Pattern: "POST /data_credentials/probe", Needs: access.Probe, Within: within, Handle: a.try},
 		{
-			Pattern: "POST " + path + "/versions", Needs: access.Update, Resource: credential.ResourceType,
+			Pattern: "POST " + path + "/versions", Needs: access.Update | access.Probe, Resource: credential.ResourceType,
 			Reads: reads(credential.SwitchReads), Within: within, Handle: one(a.propose),
 		},
 	}
-	add := func(pattern string, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) {
+	add := func(pattern string, needs access.Permission, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) {
 		routes = append(routes, httpapi.Route{
-			Pattern: pattern, Needs: access.Probe, Resource: credential.ResourceType,
+			Pattern: pattern, Needs: needs, Resource: credential.ResourceType,
 			Reads: reads(credential.ProbeReads), Within: within, Handle: one(h),
 		})
 	}
 	for _, method := range []string{"GET", "PUT", "POST"} {
 		for _, end := range []string{"/probe", "/probe/authenticate"} {
-			add(method+" "+path+end, a.probe)
+			add(method+" "+path+end, access.Probe, a.probe)
 		}
 	}
-	add("POST "+path+"/probe/tree", a.tree)
-	add("POST "+path+"/probe/sample", a.sample)
+	add("POST "+path+"/probe/tree", access.Probe, a.tree)
+	add("POST "+path+"/probe/sample", access.Probe|access.Reveal, a.sample)
 	return routes
 }
 
