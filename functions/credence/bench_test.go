@@ -15,8 +15,8 @@ import (
 // BenchmarkRequests times a create and a read of one credential through the
 // whole handler, over the embedded store: what is left out is the network.
 func BenchmarkRequests(b *testing.B) {
-	o := options{addr: "127.0.0.1:0", data: b.TempDir(), store: storeEmbedded}
-	d, err := openData(b.Context(), o)
+	o := options{serveFlags: serveFlags{Addr: "127.0.0.1:0", where: where{Data: b.TempDir(), Store: storeEmbedded}}}
+	d, err := openData(b.Context(), o.where)
 	if err != nil {
 		b.Fatal(err)
 	}

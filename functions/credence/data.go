@@ -37,12 +37,12 @@ func (d *data) Close() error {
 }
 
 // openData opens the data folder, which it makes on first use.
-func openData(ctx context.Context, o options) (*data, error) {
-	if err := os.MkdirAll(o.data, 0o700); err != nil {
+func openData(ctx context.Context, w where) (*data, error) {
+	if err := os.MkdirAll(w.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
 	d := &data{}
-	if err := d.open(ctx, o); err != nil {
+	if err := d.open(ctx, w); err != nil {
 		return nil, err
 	}
 	d.identity = identity.New(d.store, audit.Journal{}, time.Now)
@@ -54,39 +54,39 @@ func openData(ctx context.Context, o options) (*data, error) {
 	d.fresh = len(orgs) == 0
 	// A key file that is missing beside data is never replaced: a new key would
 	// open none of it.
-	if d.key, err = localkms.Open(filepath.Join(o.data, "key"), !d.fresh); err != nil {
+	if d.key, err = localkms.Open(filepath.Join(w.Data, "key"), !d.fresh); err != nil {
 		_ = d.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *data) open(ctx context.Context, o options) error {
-	if o.store == storeDynamo {
-		s, err := openDynamo(ctx, o.dynamo)
+func (d *data) open(ctx context.Context, w where) error {
+	if w.Store == storeDynamo {
+		s, err := openDynamo(ctx, w)
 		d.store = s
 		return err
 	}
-	s, err := embedded.Open(o.data)
+	s, err := embedded.Open(w.Data)
 	d.store, d.close = s, s
 	return err
 }
 
 // openDynamo uses AWS as the environment says or, with an endpoint on this
 // machine, a local engine, whose tables it makes.
-func openDynamo(ctx context.Context, o dynamoOptions) (store.Store, error) {
-	tables := dynamo.Tables{Meta: o.tables + "-meta", Vault: o.tables + "-vault", Audit: o.tables + "-audit"}
-	if o.endpoint == "" {
+func openDynamo(ctx context.Context, w where) (store.Store, error) {
+	tables := dynamo.Tables{Meta: w.DynamoTables + "-meta", Vault: w.DynamoTables + "-vault", Audit: w.DynamoTables + "-audit"}
+	if w.DynamoEndpoint == "" {
 		cfg, err := boot.AWS(ctx)
 		if err != nil {
 			return nil, err
 		}
 		return dynamo.New(dynamo.Client(cfg), tables), nil
 	}
-	if u, err := url.Parse(o.endpoint); err != nil || !loopback(u.Hostname()) {
+	if u, err := url.Parse(w.DynamoEndpoint); err != nil || !loopback(u.Hostname()) {
 		return nil, fmt.Errorf("reading --dynamodb-endpoint: it must be a URL of this machine, such as http://127.0.0.1:8000")
 	}
-	client := dynamo.LocalClient(o.endpoint)
+	client := dynamo.LocalClient(w.DynamoEndpoint)
 	if err := dynamo.CreateTables(ctx, client, tables); err != nil {
 		return nil, fmt.Errorf("making the tables: %w", err)
 	}

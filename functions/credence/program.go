@@ -86,9 +86,9 @@ func newRunner(ctx context.Context, o options, logger *slog.Logger) (*probe.Runn
 // welcome says where everything is. The first start makes an organisation, a
 // user and a key, which is shown this once.
 func (p *program) welcome(ctx context.Context, o options, out io.Writer) error {
-	_, _ = fmt.Fprintf(out, "Credence %s serves %s\nEvery route: %s/docs\nData and key file: %s (back both up together)\n", versionText(), o.url(), o.url(), o.data)
+	_, _ = fmt.Fprintf(out, "Credence %s serves %s\nEvery route: %s/docs\nData and key file: %s (back both up together)\n", versionText(), o.url(), o.url(), o.Data)
 	if !p.data.fresh {
-		_, _ = fmt.Fprintf(out, "Another service key: go run ./functions/credence key add EMAIL --data %s\n", o.data)
+		_, _ = fmt.Fprintf(out, "Another service key: go run ./functions/credence key add EMAIL --data %s\n", o.Data)
 		return nil
 	}
 	r, err := p.admin.Do(ctx, admin.Command{Action: admin.AddOrg, Name: "My organisation", Email: firstEmail})

@@ -21,19 +21,24 @@ import (
 	"credence/shared/store/embedded"
 )
 
-func serveCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := parseServe(args, stderr)
-	if err != nil {
+type serveCommand struct {
+	serveFlags `embed:""`
+}
+
+// Run serves until ctx ends.
+func (c *serveCommand) Run(ctx context.Context, io streams) error {
+	o, problems := c.validate()
+	if err := usage("serve", problems...); err != nil {
 		return err
 	}
 	boot.TameDrivers()
-	logger := newLogger(stderr)
-	d, err := openData(ctx, o)
+	logger := newLogger(io.err)
+	d, err := openData(ctx, o.where)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = d.Close() }()
-	return serve(ctx, o, d, logger, stdout)
+	return serve(ctx, o, d, logger, io.out)
 }
 
 // serve listens until ctx ends, then lets requests under way finish.
@@ -44,20 +49,20 @@ func serve(ctx context.Context, o options, d *data, logger *slog.Logger, stdout 
 	}
 	// Before the first start makes a key that nobody would then be shown twice.
 	identity := &tls.Config{MinVersion: tls.VersionTLS12}
-	if o.tlsCert != "" {
-		pair, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey)
+	if o.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(o.TLSCert, o.TLSKey)
 		if err != nil {
 			return fmt.Errorf("reading the TLS certificate and key: %w", err)
 		}
 		identity.Certificates = []tls.Certificate{pair}
 	}
-	listener, err := net.Listen("tcp", o.addr)
+	listener, err := net.Listen("tcp", o.Addr)
 	if err != nil {
-		return fmt.Errorf("listening on %s: %w", o.addr, err)
+		return fmt.Errorf("listening on %s: %w", o.Addr, err)
 	}
 	defer func() { _ = listener.Close() }()
-	o.addr = listener.Addr().String()
-	stopAdmin, err := p.listenAdmin(o.data)
+	o.Addr = listener.Addr().String()
+	stopAdmin, err := p.listenAdmin(o.Data)
 	if err != nil {
 		return err
 	}
@@ -72,7 +77,7 @@ func serve(ctx context.Context, o options, d *data, logger *slog.Logger, stdout 
 	}
 	ended := make(chan error, 1)
 	go func() {
-		if o.tlsCert != "" {
+		if o.TLSCert != "" {
 			ended <- server.ServeTLS(listener, "", "")
 			return
 		}
@@ -114,8 +119,8 @@ func brief(_ []string, a slog.Attr) slog.Attr {
 // explain turns what may go wrong around a start into what to do about it.
 func explain(err error) string {
 	var path *os.PathError
-	if sentence, ok := said(err); ok {
-		return sentence
+	if text, ok := sentence(err); ok {
+		return text
 	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+func TestSuggestions(t *testing.T) {
+	for _, row := range []struct{ line, says string }{
+		{"--port 4000", "no flag --port. Did you mean --addr?"},
+		{"serve --port=4000", "no flag --port. Did you mean --addr?"},
+		{"--adr 127.0.0.1:1", "no flag --adr. Did you mean --addr?"},
+		{"-p 4000", "no flag -p. Did you mean --addr?"},
+		{"serve --databse x", "no flag --databse. Did you mean --data?"},
+		{"serve --tls_cert x", "no flag --tls_cert. Did you mean --tls-cert?"},
+		{"org add x --organization 7", "no flag --organization."},
+		{"user add x --organization 7", "no flag --organization. Did you mean --org?"},
+		{"serve --colour red", "no flag --colour.\n"},
+		{"start", `no command "start". Did you mean serve?`},
+		{"srve", `no command "srve". Did you mean serve?`},
+		{"organisation add x", `no command "organisation". Did you mean org?`},
+		{"paper", `no command "paper". The commands are: serve, `},
+		{"org create x", `no command "create". Did you mean add?`},
+		{"user ad x", `no command "ad". Did you mean add?`},
+		{"key add a@example.com b@example.com", `unexpected argument "b@example.com"`},
+		{"key add", `expected "<email>"`},
+		{"org", "expected"},
+	} {
+		if out := command(t, 2, strings.Fields(row.line)...); !strings.Contains(out, row.says) || !strings.Contains(out, "--help") {
+			t.Errorf("credence %s: %q, want %q and --help in it", row.line, out, row.says)
+		}
+	}
+}
+
+// TestOtherWords holds the words of similar programs to names that exist.
+func TestOtherWords(t *testing.T) {
+	flags, commands := map[string]bool{"--help": true}, map[string]bool{}
+	collect(model(t).Node, flags, commands)
+	for word, flag := range otherFlags {
+		if !flags[flag] || flags[word] && word != "--key" {
+			t.Errorf("%s leads to %s", word, flag)
+		}
+	}
+	for word, name := range otherCommands {
+		if name == "" || commands[word] {
+			t.Errorf("%s leads to %s", word, name)
+		}
+	}
+}
+
+func model(t *testing.T) *kong.Application {
+	t.Helper()
+	p, err := newParser(&commandLine{}, streams{}, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Model
+}
+
+func collect(n *kong.Node, flags, commands map[string]bool) {
+	for _, f := range n.Flags {
+		flags["--"+f.Name] = true
+	}
+	for _, child := range n.Children {
+		commands[child.Name] = true
+		collect(child, flags, commands)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, row := range []struct{ line, says string }{
+		{"--help", "credence <command> [flags]"},
+		{"help", "user add "},
+		{"help org add", "credence org add <name> [flags]"},
+		{"serve --help", "$CREDENCE_DYNAMODB_TABLES]"},
+		{"key --help", "key add "},
+		{"--version", "credence 0."},
+		{"version", "credence 0."},
+	} {
+		if out := command(t, 0, strings.Fields(row.line)...); !strings.Contains(out, row.says) {
+			t.Errorf("credence %s: %q, want %q in it", row.line, out, row.says)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Setenv("CREDENCE_ADDR", "nonsense")
+	t.Setenv("CREDENCE_STORE", "paper")
+	if out := command(t, 2); !strings.Contains(out, "--addr must be") || !strings.Contains(out, "--store must be") {
+		t.Errorf("without flags: %q", out)
+	}
+	if out := command(t, 2, "--addr", "127.0.0.1:0"); strings.Contains(out, "--addr must be") {
+		t.Errorf("a flag does not take precedence: %q", out)
+	}
+	t.Setenv("CREDENCE_ORG", "seven")
+	if out := command(t, 2, "user", "add", "a@example.com"); !strings.Contains(out, "--org: ") {
+		t.Errorf("a number is not read from the environment: %q", out)
+	}
+	t.Setenv("CREDENCE_ORG", "")
+	none := filepath.Join(t.TempDir(), "none")
+	t.Setenv("CREDENCE_STORE", "")
+	t.Setenv("CREDENCE_DATA", none)
+	if out := command(t, 1, "key", "add", "a@example.com"); !strings.Contains(out, none) {
+		t.Errorf("the folder is not that of the environment: %q", out)
+	}
+}
