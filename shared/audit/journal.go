@@ -21,12 +21,20 @@ var _ identity.Journal = Journal{}
 
 // Write makes the write of one occurrence.
 func (Journal) Write(o identity.Occurrence) (store.Write, error) {
+	about := fmt.Sprintf("service key %d", o.Key)
+	switch {
+	case o.Key == 0 && o.User != 0:
+		about = fmt.Sprintf("user %d", o.User)
+	case o.Key == 0:
+		about = fmt.Sprintf("organisation %d", o.Org)
+	}
 	w, err := daily(Entry{
 		ID: id.New(o.At), Org: o.Org, Event: Event(o.Event), At: o.At, Origin: o.Origin,
-		UserID: o.By.ID, UserEmail: o.By.Email, OwnerID: o.User, Summary: []string{fmt.Sprintf("service key %d", o.Key)},
+		UserID: o.By.ID, UserEmail: o.By.Email, OwnerID: o.User, Summary: []string{about},
 	})
 	if err == nil {
 		w.Item.Attributes["key"] = o.Key
+		w.Item.Attributes["by_key"] = o.ByKey
 	}
 	return w, err
 }

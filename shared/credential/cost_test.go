@@ -156,7 +156,7 @@ func (a *account) user(name string, admin bool) string {
 	a.Helper()
 	u, err := a.people.CreateUser(a.Context(), a.org.ID, identity.User{Email: name + "@example.com", FullName: "The " + name, Admin: admin})
 	a.must(err)
-	_, key, err := a.people.FirstKey(a.Context(), u, "pipeline")
+	_, key, err := a.people.FirstKey(a.Context(), u, "pipeline", nil)
 	a.must(err)
 	return key
 }

@@ -59,9 +59,9 @@ type wireDetail struct {
 const lastResort = `{"message":"Something went wrong on our side.","error":"Internal Server Error","error_code":"internal",` +
 	`"details":[],"resource_type":null,"resource_id":null,"request_id":""}`
 
-// classify finds the fault that an error shows to the caller. Whatever was not
-// made for his eyes is internal.
-func classify(err error) *fault.Error {
+// Classify returns the fault that an error shows to the caller. An error that
+// is not a fault becomes one by its kind; any other is internal.
+func Classify(err error) *fault.Error {
 	var e *fault.Error
 	switch {
 	case errors.As(err, &e):
@@ -87,7 +87,7 @@ func classify(err error) *fault.Error {
 
 // render turns an error into an answer. It returns the fault shown, for the log.
 func render(err error, ex *exchange) (Answer, []byte, *fault.Error) {
-	e := classify(err)
+	e := Classify(err)
 	status := fault.Codes[e.Code]
 	w := wireError{
 		Message: e.Message, Error: http.StatusText(status), Code: e.Code, RequestID: ex.id,

@@ -13,6 +13,7 @@ type Org struct {
 	ID          int64
 	Name        string
 	EmailDomain string
+	Suspended   bool // by the operator: none of its keys or sessions is accepted
 	CreatedAt   time.Time
 }
 
@@ -72,4 +73,11 @@ type Caller struct {
 	KeyID  int64 // the service key that the session came from
 	Scopes []access.Scope
 	Origin Origin
+
+	operator bool
 }
+
+// Operator is the caller of the operator's commands on one organisation. It has
+// no user and no key, may act on every user and key of the organisation, and is
+// made only where the machine or IAM has admitted the operator.
+func Operator(org Org) Caller { return Caller{Org: org, operator: true} }

@@ -67,12 +67,15 @@ func DecodeOrg(i store.Item) (Org, error) {
 		return Org{}, fmt.Errorf("reading an organisation's row: %w", errRow)
 	}
 	a := i.Attributes
-	return Org{ID: id, Name: a.Text("name"), EmailDomain: a.Text("domain"), CreatedAt: a.Time("created")}, nil
+	return Org{ID: id, Name: a.Text("name"), EmailDomain: a.Text("domain"), Suspended: a.Bool("suspended"), CreatedAt: a.Time("created")}, nil
 }
 
 func encodeOrg(o Org) store.Item {
 	a := store.Attributes{"name": o.Name}
 	a.SetText("domain", o.EmailDomain)
+	if o.Suspended {
+		a["suspended"] = true
+	}
 	a.SetTime("created", o.CreatedAt)
 	return store.Item{Key: OrgKey(o.ID), Attributes: a}
 }

@@ -6,14 +6,15 @@ import (
 	"credence/shared/store"
 )
 
-// Occurrence is something that belongs to no credential: a sign-in, or a
-// change of a service key.
+// Occurrence is an event that belongs to no credential: a sign-in, or a change
+// of a service key, a user or the organisation.
 type Occurrence struct {
 	Org    int64
-	User   int64 // whose key it is
-	Key    int64
+	User   int64  // the user concerned, or the owner of the key concerned; 0 = none
+	Key    int64  // the key concerned; 0 = none
 	Event  string // one of the Event constants
-	By     User   // who did it; the zero User where nobody was signed in
+	By     User   // the actor; the zero User for the operator and for failed sign-ins
+	ByKey  int64  // the actor's service key; 0 with the zero User
 	Origin Origin
 	At     time.Time
 }
@@ -30,6 +31,12 @@ const (
 	EventKeyPaused     = "key_paused"
 	EventKeyActivated  = "key_activated"
 	EventKeyDeleted    = "key_deleted"
+	EventUserCreated   = "user_created"
+	EventUserUpdated   = "user_updated"
+	EventUserSuspended = "user_suspended"
+	EventUserActivated = "user_activated"
+	EventOrgSuspended  = "org_suspended"
+	EventOrgActivated  = "org_activated"
 )
 
 // Journal makes the write of an audit entry. The write joins the commit of

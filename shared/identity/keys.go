@@ -26,29 +26,62 @@ type Draft struct {
 	ExpiresAt   *time.Time     // at most MaxKeyLife ahead, which is the default
 }
 
-// ListKeys reads the service keys of the caller, oldest first.
-func (s *Service) ListKeys(ctx context.Context, who Caller) ([]Key, error) {
-	page, err := s.store.Range(ctx, store.Range{
-		Table: store.Meta, Partition: userPartition(who.Org.ID, who.User.ID), From: keyPrefix, To: keyPrefix + "~",
-	})
+// ListKeys reads the service keys of one user of the caller's organisation,
+// oldest first: the own ones, and for an admin or the operator any user's.
+func (s *Service) ListKeys(ctx context.Context, who Caller, owner int64) ([]Key, error) {
+	if !who.mayManage(owner) {
+		return nil, fault.New(fault.CodeForbidden, "Only an admin of the organisation lists the keys of another user.")
+	}
+	keys, err := s.keysOf(ctx, who.Org.ID, owner)
 	if err != nil {
 		return nil, fmt.Errorf("listing service keys: %w", err)
+	}
+	return keys, nil
+}
+
+func (s *Service) keysOf(ctx context.Context, org, owner int64) ([]Key, error) {
+	page, err := s.store.Range(ctx, store.Range{
+		Table: store.Meta, Partition: userPartition(org, owner), From: keyPrefix, To: keyPrefix + "~",
+	})
+	if err != nil {
+		return nil, err
 	}
 	keys := make([]Key, 0, len(page.Items))
 	for _, item := range page.Items {
 		k, err := decodeKey(item)
 		if err != nil {
-			return nil, fmt.Errorf("listing service keys: %w", err)
+			return nil, err
 		}
 		keys = append(keys, k.Key)
 	}
 	return keys, nil
 }
 
+// OrgKeys reads the service keys of every user of the caller's organisation,
+// for an admin or the operator.
+func (s *Service) OrgKeys(ctx context.Context, who Caller) ([]Key, error) {
+	users, err := s.Users(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	var all []Key
+	for _, u := range users {
+		if u.KeyCount == 0 {
+			continue
+		}
+		keys, err := s.keysOf(ctx, who.Org.ID, u.ID)
+		if err != nil {
+			return nil, fmt.Errorf("listing service keys: %w", err)
+		}
+		all = append(all, keys...)
+	}
+	return all, nil
+}
+
 // GetKey reads one service key of the caller. Another user's does not exist
 // for him.
 func (s *Service) GetKey(ctx context.Context, who Caller, key int64) (Key, error) {
-	row, _, err := s.ownKey(ctx, who, key)
+	row, _, err := s.target(ctx, who, key)
 	if err != nil {
 		return Key{}, fmt.Errorf("getting a service key: %w", err)
 	}
@@ -80,11 +113,21 @@ func (s *Service) CreateKey(ctx context.Context, who Caller, d Draft) (Key, stri
 	return s.insert(ctx, who.Org.ID, owner, row, who)
 }
 
-// FirstKey makes a key that holds every scope, for a user who has none: where
-// nobody is signed in yet. Its caller is the operator of the service.
-func (s *Service) FirstKey(ctx context.Context, u User, name string) (Key, string, error) {
-	row := keyRow{Key: Key{Name: name, Scopes: access.Scopes, ExpiresAt: s.clock().Add(MaxKeyLife)}}
-	return s.insert(ctx, u.OrgID, u.ID, row, Caller{})
+// FirstKey makes a key for a user on behalf of the operator of the service: the
+// first one, with which the user signs in, and any that replaces lost ones. No
+// scopes = all of them.
+func (s *Service) FirstKey(ctx context.Context, u User, name string, scopes []access.Scope) (Key, string, error) {
+	row := keyRow{}
+	d := Draft{Name: &name, Scopes: scopes}
+	if scopes == nil {
+		d.Scopes = access.Scopes
+	}
+	latest := s.clock().Add(MaxKeyLife)
+	d.ExpiresAt = &latest
+	if err := s.apply(&row, access.Scopes, d); err != nil {
+		return Key{}, "", err
+	}
+	return s.insert(ctx, u.OrgID, u.ID, row, Caller{operator: true})
 }
 
 func (s *Service) insert(ctx context.Context, org, owner int64, row keyRow, who Caller) (Key, string, error) {
@@ -98,7 +141,7 @@ func (s *Service) insert(ctx context.Context, org, owner int64, row keyRow, who 
 		switch {
 		case !user.Found() || !user.Attributes.Bool("active"):
 			return invalid("/owner_id", fault.DetailUnknown, "The organisation has no active user with this id.")
-		case user.Attributes.Int("keys") >= MaxKeysPerUser:
+		case !who.operator && user.Attributes.Int("keys") >= MaxKeysPerUser:
 			return fault.New(fault.CodeLimitReached, fmt.Sprintf(
 				"A user has at most %d service keys. Delete one that is not used.", MaxKeysPerUser))
 		}
@@ -106,7 +149,7 @@ func (s *Service) insert(ctx context.Context, org, owner int64, row keyRow, who 
 		row.ID, row.OrgID, row.OwnerID = id.New(now), org, owner
 		row.CreatedAt, row.UpdatedAt, row.Rev, row.madeAt = now, now, 1, 1
 		text, row.hash = newToken(keyToken, org, owner, row.ID)
-		note, err := s.note(EventKeyCreated, row.Key, who.User, who.Origin)
+		note, err := s.note(EventKeyCreated, row.Key, who)
 		if err != nil {
 			return err
 		}
@@ -152,7 +195,7 @@ func (s *Service) RotateKey(ctx context.Context, who Caller, key int64) (Key, st
 	var text string
 	k, err := s.change(ctx, who, key, EventKeyRotated, func(k *keyRow) error {
 		for _, scope := range k.Scopes {
-			if !slices.Contains(who.Scopes, scope) {
+			if !who.operator && !slices.Contains(who.Scopes, scope) {
 				return fault.New(fault.CodeScopeMissing, fmt.Sprintf(
 					"The key to rotate holds the scope %q, which yours does not. Use a key that holds all of its scopes.", scope))
 			}
@@ -164,14 +207,16 @@ func (s *Service) RotateKey(ctx context.Context, who Caller, key int64) (Key, st
 	return k, text, err
 }
 
-// DeleteKey ends a key and its sessions for good.
-func (s *Service) DeleteKey(ctx context.Context, who Caller, key int64) error {
+// DeleteKey ends a key and its sessions for good, and returns it as it was.
+func (s *Service) DeleteKey(ctx context.Context, who Caller, key int64) (Key, error) {
+	var gone Key
 	err := s.retry(ctx, func() error {
-		row, user, err := s.ownKey(ctx, who, key)
+		row, user, err := s.target(ctx, who, key)
 		if err != nil {
 			return err
 		}
-		note, err := s.note(EventKeyDeleted, row.Key, who.User, who.Origin)
+		gone = row.Key
+		note, err := s.note(EventKeyDeleted, row.Key, who)
 		if err != nil {
 			return err
 		}
@@ -180,9 +225,9 @@ func (s *Service) DeleteKey(ctx context.Context, who Caller, key int64) error {
 			counted(user, -1), note)
 	})
 	if err != nil {
-		return fmt.Errorf("deleting a service key: %w", err)
+		return Key{}, fmt.Errorf("deleting a service key: %w", err)
 	}
-	return nil
+	return gone, nil
 }
 
 // change reads a key, changes it and writes it back if nobody did so in
@@ -191,7 +236,7 @@ func (s *Service) change(ctx context.Context, who Caller, key int64, event strin
 	var row keyRow
 	err := s.retry(ctx, func() error {
 		var err error
-		if row, _, err = s.ownKey(ctx, who, key); err != nil {
+		if row, _, err = s.target(ctx, who, key); err != nil {
 			return err
 		}
 		before := encodeKey(row)
@@ -203,7 +248,7 @@ func (s *Service) change(ctx context.Context, who Caller, key int64, event strin
 		}
 		rev := row.Rev
 		row.Rev, row.UpdatedAt = rev+1, s.clock()
-		note, err := s.note(event, row.Key, who.User, who.Origin)
+		note, err := s.note(event, row.Key, who)
 		if err != nil {
 			return err
 		}
@@ -215,18 +260,57 @@ func (s *Service) change(ctx context.Context, who Caller, key int64, event strin
 	return row.Key, nil
 }
 
-// ownKey reads a key of the caller, and his row. The partition is the caller's
-// own, so nobody else's key can be named.
-func (s *Service) ownKey(ctx context.Context, who Caller, key int64) (keyRow, store.Item, error) {
-	items, err := s.store.Get(ctx, ServiceKeyKey(who.Org.ID, who.User.ID, key), UserKey(who.Org.ID, who.User.ID))
-	if err != nil {
-		return keyRow{}, store.Item{}, err
+// target reads a key that the caller may name, and the row of its owner: the
+// own keys, and for an admin or the operator every key of the organisation.
+func (s *Service) target(ctx context.Context, who Caller, key int64) (keyRow, store.Item, error) {
+	none := fault.New(fault.CodeNotFound, "There is no such service key.").On(KeyResource, key)
+	owners := []int64{who.User.ID}
+	for own := !who.operator; ; own = false {
+		if !own {
+			users, err := s.users(ctx, who.Org.ID)
+			if err != nil {
+				return keyRow{}, store.Item{}, err
+			}
+			owners = owners[:0]
+			for _, u := range users {
+				owners = append(owners, u.ID)
+			}
+		}
+		row, user, err := s.keyAmong(ctx, who.Org.ID, owners, key)
+		if err != nil || user.Found() {
+			return row, user, err
+		}
+		if !own || !who.User.Admin {
+			return keyRow{}, store.Item{}, none
+		}
 	}
-	if !items[0].Found() || !items[1].Found() {
-		return keyRow{}, store.Item{}, fault.New(fault.CodeNotFound, "There is no such service key.").On(KeyResource, key)
+}
+
+// keyAmong finds a key by its id in the partitions of its possible owners. The
+// owner's row is the zero Item where there is no such key.
+func (s *Service) keyAmong(ctx context.Context, org int64, owners []int64, key int64) (keyRow, store.Item, error) {
+	for some := range slices.Chunk(owners, store.MaxKeysPerGet/2) {
+		var names []store.Key
+		for _, owner := range some {
+			names = append(names, ServiceKeyKey(org, owner, key), UserKey(org, owner))
+		}
+		items, err := s.store.Get(ctx, names...)
+		if err != nil {
+			return keyRow{}, store.Item{}, err
+		}
+		for n := 0; n < len(items); n += 2 {
+			if items[n].Found() && items[n+1].Found() {
+				row, err := decodeKey(items[n])
+				return row, items[n+1], err
+			}
+		}
 	}
-	row, err := decodeKey(items[0])
-	return row, items[1], err
+	return keyRow{}, store.Item{}, nil
+}
+
+// holds reports whether a key with the scopes held has all of those wanted.
+func holds(held, wanted []access.Scope) bool {
+	return !slices.ContainsFunc(wanted, func(s access.Scope) bool { return !slices.Contains(held, s) })
 }
 
 // apply puts a draft's fields into a row, or says what is wrong with them. A

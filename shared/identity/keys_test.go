@@ -63,14 +63,14 @@ func TestAKeysLife(t *testing.T) {
 		t.Error("not active")
 	}
 	w.signIn(fresh)
-	if err := w.DeleteKey(t.Context(), who, k.ID); err != nil {
+	if _, err := w.DeleteKey(t.Context(), who, k.ID); err != nil {
 		t.Fatal(err)
 	}
 	for name, err := range map[string]error{
 		"get":    second(w.GetKey(t.Context(), who, k.ID)),
 		"update": second(w.UpdateKey(t.Context(), who, k.ID, named("x"))),
-		"delete": w.DeleteKey(t.Context(), who, k.ID),
-		"other":  second(w.GetKey(t.Context(), w.caller(w.admin), who.KeyID)),
+		"delete": second(w.DeleteKey(t.Context(), who, k.ID)),
+		"other":  second(w.GetKey(t.Context(), who, w.caller(w.admin).KeyID)),
 	} {
 		if !fault.Is(err, fault.CodeNotFound) {
 			t.Errorf("%s of what is not there: %v", name, err)
@@ -174,12 +174,12 @@ func TestTheTwentyFirstKey(t *testing.T) {
 		})
 	}
 	group.Wait()
-	keys := must(w.ListKeys(t.Context(), who))(t)
+	keys := must(w.ListKeys(t.Context(), who, who.User.ID))(t)
 	user := must(identity.DecodeUser(must(w.store.Get(t.Context(), identity.UserKey(w.org.ID, w.member.ID)))(t)[0]))(t)
 	if len(keys) != int(made.Load())+1 || user.KeyCount != len(keys) || len(keys) > identity.MaxKeysPerUser {
 		t.Errorf("%d keys, %d counted, %d made, %d refused, %d late", len(keys), user.KeyCount, made.Load(), full.Load(), late.Load())
 	}
-	for len(must(w.ListKeys(t.Context(), who))(t)) < identity.MaxKeysPerUser {
+	for len(must(w.ListKeys(t.Context(), who, who.User.ID))(t)) < identity.MaxKeysPerUser {
 		if _, _, err := w.CreateKey(t.Context(), who, named("fill")); err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +187,7 @@ func TestTheTwentyFirstKey(t *testing.T) {
 	if _, _, err := w.CreateKey(t.Context(), who, named("21")); !fault.Is(err, fault.CodeLimitReached) {
 		t.Errorf("the 21st: %v", err)
 	}
-	if err := w.DeleteKey(t.Context(), who, keys[1].ID); err != nil {
+	if _, err := w.DeleteKey(t.Context(), who, keys[1].ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := w.CreateKey(t.Context(), who, named("20 again")); err != nil {
@@ -239,7 +239,7 @@ func TestRacesOfOneKey(t *testing.T) {
 			if used {
 				w.signIn(text)
 			}
-			victim := must(w.ListKeys(t.Context(), who))(t)
+			victim := must(w.ListKeys(t.Context(), who, who.User.ID))(t)
 			at := slices.IndexFunc(victim, func(k identity.Key) bool { return k.Name == "victim" })
 			w.store.before = func() {
 				if _, _, err := w.RotateKey(t.Context(), who, victim[at].ID); err != nil {
@@ -259,7 +259,7 @@ func TestRacesOfOneKey(t *testing.T) {
 		w := newWorld(t)
 		who := w.caller(w.member)
 		w.store.before = func() {
-			if err := w.DeleteKey(t.Context(), who, who.KeyID); err != nil {
+			if _, err := w.DeleteKey(t.Context(), who, who.KeyID); err != nil {
 				t.Error(err)
 			}
 		}

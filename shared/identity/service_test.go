@@ -96,7 +96,7 @@ func (w *world) move(d time.Duration) { w.mu.Lock(); w.time = w.time.Add(d); w.m
 
 func (w *world) firstKey(u identity.User) (identity.Key, string) {
 	w.t.Helper()
-	k, text, err := w.FirstKey(w.t.Context(), u, "first")
+	k, text, err := w.FirstKey(w.t.Context(), u, "first", nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestWhatEndsASession(t *testing.T) {
 			return err
 		},
 		"delete": func(w *world, k identity.Key, _ string) error {
-			return w.DeleteKey(t.Context(), w.caller(w.member), k.ID)
+			return second(w.DeleteKey(t.Context(), w.caller(w.member), k.ID))
 		},
 		"suspend": func(w *world, _ identity.Key, _ string) error { w.suspend(w.member); return nil },
 		"a day":   func(w *world, _ identity.Key, _ string) error { w.move(identity.SessionLife); return nil },
@@ -285,7 +285,7 @@ func TestRefusedSignInsAreOneAnswerAndJournalled(t *testing.T) {
 		"with a wrong letter": {text[:len(text)-10] + "!" + text[len(text)-9:], false},
 	} {
 		if name == "rotated" {
-			n := must(w.ListKeys(t.Context(), w.caller(w.member)))(t)
+			n := must(w.ListKeys(t.Context(), w.caller(w.member), w.member.ID))(t)
 			at := slices.IndexFunc(n, func(x identity.Key) bool { return x.ID != k.ID && strings.Contains(rotated, fmt.Sprintf("_%d_", x.ID)) })
 			if _, _, err := w.RotateKey(t.Context(), w.caller(w.member), n[at].ID); err != nil {
 				t.Fatal(err)

@@ -71,7 +71,7 @@ func (s *Service) principal(org, user, key store.Item) (principal, error) {
 	if err := errors.Join(errs[:]...); err != nil {
 		return principal{}, err
 	}
-	p.valid = p.user.Active && !p.key.Paused && s.clock().Before(p.key.ExpiresAt)
+	p.valid = !p.org.Suspended && p.user.Active && !p.key.Paused && s.clock().Before(p.key.ExpiresAt)
 	return p, nil
 }
 
@@ -85,7 +85,7 @@ func (s *Service) refuse(ctx context.Context, t token, p principal, from Origin)
 	if !p.orgFound {
 		return unauthenticated()
 	}
-	w, err := s.note(EventSignInRefused, Key{ID: t.key, OrgID: t.org, OwnerID: t.user}, User{}, from)
+	w, err := s.note(EventSignInRefused, Key{ID: t.key, OrgID: t.org, OwnerID: t.user}, Caller{Origin: from})
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (s *Service) refuse(ctx context.Context, t token, p principal, from Origin)
 func (s *Service) open(ctx context.Context, p principal, event string, from Origin) (Session, error) {
 	now := s.clock()
 	text, h := newToken(sessionToken, p.org.ID, p.user.ID, p.key.ID)
-	note, err := s.note(event, p.key.Key, p.user, from)
+	note, err := s.note(event, p.key.Key, p.caller(from))
 	if err != nil {
 		return Session{}, err
 	}
@@ -194,7 +194,7 @@ func (s *Service) Logout(ctx context.Context, bearer string, from Origin) error 
 		if err != nil {
 			return err
 		}
-		note, err := s.note(EventSignOut, p.key.Key, p.user, from)
+		note, err := s.note(EventSignOut, p.key.Key, p.caller(from))
 		if err != nil {
 			return err
 		}

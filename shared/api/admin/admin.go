@@ -1,61 +1,109 @@
-// Package admin is what an operator does and no signed-in caller may: make
-// organisations, users and keys, and move data keys to another KMS key. It has
-// no routes; whoever can reach it was admitted by IAM, or by the mode of a
-// socket.
+// Package admin implements the operator's commands: organisations, users and
+// keys of every organisation, and the move of data keys to another KMS key. It
+// has no routes; IAM or the mode of a socket admits its callers.
 package admin
 
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
+	"credence/shared/access"
 	"credence/shared/fault"
+	"credence/shared/httpapi"
 	"credence/shared/identity"
 )
 
 // The actions of a Command.
 const (
-	AddOrg  = "org add"
-	AddUser = "user add"
-	AddKey  = "key add"
+	AddOrg      = "org add"
+	ListOrgs    = "org list"
+	ShowOrg     = "org show"
+	SuspendOrg  = "org suspend"
+	ActivateOrg = "org activate"
+
+	AddUser      = "user add"
+	ListUsers    = "user list"
+	ShowUser     = "user show"
+	SuspendUser  = "user suspend"
+	ActivateUser = "user activate"
+
+	AddKey      = "key add"
+	ListKeys    = "key list"
+	ShowKey     = "key show"
+	PauseKey    = "key pause"
+	ActivateKey = "key activate"
+	RotateKey   = "key rotate"
+	DeleteKey   = "key delete"
 )
 
-// Command is one thing to do. Fields that the action does not use are ignored.
+// Actions lists every action of API.Do, in the order of the documentation.
+func Actions() []string {
+	return []string{
+		AddOrg, ListOrgs, ShowOrg, SuspendOrg, ActivateOrg,
+		AddUser, ListUsers, ShowUser, SuspendUser, ActivateUser,
+		AddKey, ListKeys, ShowKey, PauseKey, ActivateKey, RotateKey, DeleteKey,
+	}
+}
+
+// Command is one request of the operator. Fields that the action does not use
+// are ignored. Org may be 0 while there is a single organisation. A user is
+// named by User or by Email, a key by Key.
 type Command struct {
-	Action string `json:"action"`
-	Org    int64  `json:"org,omitzero"`       // AddUser, AddKey; 0 = the only one there is
-	Name   string `json:"name,omitzero"`      // of the organisation, or of the key
-	Domain string `json:"domain,omitzero"`    // of the organisation's addresses
-	Email  string `json:"email,omitzero"`     // of the user
-	Full   string `json:"full_name,omitzero"` // of the user
-	Admin  bool   `json:"admin,omitzero"`     // whether the user administers the organisation
+	Action string         `json:"action"`
+	Org    int64          `json:"org,omitzero"`
+	User   int64          `json:"user,omitzero"`
+	Email  string         `json:"email,omitzero"`     // also of the user to add; AddOrg: of its first admin
+	Key    int64          `json:"key,omitzero"`       // ShowKey … DeleteKey
+	Name   string         `json:"name,omitzero"`      // of the organisation or the key to add
+	Domain string         `json:"domain,omitzero"`    // AddOrg: of its e-mail addresses
+	Full   string         `json:"full_name,omitzero"` // AddUser
+	Admin  bool           `json:"admin,omitzero"`     // AddUser: whether the user administers the organisation
+	Scopes []access.Scope `json:"scopes,omitzero"`    // AddKey; none = all
 }
 
-// Reply says what was made. ServiceKey is shown this once.
-type Reply struct {
-	OrgID      int64  `json:"org_id"`
-	OrgName    string `json:"org_name"`
-	UserID     int64  `json:"user_id"`
-	Email      string `json:"email"`
-	ServiceKey string `json:"service_key"`
-}
-
-// API does commands.
+// API executes commands.
 type API struct{ Identity *identity.Service }
 
-// Do carries out one command. Every action ends with a new service key. The
-// user of a new organisation is its admin. Doing it again makes another, or
-// answers the fault that says what is there already.
+// Do executes one command. An error is always a *fault.Error: its message may
+// be shown to the operator, its cause only in the log. The limit of keys per
+// user does not apply to the operator.
 func (a API) Do(ctx context.Context, c Command) (Reply, error) {
-	switch c.Action {
-	case AddOrg:
-		return a.addOrg(ctx, c)
-	case AddUser:
-		return a.addUser(ctx, c)
-	case AddKey:
-		return a.addKey(ctx, c)
+	reply, err := a.do(ctx, c)
+	if err != nil {
+		return Reply{}, httpapi.Classify(err).Because(err)
 	}
-	return Reply{}, fault.New(fault.CodeInvalidRequest, "The action must be org add, user add or key add.")
+	return reply, nil
+}
+
+func (a API) do(ctx context.Context, c Command) (Reply, error) {
+	noun, verb, _ := strings.Cut(c.Action, " ")
+	switch {
+	case !slices.Contains(Actions(), c.Action):
+		return Reply{}, fault.New(fault.CodeInvalidRequest, "The action must be one of: "+strings.Join(Actions(), ", ")+".")
+	case c.Action == AddOrg:
+		return a.addOrg(ctx, c)
+	case c.Action == ListOrgs:
+		orgs, err := a.Identity.Orgs(ctx)
+		return Reply{Orgs: each(orgs, orgReply)}, err
+	}
+	org, err := a.org(ctx, c.Org)
+	if err != nil {
+		return Reply{}, err
+	}
+	operator := identity.Operator(org)
+	var reply Reply
+	switch noun {
+	case "org":
+		reply, err = a.doOrg(ctx, operator, verb)
+	case "user":
+		reply, err = a.doUser(ctx, operator, verb, c)
+	default:
+		reply, err = a.doKey(ctx, operator, verb, c)
+	}
+	reply.OrgID, reply.OrgName = org.ID, org.Name
+	return reply, err
 }
 
 func (a API) addOrg(ctx context.Context, c Command) (Reply, error) {
@@ -80,49 +128,102 @@ func (a API) addOrg(ctx context.Context, c Command) (Reply, error) {
 		return Reply{}, err
 	}
 	c.Admin = true
-	return a.newUser(ctx, org, c)
+	reply, err := a.addUser(ctx, identity.Operator(org), c)
+	reply.OrgID, reply.OrgName = org.ID, org.Name
+	return reply, err
 }
 
-func (a API) addUser(ctx context.Context, c Command) (Reply, error) {
-	org, err := a.org(ctx, c.Org)
+func (a API) doOrg(ctx context.Context, operator identity.Caller, verb string) (Reply, error) {
+	org, err := operator.Org, error(nil)
+	if verb != "show" {
+		org, err = a.Identity.SuspendOrg(ctx, operator, verb == "suspend")
+	}
+	return Reply{Orgs: []OrgReply{orgReply(org)}}, err
+}
+
+func (a API) doUser(ctx context.Context, operator identity.Caller, verb string, c Command) (Reply, error) {
+	switch verb {
+	case "add":
+		return a.addUser(ctx, operator, c)
+	case "list":
+		users, err := a.Identity.Users(ctx, operator)
+		return Reply{Users: each(users, userReply)}, err
+	}
+	u, err := a.user(ctx, operator, c)
+	if err == nil && verb != "show" {
+		active := verb == "activate"
+		u, err = a.Identity.UpdateUser(ctx, operator, u.ID, identity.UserDraft{Active: &active})
+	}
 	if err != nil {
 		return Reply{}, err
 	}
-	return a.newUser(ctx, org, c)
+	return Reply{Users: []UserReply{userReply(u)}}, nil
 }
 
-func (a API) newUser(ctx context.Context, org identity.Org, c Command) (Reply, error) {
+func (a API) addUser(ctx context.Context, operator identity.Caller, c Command) (Reply, error) {
 	if c.Full == "" {
 		c.Full, _, _ = strings.Cut(c.Email, "@")
 	}
-	u, err := a.Identity.CreateUser(ctx, org.ID, identity.User{Email: c.Email, FullName: c.Full, Admin: c.Admin})
+	u, err := a.Identity.CreateUser(ctx, operator.Org.ID, identity.User{Email: c.Email, FullName: c.Full, Admin: c.Admin})
 	if err != nil {
 		return Reply{}, err
 	}
-	return a.newKey(ctx, org, u, "first key")
+	return a.newKey(ctx, u, "first key", nil)
 }
 
-func (a API) addKey(ctx context.Context, c Command) (Reply, error) {
-	org, err := a.org(ctx, c.Org)
+func (a API) doKey(ctx context.Context, operator identity.Caller, verb string, c Command) (Reply, error) {
+	switch verb {
+	case "add":
+		u, err := a.user(ctx, operator, c)
+		if err != nil {
+			return Reply{}, err
+		}
+		if c.Name == "" {
+			c.Name = "key made by the operator"
+		}
+		return a.newKey(ctx, u, c.Name, c.Scopes)
+	case "list":
+		return a.listKeys(ctx, operator, c)
+	}
+	if c.Key == 0 {
+		return Reply{}, fault.New(fault.CodeInvalidRequest, "Name the key by its id; key list shows the ids.")
+	}
+	change := map[string]func(context.Context, identity.Caller, int64) (identity.Key, error){
+		"show": a.Identity.GetKey, "pause": a.Identity.PauseKey, "activate": a.Identity.ActivateKey, "delete": a.Identity.DeleteKey,
+	}[verb]
+	var text string
+	if verb == "rotate" {
+		change = func(ctx context.Context, who identity.Caller, key int64) (k identity.Key, err error) {
+			k, text, err = a.Identity.RotateKey(ctx, who, key)
+			return k, err
+		}
+	}
+	k, err := change(ctx, operator, c.Key)
 	if err != nil {
 		return Reply{}, err
 	}
-	u, err := a.Identity.UserByMail(ctx, org.ID, c.Email)
-	if err != nil {
-		return Reply{}, err
-	}
-	if c.Name == "" {
-		c.Name = "key made by the operator"
-	}
-	return a.newKey(ctx, org, u, c.Name)
+	return Reply{UserID: k.OwnerID, Keys: []KeyReply{keyReply(k)}, ServiceKey: text}, nil
 }
 
-func (a API) newKey(ctx context.Context, org identity.Org, u identity.User, name string) (Reply, error) {
-	_, text, err := a.Identity.FirstKey(ctx, u, name)
+func (a API) listKeys(ctx context.Context, operator identity.Caller, c Command) (Reply, error) {
+	if c.User == 0 && c.Email == "" {
+		keys, err := a.Identity.OrgKeys(ctx, operator)
+		return Reply{Keys: each(keys, keyReply)}, err
+	}
+	u, err := a.user(ctx, operator, c)
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{OrgID: org.ID, OrgName: org.Name, UserID: u.ID, Email: u.Email, ServiceKey: text}, nil
+	keys, err := a.Identity.ListKeys(ctx, operator, u.ID)
+	return Reply{UserID: u.ID, Email: u.Email, Keys: each(keys, keyReply)}, err
+}
+
+func (a API) newKey(ctx context.Context, u identity.User, name string, scopes []access.Scope) (Reply, error) {
+	k, text, err := a.Identity.FirstKey(ctx, u, name, scopes)
+	if err != nil {
+		return Reply{}, err
+	}
+	return Reply{UserID: u.ID, Email: u.Email, ServiceKey: text, Keys: []KeyReply{keyReply(k)}}, nil
 }
 
 // org finds the organisation named, or the only one there is.
@@ -142,4 +243,15 @@ func (a API) org(ctx context.Context, id int64) (identity.Org, error) {
 		return identity.Org{}, fault.New(fault.CodeNotFound, "There is no organisation yet: make one with org add.")
 	}
 	return identity.Org{}, fault.New(fault.CodeNotFound, "Name one of the organisations, with --org or as the org of an event: "+strings.Join(list, ", ")+".")
+}
+
+// user finds the user that a command names, by id or else by address.
+func (a API) user(ctx context.Context, operator identity.Caller, c Command) (identity.User, error) {
+	switch {
+	case c.User != 0:
+		return a.Identity.GetUser(ctx, operator, c.User)
+	case c.Email != "":
+		return a.Identity.UserByMail(ctx, operator.Org.ID, c.Email)
+	}
+	return identity.User{}, fault.New(fault.CodeInvalidRequest, "Name the user by e-mail address or by id; user list shows both.")
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"credence/shared/credential"
 	"credence/shared/fault"
+	"credence/shared/httpapi"
 )
 
 // Rewrap is the action that moves an organisation's data keys under the current
@@ -52,7 +54,8 @@ type request struct {
 type response struct {
 	Error   string   `json:"error,omitzero"`
 	Code    string   `json:"error_code,omitzero"`
-	Made    *Reply   `json:"made,omitzero"`
+	Made    *Reply   `json:"made,omitzero"`  // a reply that holds a new service key
+	Found   *Reply   `json:"found,omitzero"` // any other reply
 	Rewrap  *moves   `json:"rewrap,omitzero"`
 	Actions []string `json:"actions,omitzero"` // those there are, where the event named none of them
 
@@ -98,18 +101,24 @@ func (f Function) Invoke(ctx context.Context, payload []byte) (answer []byte, _ 
 }
 
 func (f Function) do(ctx context.Context, r request, out *response) error {
-	switch r.Action {
-	case Rewrap:
+	switch {
+	case r.Action == Rewrap:
 		return f.rewrap(ctx, r, out)
-	case AddOrg, AddUser, AddKey:
-		made, err := f.API.Do(ctx, r.Command)
-		if err == nil {
-			out.Made, out.org = &made, made.OrgID
-		}
-		return err
+	case !slices.Contains(Actions(), r.Action):
+		out.Actions = append(Actions(), Rewrap)
+		return fault.New(fault.CodeInvalidRequest, "The event must name one of the actions.")
 	}
-	out.Actions = []string{AddOrg, AddUser, AddKey, Rewrap}
-	return fault.New(fault.CodeInvalidRequest, "The event must name one of the actions.")
+	reply, err := f.API.Do(ctx, r.Command)
+	out.org = reply.OrgID
+	switch {
+	case err != nil:
+		return err
+	case reply.ServiceKey != "":
+		out.Made = &reply
+	default:
+		out.Found = &reply
+	}
+	return nil
 }
 
 func (f Function) rewrap(ctx context.Context, r request, out *response) error {
@@ -132,26 +141,22 @@ func (f Function) rewrap(ctx context.Context, r request, out *response) error {
 	return err
 }
 
-// explain says what went wrong: a fault in its own words, anything else in the
-// log only. The log has a line of every command.
+// explain renders an error: a fault in its own words, the cause in the log only.
+// The log has a line of every command.
 func (f Function) explain(ctx context.Context, action string, err error, out *response) {
-	var known *fault.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		f.Logger.InfoContext(ctx, "an admin command was done", "action", action, "org", out.org)
 		return
-	case errors.As(err, &known):
-		out.Error, out.Code = known.Message, string(known.Code)
-	default:
-		out.Error, out.Code = "The command failed; the log says why. It may be repeated.", string(fault.CodeInternal)
 	}
-	f.Logger.ErrorContext(ctx, "an admin command was not done", "action", knownAction(action), "error_code", out.Code, "cause", err)
+	shown := httpapi.Classify(err)
+	out.Error, out.Code = shown.Message, string(shown.Code)
+	f.Logger.ErrorContext(ctx, "an admin command was not done", "action", knownAction(action), "error_code", out.Code,
+		"cause", errors.Join(err, shown.Unwrap()))
 }
 
 // knownAction keeps any other text out of the log.
 func knownAction(action string) string {
-	switch action {
-	case AddOrg, AddUser, AddKey, Rewrap:
+	if action == Rewrap || slices.Contains(Actions(), action) {
 		return action
 	}
 	return "other"

@@ -93,7 +93,7 @@ func signedIn(t *testing.T, people *identity.Service) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, key, err := people.FirstKey(t.Context(), u, "key")
+	_, key, err := people.FirstKey(t.Context(), u, "key", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func (a API) listKeys(ctx context.Context, r *httpapi.Request) (httpapi.Answer, 
 	if err := q.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
-	keys, err := a.Identity.ListKeys(ctx, r.Caller)
+	keys, err := a.Identity.ListKeys(ctx, r.Caller, r.Caller.User.ID)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -94,7 +94,7 @@ func (a API) deleteKey(ctx context.Context, r *httpapi.Request) (httpapi.Answer,
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	if err := a.Identity.DeleteKey(ctx, r.Caller, n); err != nil {
+	if _, err := a.Identity.DeleteKey(ctx, r.Caller, n); err != nil {
 		return httpapi.Answer{}, err
 	}
 	return httpapi.Answer{Body: done{"200", "Ok"}}, nil

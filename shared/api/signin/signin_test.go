@@ -60,7 +60,7 @@ func newService(t *testing.T) *service {
 	s.admin, err = s.id.CreateUser(t.Context(), s.org.ID, identity.User{Email: "ada@acme.example", FullName: "Ada Acme", Admin: true})
 	check(t, err)
 	var first identity.Key
-	first, s.key, err = s.id.FirstKey(t.Context(), s.admin, "first")
+	first, s.key, err = s.id.FirstKey(t.Context(), s.admin, "first", nil)
 	check(t, err)
 	at = at.Add(time.Minute)
 	s.Handler, err = httpapi.Stack(httpapi.Config{

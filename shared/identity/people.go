@@ -1,0 +1,211 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+
+	"credence/shared/access"
+	"credence/shared/fault"
+	"credence/shared/store"
+)
+
+// UserResource is the name of a user in errors.
+const UserResource = "User"
+
+// UserDraft is a requested change of a user. A nil field stays as it is.
+type UserDraft struct {
+	FullName *string
+	Active   *bool
+	Admin    *bool
+}
+
+// Users lists the users of the caller's organisation, oldest first. It requires
+// an admin of the organisation or the operator.
+func (s *Service) Users(ctx context.Context, who Caller) ([]User, error) {
+	if !who.operator && !who.User.Admin {
+		return nil, fault.New(fault.CodeForbidden, "Only an admin of the organisation lists its users. Ask one of them.")
+	}
+	users, err := s.users(ctx, who.Org.ID)
+	if err != nil {
+		return nil, fmt.Errorf("listing users: %w", err)
+	}
+	return users, nil
+}
+
+func (s *Service) users(ctx context.Context, org int64) ([]User, error) {
+	page, err := s.store.Range(ctx, store.Range{Table: store.Meta, Partition: orgPartition(org), From: "USER#", To: "USER#~"})
+	if err != nil {
+		return nil, err
+	}
+	users := make([]User, 0, len(page.Items))
+	for _, item := range page.Items {
+		u, err := DecodeUser(item)
+		if err != nil {
+			return nil, err
+		}
+		users = append(users, u)
+	}
+	return users, nil
+}
+
+// GetUser reads one user of the caller's organisation. A caller who is neither
+// an admin nor the operator finds only the caller's own user.
+func (s *Service) GetUser(ctx context.Context, who Caller, user int64) (User, error) {
+	none := fault.New(fault.CodeNotFound, "There is no such user.").On(UserResource, user)
+	if !who.mayManage(user) {
+		return User{}, none
+	}
+	items, err := s.store.Get(ctx, UserKey(who.Org.ID, user))
+	if err != nil {
+		return User{}, fmt.Errorf("getting a user: %w", err)
+	}
+	if !items[0].Found() {
+		return User{}, none
+	}
+	return DecodeUser(items[0])
+}
+
+// UpdateUser changes a user of the caller's organisation. Everybody may change
+// the own name; the rest requires the operator, or an admin whose key holds
+// every scope, because it changes what all keys of the user may do. An admin
+// changes neither the own status nor the own admin flag, so an organisation
+// keeps the admin who acts. A suspension is effective on the user's next request.
+func (s *Service) UpdateUser(ctx context.Context, who Caller, user int64, d UserDraft) (User, error) {
+	var u User
+	err := s.retry(ctx, func() error {
+		items, err := s.store.Get(ctx, UserKey(who.Org.ID, user), UserKey(who.Org.ID, who.User.ID))
+		if err != nil {
+			return err
+		}
+		if !items[0].Found() || !who.mayManage(user) {
+			return fault.New(fault.CodeNotFound, "There is no such user.").On(UserResource, user)
+		}
+		before, err := DecodeUser(items[0])
+		if err != nil {
+			return err
+		}
+		var event string
+		if u, event = d.apply(before); event == "" {
+			return nil // nothing changes, so nothing is written
+		}
+		if err := mayChange(who, before, u); err != nil {
+			return err
+		}
+		u.UpdatedAt = s.clock()
+		writes := []store.Write{rewritten(items[0], u)}
+		if !who.operator && who.User.ID != user {
+			// Two admins who suspend each other at the same time: one of them fails.
+			actor := items[1].Attributes
+			if !actor.Bool("active") || !actor.Bool("admin") {
+				return unauthenticated()
+			}
+			writes = append(writes, store.Write{
+				Verb: store.Check, Item: store.Item{Key: items[1].Key}, If: store.Equal("rev", actor.Int("rev")),
+			})
+		}
+		note, err := s.journal.Write(Occurrence{
+			Org: who.Org.ID, User: user, Event: event, By: who.User, ByKey: who.KeyID, Origin: who.Origin, At: u.UpdatedAt,
+		})
+		if err != nil {
+			return err
+		}
+		u.Rev++
+		return s.store.Commit(ctx, append(writes, note)...)
+	})
+	if err != nil {
+		return User{}, fmt.Errorf("changing a user: %w", err)
+	}
+	return u, nil
+}
+
+// mayManage reports whether the caller sees and changes a user of the caller's
+// organisation: the own one, and for admins and the operator each.
+func (c Caller) mayManage(user int64) bool { return c.operator || c.User.Admin || c.User.ID == user }
+
+// mayChange returns the fault for a change that the caller may not make.
+func mayChange(who Caller, before, after User) error {
+	if who.operator || before.Active == after.Active && before.Admin == after.Admin {
+		return nil
+	}
+	if before.ID == who.User.ID {
+		return fault.New(fault.CodeForbidden,
+			"You cannot change your own status or your own admin flag. Ask another admin of your organisation.").On(UserResource, before.ID)
+	}
+	if !who.unrestricted() {
+		return fault.New(fault.CodeScopeMissing,
+			"Suspending a user or changing an admin affects all of that user's keys. Use a service key that holds every scope.").On(UserResource, before.ID)
+	}
+	return nil
+}
+
+// unrestricted reports whether the caller's key holds every scope.
+func (c Caller) unrestricted() bool { return holds(c.Scopes, access.Scopes) }
+
+// apply returns the changed user and the event that names the change, "" where
+// nothing changes.
+func (d UserDraft) apply(u User) (User, string) {
+	before, event := u, EventUserUpdated
+	if d.FullName != nil {
+		u.FullName = *d.FullName
+	}
+	if d.Admin != nil {
+		u.Admin = *d.Admin
+	}
+	if d.Active != nil && *d.Active != u.Active {
+		u.Active = *d.Active
+		event = EventUserSuspended
+		if u.Active {
+			event = EventUserActivated
+		}
+	}
+	if u == before {
+		event = ""
+	}
+	return u, event
+}
+
+// rewritten makes the write of a changed user. Attributes of the row that this
+// package does not know stay as they are.
+func rewritten(item store.Item, u User) store.Write {
+	for name, v := range encodeUser(u).Attributes {
+		item.Attributes[name] = v
+	}
+	item.Attributes["rev"] = u.Rev + 1
+	return store.Write{Verb: store.Put, Item: item, If: store.Equal("rev", u.Rev)}
+}
+
+// SuspendOrg suspends the operator's organisation, or ends its suspension. None
+// of its keys and sessions is accepted while it is suspended, from the next
+// request on.
+func (s *Service) SuspendOrg(ctx context.Context, operator Caller, suspended bool) (Org, error) {
+	var o Org
+	err := s.retry(ctx, func() error {
+		items, err := s.store.Get(ctx, OrgKey(operator.Org.ID))
+		if err != nil {
+			return err
+		}
+		if o, err = DecodeOrg(items[0]); err != nil || o.Suspended == suspended {
+			return err
+		}
+		o.Suspended = suspended
+		event := EventOrgActivated
+		if suspended {
+			event = EventOrgSuspended
+		}
+		note, err := s.journal.Write(Occurrence{Org: o.ID, Event: event, Origin: operator.Origin, At: s.clock()})
+		if err != nil {
+			return err
+		}
+		// The row of an organisation had no revision at first.
+		item, unchanged := items[0], store.Present()
+		if rev, ok := item.Attributes["rev"].(int64); ok {
+			unchanged = store.Equal("rev", rev)
+		}
+		item.Attributes["suspended"], item.Attributes["rev"] = suspended, item.Attributes.Int("rev")+1
+		return s.store.Commit(ctx, store.Write{Verb: store.Put, Item: item, If: unchanged}, note)
+	})
+	if err != nil {
+		return Org{}, fmt.Errorf("suspending an organisation: %w", err)
+	}
+	return o, nil
+}
