@@ -187,6 +187,7 @@ var (
 	ErrOutcomeUnknown = errors.New("the answer to a commit was lost")
 	ErrTooLarge       = errors.New("larger than the store's limits")
 	ErrInvalid        = errors.New("not a valid request to the store")
+	ErrDamaged        = errors.New("the stored data is damaged") // nothing was written; repeating does not help
 )
 
 // ConditionError says which writes' conditions did not hold, by index into the

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +49,7 @@ type change struct {
 	key     []byte
 	record  []byte // of a Put
 	expires int64  // of a Put, second; 0 = never
-	holds   func(record []byte) (bool, error)
+	holds   func(there bool, p parser) bool
 }
 
 // Commit implements store.Store. It never answers ErrConflict: rivals are
@@ -120,38 +121,41 @@ func prepareChange(w store.Write) (change, error) {
 		key:   bucketKey(w.Item.Key.Partition, w.Item.Key.Sort),
 	}
 	if w.Verb == store.Put {
-		c.record = encode(w.Item)
+		c.record = encode(w.Item, c.key)
 		if !w.Item.Expires.IsZero() {
 			c.expires = w.Item.Expires.Unix()
 		}
 	}
 	err := w.If.Match(
-		func() { c.holds = func(r []byte) (bool, error) { return r == nil, nil } },
-		func() { c.holds = func(r []byte) (bool, error) { return r != nil, nil } },
-		func() { c.holds = func([]byte) (bool, error) { return true, nil } },
+		func() { c.holds = func(there bool, _ parser) bool { return !there } },
+		func() { c.holds = func(there bool, _ parser) bool { return there } },
+		func() { c.holds = func(bool, parser) bool { return true } },
 		func(name string, value any) {
 			want := appendValue(nil, value)
-			c.holds = func(r []byte) (bool, error) {
-				if r == nil {
-					return false, nil
-				}
-				return holds(r, name, want)
-			}
+			c.holds = func(there bool, p parser) bool { return there && p.holds(name, want) }
 		},
 	)
 	return c, err
 }
 
 // run is the writer: the only goroutine that changes the file. It ends when
-// jobs is closed and empty.
+// jobs is closed and empty. Between commits it removes what has expired.
 func (s *Store) run() {
 	defer close(s.stopped)
+	idle := time.NewTicker(s.sweepEvery)
+	defer idle.Stop()
 	var next *job
 	for {
 		if next == nil {
 			var open bool
-			if next, open = <-s.jobs; !open {
-				return
+			select {
+			case next, open = <-s.jobs:
+				if !open {
+					return
+				}
+			case <-idle.C:
+				_ = s.sweepIdle() // the next one tries again
+				continue
 			}
 		}
 		var batch []*job
@@ -218,33 +222,82 @@ func (s *Store) commit(batch []*job) {
 // apply runs the jobs one after the other in one transaction of the engine. On
 // an error none of them was written, unless it is ErrOutcomeUnknown.
 func (s *Store) apply(batch []*job) ([]error, error) {
+	answers := make([]error, len(batch))
+	err := s.write(func(t *transaction) {
+		for i, j := range batch {
+			if answers[i] = t.judge(j); answers[i] == nil {
+				t.write(j)
+			}
+		}
+		if t.written > 0 {
+			t.sweep(2*t.written + 16)
+		}
+	})
+	return answers, err
+}
+
+// sweepIdle removes some of what has expired, so that the file does not grow with
+// sessions that nobody's commit sweeps.
+func (s *Store) sweepIdle() error {
+	due := false
+	err := s.view(context.Background(), "looking for expired items", func(tx *bolt.Tx) error {
+		k, _ := tx.Bucket([]byte(bucketExpiry)).Cursor().First()
+		due = len(k) >= 8 && int64(binary.BigEndian.Uint64(k)) <= s.now().Unix()
+		return nil
+	})
+	if err != nil || !due {
+		return err
+	}
+	return s.write(func(t *transaction) { t.sweep(idleSweep) })
+}
+
+// idleSweep is how many expired items one idle sweep removes at most.
+const idleSweep = 2000
+
+// write makes one transaction of the engine and waits until it is durable. One
+// that wrote nothing is dropped.
+func (s *Store) write(do func(*transaction)) error {
 	if err := s.horizon.intact(); err != nil {
-		return nil, unavailable("committing", err)
+		return unavailable("committing", err)
 	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
-		return nil, unavailable("committing", err)
+		return unavailable("committing", err)
 	}
-	t := transaction{tx: tx, now: s.now().Unix()}
-	answers := make([]error, len(batch))
-	for i, j := range batch {
-		if answers[i] = t.judge(j); answers[i] == nil {
-			t.write(j)
-		}
-	}
-	if t.err == nil && t.written == 0 {
-		return answers, tx.Rollback()
-	}
-	t.sweep()
-	if t.err != nil {
-		return nil, errors.Join(unavailable("committing", t.err), tx.Rollback())
-	}
+	t := transaction{tx: tx, now: s.now().Unix(), records: s.records, head: s.head}
 	id := tx.ID()
-	if err := s.finish(tx); err != nil {
-		return nil, s.afterFailure(id, err)
+	finishing := false
+	err = guarded("committing", func() error {
+		do(&t)
+		if t.err == nil && t.written > 0 {
+			t.keep(t.bucket(bucketFormat).Put(keyHeader, t.head.encode()))
+		}
+		if t.err != nil || t.written == 0 {
+			return errors.Join(t.err, tx.Rollback())
+		}
+		finishing = true
+		return s.finish(tx)
+	})
+	switch {
+	case err == nil && t.written > 0:
+		s.head = t.head
+		s.horizon.reach(id)
+		return nil
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrDamaged):
+		// A damaged page ended the transaction where it stood; what the engine
+		// holds in memory of it cannot be trusted.
+		_ = guarded("dropping a commit", tx.Rollback)
+		s.horizon.shatter()
+		if finishing {
+			return fmt.Errorf("committing: %w: %w", store.ErrOutcomeUnknown, err)
+		}
+		return unavailable("committing", err)
+	case finishing:
+		return s.afterFailure(id, err)
 	}
-	s.horizon.reach(id)
-	return answers, nil
+	return unavailable("committing", err)
 }
 
 // afterFailure learns how far a failed transaction came. Before the engine's
@@ -269,25 +322,29 @@ func (s *Store) afterFailure(id int, cause error) error {
 type transaction struct {
 	tx      *bolt.Tx
 	now     int64
+	records reader
+	head    header
 	written int
 	err     error // the engine's first, which ends the batch
 }
 
-// judge evaluates every condition of a job by the state so far.
+// judge evaluates every condition of a job by the state so far. A damaged record
+// under any of its keys is an error: what is written over it would hide it.
 func (t *transaction) judge(j *job) error {
 	var failed []int
 	for i, c := range j.changes {
-		record := t.tx.Bucket([]byte(c.table)).Get(c.key)
-		if record != nil {
-			if _, expires := open(record); expires != 0 && t.now >= expires {
-				record = nil
+		var p parser
+		record := t.bucket(c.table).Get(c.key)
+		there := record != nil
+		if there {
+			var expires int64
+			var err error
+			if p, expires, err = t.records.open(c.table, c.key, record); err != nil {
+				return fmt.Errorf("committing: %w", err)
 			}
+			there = expires == 0 || t.now < expires
 		}
-		ok, err := c.holds(record)
-		if err != nil {
-			return err
-		}
-		if !ok {
+		if !c.holds(there, p) {
 			failed = append(failed, i)
 		}
 	}
@@ -304,20 +361,35 @@ func (t *transaction) write(j *job) {
 			continue
 		}
 		t.written++
-		b := t.tx.Bucket([]byte(c.table))
-		if old := b.Get(c.key); old != nil {
-			if _, expires := open(old); expires != 0 && expires != c.expires {
-				t.keep(t.expiries().Delete(expiryKey(expires, c.table, c.key)))
-			}
-		}
+		t.remove(c.table, c.key)
 		if c.verb == store.Delete {
-			t.keep(b.Delete(c.key))
 			continue
 		}
-		t.keep(b.Put(c.key, c.record))
+		t.keep(t.bucket(c.table).Put(c.key, c.record))
+		t.head.count(c.table, 1, binary.BigEndian.Uint32(c.record[1:]))
 		if c.expires != 0 {
-			t.keep(t.expiries().Put(expiryKey(c.expires, c.table, c.key), nil))
+			t.keep(t.bucket(bucketExpiry).Put(expiryKey(c.expires, c.table, c.key), nil))
 		}
+	}
+}
+
+// remove deletes the record under a key, if there is one, and its expiry entry.
+func (t *transaction) remove(table string, key []byte) {
+	old := t.bucket(table).Get(key)
+	if old == nil {
+		return
+	}
+	_, expires, err := t.records.open(table, key, old)
+	t.keep(err)
+	_, sum, err := t.records.body(table, key, old)
+	t.keep(err)
+	if t.err != nil {
+		return
+	}
+	t.head.count(table, -1, sum)
+	t.keep(t.bucket(table).Delete(key))
+	if expires != 0 {
+		t.keep(t.bucket(bucketExpiry).Delete(expiryKey(expires, table, key)))
 	}
 }
 
@@ -327,29 +399,41 @@ func (t *transaction) keep(err error) {
 	}
 }
 
-func (t *transaction) expiries() *bolt.Bucket { return t.tx.Bucket([]byte(bucketExpiry)) }
+func (t *transaction) bucket(name string) *bolt.Bucket { return t.tx.Bucket([]byte(name)) }
 
-// sweep removes some of the items that have expired, the oldest first. It
-// removes twice as many as the batch wrote and a few more, so that they cannot
-// outgrow it; it runs only with a batch and so costs no sync of its own.
-func (t *transaction) sweep() {
-	budget := 2*t.written + 16
+// sweep removes some of the items that have expired, the oldest first. With a
+// batch it removes twice as many as that wrote and a few more, so that they
+// cannot outgrow it, and costs no sync of its own.
+func (t *transaction) sweep(budget int) {
 	var due [][]byte
-	c := t.expiries().Cursor()
+	c := t.bucket(bucketExpiry).Cursor()
 	for k, _ := c.First(); k != nil && len(due) < budget; k, _ = c.Next() {
-		if int64(binary.BigEndian.Uint64(k)) > t.now {
+		if len(k) >= 8 && int64(binary.BigEndian.Uint64(k)) > t.now {
 			break
 		}
 		due = append(due, append([]byte{}, k...))
 	}
 	for _, k := range due {
-		table, key, err := splitExpiryKey(k)
-		t.keep(err)
-		if err == nil {
-			t.keep(t.tx.Bucket(table).Delete(key))
-			t.keep(t.expiries().Delete(k))
+		t.written++
+		t.expire(k)
+	}
+}
+
+// expire removes the item that an expiry entry names. An entry that no record
+// agrees with goes alone: a damaged entry must not take a living item along.
+func (t *transaction) expire(entry []byte) {
+	at, table, key, ok := splitExpiryKey(entry)
+	if ok {
+		record := t.bucket(table).Get(key)
+		if record != nil {
+			_, expires, err := t.records.open(table, key, record)
+			if err == nil && expires == at {
+				t.remove(table, key)
+				return
+			}
 		}
 	}
+	t.keep(t.bucket(bucketExpiry).Delete(entry))
 }
 
 // An expiry key is the second of expiry in eight bytes, the length of the
@@ -362,10 +446,12 @@ func expiryKey(expires int64, table string, key []byte) []byte {
 	return append(b, key...)
 }
 
-func splitExpiryKey(k []byte) (table, key []byte, err error) {
+// splitExpiryKey undoes expiryKey; false for what it did not make.
+func splitExpiryKey(k []byte) (at int64, table string, key []byte, ok bool) {
 	if len(k) < 9 || len(k) < 9+int(k[8]) {
-		return nil, nil, errRecord
+		return 0, "", nil, false
 	}
 	n := 9 + int(k[8])
-	return k[9:n], k[n:], nil
+	table = string(k[9:n])
+	return int64(binary.BigEndian.Uint64(k)), table, k[n:], slices.Contains(tables[:], table)
 }

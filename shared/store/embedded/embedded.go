@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -27,18 +28,28 @@ import (
 // FileName is the one file a store keeps in its directory.
 const FileName = "credence.db"
 
-// Format is the version of the file that this code writes and reads. It goes
-// up when older code would misread what newer code wrote.
-const Format = 1
+// Format is the version of the file that this code writes. It goes up when older
+// code would misread what newer code wrote. Format 1, whose records have no
+// checksum, is read too; opening it makes it Format 2, in which new records have
+// one, and Compact gives one to the rest.
+const Format = 2
 
-// Errors of Open, to be told apart with errors.Is.
+// Errors of Open, to be told apart with errors.Is; a damaged file is
+// store.ErrDamaged.
 var (
 	ErrLocked      = errors.New("another process has the store open")
 	ErrNewerFormat = errors.New("the store was written by a newer version")
 )
 
-// lockPatience is for a predecessor that is just ending, no more.
-const lockPatience = 200 * time.Millisecond
+const (
+	// lockPatience is for a predecessor that is just ending, no more.
+	lockPatience = 200 * time.Millisecond
+	// openBudget is how long opening a store may verify its file: about 3 GB from
+	// the page cache. Of a larger file the rest is left to Verify.
+	openBudget = 3 * time.Second
+	// sweepEvery is how often an idle store removes what has expired.
+	sweepEvery = time.Minute
+)
 
 // Buckets besides the tables, which lie under their own names.
 const (
@@ -46,15 +57,16 @@ const (
 	bucketExpiry = "expiry"
 )
 
-var keyFormat = []byte("version")
-
 // Store is an open store. Make it with Open.
 type Store struct {
-	db      *bolt.DB
-	now     func() time.Time
-	horizon *horizon
-	jobs    chan *job
-	stopped chan struct{} // closed when the writer has ended
+	db         *bolt.DB
+	now        func() time.Time
+	records    reader
+	head       header // as the last durable transaction has it; the writer's own
+	horizon    *horizon
+	jobs       chan *job
+	stopped    chan struct{} // closed when the writer has ended
+	sweepEvery time.Duration
 
 	// finish is (*bolt.Tx).Commit; tests stand a failing disk in its place.
 	finish func(*bolt.Tx) error
@@ -77,85 +89,200 @@ func WithClock(now func() time.Time) Option { return func(s *Store) { s.now = no
 // Open opens the store in a directory, and makes both where they are missing:
 // the directory with mode 0700, the file with 0600. Only one process may have
 // it open: for the second, errors.Is(err, ErrLocked) holds after at most a
-// quarter of a second. A file of a later Format gives ErrNewerFormat and stays
-// as it was. The caller closes the store.
+// quarter of a second.
+//
+// The file is verified before the engine may read it, whole if that takes no more
+// than some seconds. A damaged, empty or cut off file gives store.ErrDamaged, a
+// file of a later Format ErrNewerFormat, a file that other users may read or
+// write an *AccessError; each stays as it was. The caller closes the store.
 func Open(dir string, opts ...Option) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // whoever starts the process names the directory
+	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the operator names the directory
 		return nil, fmt.Errorf("making the store's directory: %w", err)
 	}
-	db, err := bolt.Open(filepath.Join(dir, FileName), 0o600, &bolt.Options{
-		Timeout:      lockPatience,
-		FreelistType: bolt.FreelistMapType,
-		NoStatistics: true,
-	})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fmt.Errorf("opening the store: %w", ErrLocked)
+	path := filepath.Join(dir, FileName)
+	if err := create(path); err != nil {
+		return nil, fmt.Errorf("making the store: %w", err)
 	}
-	if err != nil {
+	s := newStore(opts)
+	s.jobs = make(chan *job, maxBatchJobs)
+	if err := s.open(path); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
-	last, err := prepare(db)
-	if err == nil {
-		err = syncDirectories(dir)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("opening the store: %w", errors.Join(err, db.Close()))
-	}
-	s := &Store{
-		db:      db,
-		now:     time.Now,
-		horizon: newHorizon(last),
-		jobs:    make(chan *job, maxBatchJobs),
-		stopped: make(chan struct{}),
-		finish:  (*bolt.Tx).Commit,
-	}
-	for _, o := range opts {
-		o(s)
+	if err := syncDirectories(dir); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", errors.Join(err, s.db.Close()))
 	}
 	go s.run()
 	return s, nil
 }
 
-// prepare checks the format, fills a new file and returns the number of the
-// last transaction. An existing file is not written to.
-func prepare(db *bolt.DB) (last int, err error) {
-	fresh := false
-	err = db.View(func(tx *bolt.Tx) error {
-		last = tx.ID()
-		b := tx.Bucket([]byte(bucketFormat))
-		if b == nil {
-			fresh = true
-			return nil
-		}
-		return checkFormat(b.Get(keyFormat))
-	})
-	if err != nil || !fresh {
-		return last, err
-	}
-	err = db.Update(func(tx *bolt.Tx) error {
-		last = tx.ID()
-		for _, name := range []string{bucketExpiry, string(store.Meta), string(store.Vault), string(store.Audit)} {
-			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-				return err
-			}
-		}
-		b, err := tx.CreateBucket([]byte(bucketFormat))
+// OpenReadOnly opens a store's file for reading. Verify it first: only the format
+// is looked at here. Commits answer store.ErrUnavailable. The caller closes the
+// store.
+func OpenReadOnly(path string, opts ...Option) (*Store, error) {
+	s := newStore(opts)
+	s.closed = true
+	close(s.stopped)
+	err := guarded("opening the file", func() error {
+		db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: lockPatience, NoStatistics: true})
 		if err != nil {
 			return err
 		}
-		return b.Put(keyFormat, []byte{Format})
+		s.db = db
+		return s.begin(nil)
 	})
-	return last, err
+	if errors.Is(err, berrors.ErrTimeout) {
+		err = ErrLocked
+	}
+	if err != nil {
+		if s.db != nil {
+			err = errors.Join(err, s.db.Close())
+		}
+		return nil, fmt.Errorf("opening a store for reading: %w", err)
+	}
+	return s, nil
 }
 
-// checkFormat reads the marker: one byte, and whatever a later format may add.
-func checkFormat(marker []byte) error {
-	if len(marker) == 0 || marker[0] == 0 {
-		return errors.New("no format marker")
+func newStore(opts []Option) *Store {
+	s := &Store{
+		now: time.Now, stopped: make(chan struct{}), finish: (*bolt.Tx).Commit, sweepEvery: sweepEvery,
 	}
-	if marker[0] > Format {
-		return fmt.Errorf("format %d, known up to %d: %w", marker[0], Format, ErrNewerFormat)
+	for _, o := range opts {
+		o(s)
 	}
+	return s
+}
+
+// create makes a new file where there is none. It fills the file beside its place
+// and links it there: a file that is there is never replaced, and a crash leaves
+// no half of one under the name.
+func create(path string) (err error) {
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	draft, err := os.CreateTemp(filepath.Dir(path), ".new-store-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(draft.Name())) }()
+	if err := draft.Close(); err != nil {
+		return err
+	}
+	db, err := bolt.Open(draft.Name(), 0o600, &bolt.Options{NoStatistics: true})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Update(fill), db.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// open gives the file to the engine once it is locked and verified.
+func (s *Store) open(path string) error {
+	var found *verifier
+	options := &bolt.Options{
+		Timeout: lockPatience, FreelistType: bolt.FreelistMapType, NoStatistics: true,
+		InitialMmapSize: mapSize(path),
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag&^os.O_CREATE, mode) //nolint:gosec // the operator names the directory
+			if err != nil {
+				return nil, err
+			}
+			if found, err = admit(f); err != nil {
+				return nil, errors.Join(err, f.Close())
+			}
+			return f, nil
+		},
+	}
+	err := guarded("opening the file", func() error {
+		db, err := bolt.Open(path, 0o600, options)
+		if err != nil {
+			return err
+		}
+		s.db = db
+		db.AllocSize = growth(found.report.Bytes)
+		return s.begin(found)
+	})
+	if errors.Is(err, berrors.ErrTimeout) {
+		err = ErrLocked
+	}
+	if err != nil && s.db != nil {
+		err = errors.Join(err, s.db.Close())
+	}
+	return err
+}
+
+// mapSize is how much address space the engine maps at first, beyond the file's
+// end too. A commit that needs more waits for every reader to end before it maps
+// more, so a backup that takes its time would hold it up.
+func mapSize(path string) int {
+	if strconv.IntSize < 64 || !mapsBeyondEnd {
+		return 0
+	}
+	size := int64(1) << 30
+	if info, err := os.Stat(path); err == nil {
+		size = max(size, 2*info.Size())
+	}
+	return int(size)
+}
+
+// growth is by how much a file of this size grows at once. The engine's own step
+// is 16 MB, also for a file of a few pages.
+func growth(size int64) int { return int(min(max(size, 256<<10), 16<<20)) }
+
+// admit locks and verifies a file, for at most openBudget.
+func admit(f *os.File) (*verifier, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkAccess(f.Name(), info); err != nil {
+		return nil, err
+	}
+	if err := lock(f, lockPatience); err != nil {
+		return nil, err
+	}
+	if info.Size() == 0 {
+		return nil, damagedFile("it is empty", 0)
+	}
+	v, err := newVerifier(f)
+	if err != nil {
+		return nil, err
+	}
+	until := time.Now().Add(openBudget)
+	v.progress = func(int64) bool { return time.Now().Before(until) }
+	v.run()
+	return v, v.err()
+}
+
+// begin reads the header. A file of Format 1 gets one, from what was counted.
+func (s *Store) begin(found *verifier) error {
+	last := 0
+	err := s.db.View(func(tx *bolt.Tx) (err error) {
+		last = tx.ID()
+		s.head, err = readHeader(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if s.head.least == 0 && found != nil {
+		if s.head, err = found.upgraded(); err != nil {
+			return err
+		}
+		err = s.db.Update(func(tx *bolt.Tx) error {
+			last = tx.ID()
+			return stamp(tx, s.head)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	s.records = reader{least: max(s.head.least, recordWithoutSum)}
+	s.horizon = newHorizon(last)
 	return nil
 }
 
@@ -184,8 +311,10 @@ func syncDirectories(dir string) error {
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		s.closing.Lock()
-		s.closed = true
-		close(s.jobs)
+		if !s.closed {
+			s.closed = true
+			close(s.jobs)
+		}
 		s.closing.Unlock()
 		<-s.stopped
 		if err := s.db.Close(); err != nil {

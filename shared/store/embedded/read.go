@@ -26,7 +26,7 @@ func (s *Store) view(ctx context.Context, doing string, do func(*bolt.Tx) error)
 	if err := s.horizon.wait(ctx, tx.ID()); err != nil {
 		return unavailable(doing, err)
 	}
-	return do(tx)
+	return guarded(doing, func() error { return do(tx) })
 }
 
 // Get implements store.Store. All items come from one snapshot.
@@ -38,11 +38,12 @@ func (s *Store) Get(ctx context.Context, keys ...store.Key) ([]store.Item, error
 	now := s.now()
 	err := s.view(ctx, "reading items", func(tx *bolt.Tx) error {
 		for i, k := range keys {
-			record := tx.Bucket([]byte(k.Table)).Get(bucketKey(k.Partition, k.Sort))
+			key := bucketKey(k.Partition, k.Sort)
+			record := tx.Bucket([]byte(k.Table)).Get(key)
 			if record == nil {
 				continue
 			}
-			item, err := decode(k, record)
+			item, err := s.records.decode(k, key, record)
 			if err != nil {
 				return err
 			}
@@ -76,7 +77,7 @@ func (s *Store) Range(ctx context.Context, r store.Range) (store.Page, error) {
 			if n++; n%checkEvery == 0 && ctx.Err() != nil {
 				return unavailable("reading a range", ctx.Err())
 			}
-			if err := add(&p, r, string(sort), record, now); err != nil {
+			if err := s.add(&p, r, string(sort), record, now); err != nil {
 				return err
 			}
 		}
@@ -89,26 +90,24 @@ func (s *Store) Range(ctx context.Context, r store.Range) (store.Page, error) {
 }
 
 // add puts an item that has not expired on the page, or says that it follows.
-func add(p *store.Page, r store.Range, sort string, record []byte, now time.Time) error {
-	if expired(record, now) {
+func (s *Store) add(p *store.Page, r store.Range, sort string, record []byte, now time.Time) error {
+	key := bucketKey(r.Partition, sort)
+	_, expires, err := s.records.open(string(r.Table), key, record)
+	switch {
+	case err != nil:
+		return err
+	case expires != 0 && now.Unix() >= expires:
 		return nil
-	}
-	if r.Limit > 0 && len(p.Items) == r.Limit {
+	case r.Limit > 0 && len(p.Items) == r.Limit:
 		p.More = true
 		return nil
 	}
-	item, err := decode(store.Key{Table: r.Table, Partition: r.Partition, Sort: sort}, record)
+	item, err := s.records.decode(store.Key{Table: r.Table, Partition: r.Partition, Sort: sort}, key, record)
 	if err != nil {
 		return err
 	}
 	p.Items = append(p.Items, item)
 	return nil
-}
-
-// expired looks at no more than the head of a record.
-func expired(record []byte, now time.Time) bool {
-	_, expires := open(record)
-	return expires != 0 && now.Unix() >= expires
 }
 
 // walker steps through the sort keys of a narrowed range. first and next give

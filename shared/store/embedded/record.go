@@ -3,7 +3,8 @@ package embedded
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
+	"fmt"
+	"hash/crc32"
 	"maps"
 	"math"
 	"slices"
@@ -12,9 +13,11 @@ import (
 	"credence/shared/store"
 )
 
-// A record is what lies under a key of a table's bucket:
+// A record is stored under a key of a table's bucket:
 //
-//	byte     1, the version of this layout
+//	byte     2, the version of this layout
+//	4 bytes  CRC-32C, big-endian, of: length of the table's name in one byte,
+//	         the name, the key, and all that follows the checksum
 //	uvarint  second of expiry, 0 = never
 //	then for each attribute, in the order of their names:
 //	uvarint  length of the name, and the name
@@ -22,8 +25,56 @@ import (
 //	         text, bytes: uvarint length, and the content
 //	         number: varint; true, false: nothing
 //
-// Equal items have equal records.
-const recordVersion = 1
+// Equal items have equal records. Version 1 has no checksum and is otherwise the
+// same; it is read from files that hold such records, and never written.
+//
+// CRC-32C finds every error of up to 32 consecutive bits, so every damaged byte,
+// with certainty, and other damage but for one case in 2^32. It covers the key,
+// so a record under another record's key is found too. It is no protection
+// against a writer who wants to deceive.
+const (
+	recordWithoutSum = 1
+	recordVersion    = 2
+	sumBytes         = 4
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum is what a record of version 2 carries; body is what follows it.
+func checksum(table string, key, body []byte) uint32 {
+	sum := crc32.Update(0, castagnoli, append([]byte{byte(len(table))}, table...))
+	return crc32.Update(crc32.Update(sum, castagnoli, key), castagnoli, body)
+}
+
+// DamagedError names an item whose record is damaged. errors.Is(err,
+// store.ErrDamaged) holds for it. Its text is for the log.
+type DamagedError struct {
+	Table string
+	Key   string // partition and sort key
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("the record of %s in %s is damaged", e.Key, e.Table)
+}
+
+// Unwrap makes the error store.ErrDamaged.
+func (e *DamagedError) Unwrap() error { return store.ErrDamaged }
+
+func damaged(table string, key []byte) error {
+	return &DamagedError{Table: table, Key: readable(key)}
+}
+
+// readable is a bucket's key as partition and sort key.
+func readable(key []byte) string {
+	if len(key) < 2 {
+		return fmt.Sprintf("%q", key)
+	}
+	n := 2 + int(binary.BigEndian.Uint16(key))
+	if n > len(key) {
+		return fmt.Sprintf("%q", key[2:])
+	}
+	return fmt.Sprintf("%q", string(key[2:n])+" "+string(key[n:]))
+}
 
 type kind byte
 
@@ -35,12 +86,15 @@ const (
 	kindFalse  kind = 5
 )
 
-var errRecord = errors.New("reading an item: damaged record")
+// encode makes the record of a valid item, under the key that bucketKey gives.
+func encode(i store.Item, key []byte) []byte {
+	return encodeAs(string(i.Key.Table), i, key)
+}
 
-// encode makes the record of a valid item.
-func encode(i store.Item) []byte {
-	b := make([]byte, 0, store.ItemBytes(i)+8*len(i.Attributes)+8)
-	b = append(b, recordVersion)
+// encodeAs is encode for an item of a bucket that is not a table.
+func encodeAs(bucket string, i store.Item, key []byte) []byte {
+	b := make([]byte, 1+sumBytes, store.ItemBytes(i)+8*len(i.Attributes)+16)
+	b[0] = recordVersion
 	expires := uint64(0)
 	if !i.Expires.IsZero() {
 		expires = uint64(i.Expires.Unix())
@@ -50,6 +104,7 @@ func encode(i store.Item) []byte {
 		b = appendSized(b, name)
 		b = appendValue(b, i.Attributes[name])
 	}
+	binary.BigEndian.PutUint32(b[1:], checksum(bucket, key, b[1+sumBytes:]))
 	return b
 }
 
@@ -82,17 +137,43 @@ type parser struct {
 	failed bool
 }
 
+// reader reads the records of one file.
+type reader struct {
+	// least is the lowest version of a record that the file may hold: in a file
+	// without records of version 1, one that claims to be of it is damaged.
+	least byte
+}
+
+// body checks a record's version and checksum and returns what follows them, and
+// the checksum that the record has or, in version 1, would have.
+func (r reader) body(bucket string, key, record []byte) (body []byte, sum uint32, err error) {
+	switch {
+	case len(record) > 1+sumBytes && record[0] == recordVersion:
+		body = record[1+sumBytes:]
+		sum = checksum(bucket, key, body)
+		if sum != binary.BigEndian.Uint32(record[1:]) {
+			return nil, 0, damaged(bucket, key)
+		}
+		return body, sum, nil
+	case len(record) > 1 && record[0] == recordWithoutSum && r.least <= recordWithoutSum:
+		body = record[1:]
+		return body, checksum(bucket, key, body), nil
+	}
+	return nil, 0, damaged(bucket, key)
+}
+
 // open starts on a record and returns its second of expiry, 0 = never.
-func open(record []byte) (p parser, expires int64) {
-	p.rest = record
-	if v := p.take(1); p.failed || v[0] != recordVersion {
-		return parser{failed: true}, 0
+func (r reader) open(bucket string, key, record []byte) (p parser, expires int64, err error) {
+	body, _, err := r.body(bucket, key, record)
+	if err != nil {
+		return parser{}, 0, err
 	}
+	p.rest = body
 	s := p.uvarint()
-	if s > math.MaxInt64 {
-		return parser{failed: true}, 0
+	if p.failed || s > math.MaxInt64 {
+		return parser{}, 0, damaged(bucket, key)
 	}
-	return p, int64(s)
+	return p, int64(s), nil
 }
 
 func (p *parser) take(n uint64) []byte {
@@ -140,8 +221,11 @@ func (p *parser) next() (name, value []byte, ok bool) {
 }
 
 // decode reads a whole record into memory of the caller's own.
-func decode(k store.Key, record []byte) (store.Item, error) {
-	p, expires := open(record)
+func (r reader) decode(k store.Key, key, record []byte) (store.Item, error) {
+	p, expires, err := r.open(string(k.Table), key, record)
+	if err != nil {
+		return store.Item{}, err
+	}
 	i := store.Item{Key: k, Attributes: store.Attributes{}}
 	if expires != 0 {
 		i.Expires = time.Unix(expires, 0).UTC()
@@ -154,7 +238,7 @@ func decode(k store.Key, record []byte) (store.Item, error) {
 		i.Attributes[string(name)] = decodeValue(value)
 	}
 	if p.failed {
-		return store.Item{}, errRecord
+		return store.Item{}, damaged(string(k.Table), key)
 	}
 	return i, nil
 }
@@ -179,23 +263,18 @@ func decodeValue(value []byte) any {
 	}
 }
 
-// holds reports whether the record has exactly this value, as appendValue
-// writes it, under the name.
-func holds(record []byte, name string, want []byte) (bool, error) {
-	p, _ := open(record)
+// holds reports whether the record that p starts has exactly this value, as
+// appendValue writes it, under the name. A malformed record holds none.
+func (p parser) holds(name string, want []byte) bool {
 	for {
 		n, v, ok := p.next()
 		if !ok {
-			break
+			return false
 		}
 		if string(n) == name {
-			return bytes.Equal(v, want), nil
+			return bytes.Equal(v, want)
 		}
 	}
-	if p.failed {
-		return false, errRecord
-	}
-	return false, nil
 }
 
 // A key in a bucket is the length of the partition in two bytes, the
@@ -206,4 +285,16 @@ func bucketKey(partition, sort string) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(partition)))
 	b = append(b, partition...)
 	return append(b, sort...)
+}
+
+// splitBucketKey undoes bucketKey; false for what it did not make.
+func splitBucketKey(key []byte) (partition, sort string, ok bool) {
+	if len(key) < 2 {
+		return "", "", false
+	}
+	n := 2 + int(binary.BigEndian.Uint16(key))
+	if n > len(key) {
+		return "", "", false
+	}
+	return string(key[2:n]), string(key[n:]), true
 }

@@ -1,0 +1,28 @@
+//go:build unix
+
+package embedded
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// mapsBeyondEnd: a mapping may be longer than its file.
+const mapsBeyondEnd = true
+
+// checkAccess rejects a file that other users can read or write, or that another
+// user owns, who may widen its mode at any time.
+func checkAccess(path string, info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return &AccessError{Path: path, Problem: "it is not a regular file"}
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return &AccessError{Path: path, Problem: fmt.Sprintf("its mode is %04o, so other users can reach it", mode), Remedy: "run: chmod 600 " + path}
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != os.Geteuid() {
+		return &AccessError{Path: path, Problem: "it belongs to another user", Remedy: "run as its owner, or make it yours with chown"}
+	}
+	return nil
+}
