@@ -263,7 +263,7 @@ func format1(t *testing.T) string {
 func TestFormat1(t *testing.T) {
 	dir := format1(t)
 	path := filepath.Join(dir, FileName)
-	then := time.Date(2026, 11, 30, 22, 40, 0, 0, time.UTC) // its sessions lived until the next day
+	then := time.Date(2026, 11, 30, 22, 32, 0, 0, time.UTC) // before the first of its items expired
 	clock := WithClock(func() time.Time { return then })
 	check := func(format, items, old int) {
 		t.Helper()
