@@ -46,7 +46,10 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	}
 	store := dynamo.New(dynamo.Client(cfg), tables)
 	handler, err := httpapi.Stack(
-		httpapi.Config{SignIn: identity.New(store, audit.Journal{}, time.Now), Denials: audit.Refusals{Store: store, Now: time.Now}, Logger: logger},
+		httpapi.Config{
+			SignIn: identity.New(store, audit.Journal{}, time.Now), Denials: audit.Refusals{Store: store, Now: time.Now}, Logger: logger,
+			Elsewhere: openapi.API{}.Patterns,
+		},
 		health.API{Store: store, Version: version}.Routes(),
 		openapi.API{}.Routes(),
 		catalogue.API{Types: types}.Routes(),

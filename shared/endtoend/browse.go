@@ -199,7 +199,7 @@ func browseRefused(t *testing.T, su *suite) {
 	for _, path := range []string{"/probe/tree", "/probe/sample"} {
 		c.by.post(t, c.path+path, nil).refused(t, http.StatusBadRequest, "malformed_json")
 		su.other.post(t, c.path+path, object{"depth": 1, "path": "x"}).refused(t, http.StatusNotFound, "not_found")
-		c.by.get(t, c.path+path).refused(t, http.StatusNotFound, "route_not_found")
+		c.by.get(t, c.path+path).refused(t, http.StatusMethodNotAllowed, "method_not_allowed")
 		c.by.key(t, "read").post(t, c.path+path, object{"depth": 1, "path": "x"}).refused(t, http.StatusForbidden, "scope_missing")
 	}
 	rest := su.admin.create(t, su.rest(label("no tree"), su.target(t, wants("x")).URL, su.leaks.secret()))

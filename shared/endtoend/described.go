@@ -49,7 +49,7 @@ func (su *suite) describe(t *testing.T) {
 
 // look holds an answer to the document and notes it.
 func (d *described) look(method, path string, sent []byte, r *reply) []string {
-	if op := d.find(method, path); op != nil && r.code == http.StatusOK {
+	if op := d.find(method, path); op != nil && (r.code == http.StatusOK || r.code == http.StatusFound) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.seen[op.name] = true

@@ -176,7 +176,7 @@ func (d *document) find(method, path string) *operation {
 
 func matches(pattern, segment string) bool {
 	decoded, err := url.PathUnescape(segment)
-	return err == nil && decoded != "" && (pattern == decoded || strings.HasPrefix(pattern, "{"))
+	return err == nil && (pattern == decoded || decoded != "" && strings.HasPrefix(pattern, "{"))
 }
 
 func literals(segments []string) int {
@@ -194,10 +194,7 @@ func literals(segments []string) int {
 func (d *document) faults(method, path string, sent []byte, r *reply) []string {
 	op := d.find(method, path)
 	if op == nil {
-		if r.code != http.StatusNotFound || !bytes.Contains(r.body, []byte(`"route_not_found"`)) {
-			return []string{"the document describes no such route"}
-		}
-		return nil
+		return d.unrouted(method, path, r)
 	}
 	a, described := op.answers[fmt.Sprint(r.code)]
 	if !described {
@@ -211,6 +208,21 @@ func (d *document) faults(method, path string, sent []byte, r *reply) []string {
 		faults = append(faults, op.wrongRequest(sent)...)
 	}
 	return faults
+}
+
+// unrouted says what is wrong with an answer to what is no route: HEAD is
+// answered as GET is, OPTIONS by the methods of the path, and nothing else is
+// served.
+func (d *document) unrouted(method, path string, r *reply) []string {
+	switch {
+	case method == http.MethodHead && d.find(http.MethodGet, path) != nil:
+		return d.find(http.MethodGet, path).answers[fmt.Sprint(r.code)].wrongHeaders(r.header)
+	case r.code == http.StatusNotFound && bytes.Contains(r.body, []byte(`"route_not_found"`)),
+		r.code == http.StatusMethodNotAllowed && bytes.Contains(r.body, []byte(`"method_not_allowed"`)),
+		r.code == http.StatusNoContent && method == http.MethodOptions:
+		return nil
+	}
+	return []string{"the document describes no such route"}
 }
 
 // wrongRequest is about a request that the service took.

@@ -14,6 +14,7 @@ func escape(s string) string { return url.QueryEscape(s) }
 func readChecks() []check {
 	return []check{
 		{"what is not there is 404", readUnknown},
+		{"a known path answers every method", readMethods},
 		{"an admin of the organisation sees what a user made", readAsAdmin},
 		{"another user sees nothing", readAsStranger},
 	}
@@ -31,11 +32,45 @@ func readUnknown(t *testing.T, su *suite) {
 		su.admin.delete(t, "/data_credentials/"+unknown, nil).refused(t, http.StatusNotFound, "")
 		su.admin.put(t, "/data_credentials/"+unknown+"/probe", nil).refused(t, http.StatusNotFound, "")
 	}
-	for path, method := range map[string]string{
-		"/": http.MethodGet, "/nothing": http.MethodGet, "/data_credentials/1/nothing": http.MethodGet, "/data_credentials/": http.MethodGet,
-		"/data_credentials": http.MethodPatch, "/token": http.MethodPut, "/users/current": http.MethodDelete, "/data_credentials/schema/x": http.MethodGet,
+	for _, path := range []string{"/nothing", "/data_credentials/1/nothing", "/data_credentials/", "/data_credentials/schema/x"} {
+		su.admin.get(t, path).refused(t, http.StatusNotFound, "route_not_found")
+	}
+}
+
+// readMethods asks known paths with methods that are no route of theirs. What HEAD
+// answers where GET is another function's is left to each deployment.
+func readMethods(t *testing.T, su *suite) {
+	for _, row := range []struct{ method, path, allows string }{
+		{http.MethodPatch, "/data_credentials", "GET POST OPTIONS"},
+		{http.MethodDelete, "/data_credentials", "GET POST OPTIONS"},
+		{http.MethodPatch, "/data_credentials/1", "GET PUT DELETE OPTIONS"},
+		{http.MethodPut, "/token", "POST OPTIONS"},
+		{http.MethodDelete, "/users/current", "GET OPTIONS"},
+		{http.MethodTrace, "/health", "GET HEAD OPTIONS"},
+		{http.MethodOptions, "/data_credentials", "GET POST OPTIONS"},
+		{http.MethodOptions, "/token", "POST OPTIONS"},
 	} {
-		su.admin.send(t, method, path, nil).refused(t, http.StatusNotFound, "route_not_found")
+		r := su.admin.send(t, row.method, row.path, nil)
+		if row.method != http.MethodOptions {
+			r.refused(t, http.StatusMethodNotAllowed, "method_not_allowed")
+		} else if r.code != http.StatusNoContent {
+			t.Errorf("%s %s: %d, want 204", row.method, row.path, r.code)
+		}
+		allow := strings.Split(r.header.Get("Allow"), ", ")
+		for method := range strings.FieldsSeq(row.allows) {
+			if !slices.Contains(allow, method) {
+				t.Errorf("%s %s: Allow is %q, without %s", row.method, row.path, allow, method)
+			}
+		}
+	}
+	for _, path := range []string{"/", "/health", "/data_credentials", "/data_credentials/1"} {
+		get, head := su.admin.get(t, path), su.admin.send(t, http.MethodHead, path, nil)
+		if head.code != get.code || len(head.body) != 0 || head.header.Get("Content-Type") != get.header.Get("Content-Type") {
+			t.Errorf("HEAD %s: %d with %d bytes, %v; GET %d, %v", path, head.code, len(head.body), head.header, get.code, get.header)
+		}
+	}
+	if r := su.admin.get(t, "/"); r.code != http.StatusFound || r.header.Get("Location") != "/docs" {
+		t.Errorf("GET /: %d, Location %q; want 302 to /docs", r.code, r.header.Get("Location"))
 	}
 }
 

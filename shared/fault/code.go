@@ -26,11 +26,14 @@ const (
 	CodeConflict             Code = "conflict"
 	CodeIdempotencyReused    Code = "idempotency_key_reused"
 	CodePreconditionFailed   Code = "precondition_failed"
+	CodeMethodNotAllowed     Code = "method_not_allowed"
 	CodeTooLarge             Code = "too_large"
+	CodeUnsupportedMediaType Code = "unsupported_media_type"
 	CodeLimitReached         Code = "limit_reached"
 	CodeTooManyRequests      Code = "too_many_requests"
 	CodeKMSUnavailable       Code = "kms_unavailable"
 	CodeStoreUnavailable     Code = "store_unavailable"
+	CodeOverloaded           Code = "overloaded"
 )
 
 // Codes is every code with its HTTP status.
@@ -53,11 +56,14 @@ var Codes = map[Code]int{
 	CodeConflict:             http.StatusConflict,
 	CodeIdempotencyReused:    http.StatusConflict,
 	CodePreconditionFailed:   http.StatusPreconditionFailed,
+	CodeMethodNotAllowed:     http.StatusMethodNotAllowed,
 	CodeTooLarge:             http.StatusRequestEntityTooLarge,
+	CodeUnsupportedMediaType: http.StatusUnsupportedMediaType,
 	CodeLimitReached:         http.StatusBadRequest,
 	CodeTooManyRequests:      http.StatusTooManyRequests,
 	CodeKMSUnavailable:       http.StatusServiceUnavailable,
 	CodeStoreUnavailable:     http.StatusServiceUnavailable,
+	CodeOverloaded:           http.StatusServiceUnavailable,
 }
 
 // Codes of a Detail: what is wrong with one field.

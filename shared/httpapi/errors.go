@@ -21,7 +21,7 @@ import (
 const (
 	notFound        = "There is nothing with this id that you may see. Check the id, and that your key belongs to the right organisation."
 	unauthenticated = "The service key or token does not sign in: it is missing, wrong, expired or paused. Get a token with POST /token and send it as Authorization: Bearer."
-	routeNotFound   = "There is no such route. Check the method and the path, which ends without a slash."
+	routeNotFound   = "There is no such route. Check the path, which ends without a slash."
 	tooLarge        = "The body is longer than 256 KB. Send less at once."
 	internal        = "Something went wrong on our side. Try again; if it stays, report the request_id."
 )
@@ -130,6 +130,9 @@ func errorHeader(e *fault.Error, status int) http.Header {
 	}
 	if status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer") // RFC 9110, section 15.5.2
+	}
+	if status == http.StatusUnsupportedMediaType {
+		h.Set("Accept-Encoding", "identity") // RFC 9110, section 15.5.16
 	}
 	return h
 }

@@ -24,7 +24,7 @@ type Route struct {
 	// caller's key must hold the scopes of all of them. The domain checks the
 	// role on the thing concerned.
 	Needs access.Permission
-	// Public routes are answered without signing in.
+	// Public routes are answered without authentication, and take no body.
 	Public bool
 	// Resource is what {id} in the pattern names ("DataCredentials"). Errors
 	// of the route carry it with the id, whoever made them, so that a 404
@@ -32,6 +32,9 @@ type Route struct {
 	Resource string
 	// Within bounds the whole request, sign-in included; 0 = 6 s.
 	Within time.Duration
+	// Heavy routes read and answer many rows. Few of them run at once, so that
+	// their memory is bounded.
+	Heavy bool
 	// Reads names items of the caller's organisation that the endpoint will
 	// want; they join the one read that signs the caller in. May be nil. A
 	// malformed request yields no keys here and its error in Handle.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net/http"
 
 	"credence/shared/fault"
 )
@@ -9,6 +10,9 @@ import (
 type routeKeyKey struct{}
 
 type requestIDKey struct{}
+
+// defaultKey is the gateway's route for what no other route of it matches.
+const defaultKey = "$default"
 
 // WithRouteKey returns a context that says which route the gateway in front of
 // this process chose for the request ("GET /data_credentials/{id}"). Without it
@@ -21,11 +25,13 @@ func WithRouteKey(ctx context.Context, key string) context.Context {
 // CheckRouteKey compares the gateway's choice with the pattern that the mux
 // matched (http.Request.Pattern). Gateway and mux read the path differently: an
 // HTTP API hands over a decoded path, so /a%2Fb arrives as /a/b. Where the two
-// disagree the request is none of ours: the error is route_not_found.
-func CheckRouteKey(ctx context.Context, pattern string) error {
+// disagree the request is none of ours: the error is route_not_found. HEAD comes by
+// $default, for the gateway has no route of that method.
+func CheckRouteKey(ctx context.Context, method, pattern string) error {
 	key, chosen := ctx.Value(routeKeyKey{}).(string)
-	if chosen && key != pattern {
-		return fault.New(fault.CodeRouteNotFound, "There is no such route. Check the method and the path, which ends without a slash.")
+	head := method == http.MethodHead && key == defaultKey
+	if chosen && key != pattern && !head {
+		return fault.New(fault.CodeRouteNotFound, "There is no such route. Check the path, which ends without a slash.")
 	}
 	return nil
 }

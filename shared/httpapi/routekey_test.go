@@ -13,17 +13,20 @@ func TestCheckRouteKey(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		ctx     context.Context
+		method  string
 		refused bool
 	}{
-		{"no gateway", plain, false},
-		{"the same route", WithRouteKey(plain, pattern), false},
-		{"another path", WithRouteKey(plain, "GET /data_credentials/{id}/usage"), true},
-		{"another method", WithRouteKey(plain, "ANY /data_credentials/{id}"), true},
-		{"the catch-all", WithRouteKey(plain, "$default"), true},
-		{"an event without a key", WithRouteKey(plain, ""), true},
+		{"no gateway", plain, "GET", false},
+		{"the same route", WithRouteKey(plain, pattern), "GET", false},
+		{"another path", WithRouteKey(plain, "GET /data_credentials/{id}/usage"), "GET", true},
+		{"another method", WithRouteKey(plain, "ANY /data_credentials/{id}"), "GET", true},
+		{"the catch-all", WithRouteKey(plain, "$default"), "GET", true},
+		{"the catch-all for HEAD", WithRouteKey(plain, "$default"), "HEAD", false},
+		{"another path for HEAD", WithRouteKey(plain, "GET /data_credentials/{id}/usage"), "HEAD", true},
+		{"an event without a key", WithRouteKey(plain, ""), "GET", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			err := CheckRouteKey(row.ctx, pattern)
+			err := CheckRouteKey(row.ctx, row.method, pattern)
 			if row.refused != fault.Is(err, fault.CodeRouteNotFound) || row.refused != (err != nil) {
 				t.Errorf("refused = %v, want %v", err, row.refused)
 			}

@@ -10,10 +10,9 @@ import (
 	"strings"
 )
 
-// A router matches like http.ServeMux, with none of its courtesies: that one
-// cleans paths, redirects, answers 405 and serves HEAD by GET, each with an
-// answer that is not ours and that a gateway in front would not give. Here a
-// path either is a route's, segment by segment, or is none.
+// A router matches like http.ServeMux, but never cleans a path or redirects. A
+// path either is a route's, segment by segment, or is none. HEAD is served by GET
+// (RFC 9110, section 9.3.2).
 type router []entry
 
 type entry struct {
@@ -34,8 +33,7 @@ func newRouter(routes []Route) (router, error) {
 			faults = append(faults, fmt.Errorf("adding route %q: %w", r.Pattern, err))
 			continue
 		}
-		method, path, _ := strings.Cut(r.Pattern, " ")
-		out = append(out, entry{r, method, strings.Split(path[1:], "/")})
+		out = append(out, entryOf(r))
 	}
 	// Of two routes that match one path the mux has made sure that one is the
 	// narrower: it has a literal where the other first has a wildcard.
@@ -50,10 +48,24 @@ func newRouter(routes []Route) (router, error) {
 	return out, errors.Join(faults...)
 }
 
+func entryOf(r Route) entry {
+	method, path, _ := strings.Cut(r.Pattern, " ")
+	return entry{r, method, strings.Split(path[1:], "/")}
+}
+
+// entriesOf makes entries that have a pattern alone.
+func entriesOf(patterns []string) []entry {
+	out := make([]entry, len(patterns))
+	for i, p := range patterns {
+		out[i] = entryOf(Route{Pattern: p})
+	}
+	return out
+}
+
 func checkRoute(r Route, mux *http.ServeMux) (err error) {
 	method, path, _ := strings.Cut(r.Pattern, " ")
 	switch {
-	case method == "" || !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") || strings.Contains(path, "..."):
+	case method == "" || !strings.HasPrefix(path, "/") || path != "/" && strings.HasSuffix(path, "/") || strings.Contains(path, "..."):
 		return errors.New("the pattern is not METHOD /path/{name}")
 	case r.Handle == nil:
 		return errors.New("nothing handles it")
@@ -69,27 +81,24 @@ func checkRoute(r Route, mux *http.ServeMux) (err error) {
 			err = fmt.Errorf("%v", v) // the mux's own words, about patterns alone
 		}
 	}()
-	mux.HandleFunc(r.Pattern, func(http.ResponseWriter, *http.Request) {})
+	pattern := r.Pattern
+	if path == "/" {
+		pattern += "{$}" // to the mux a slash alone is every path
+	}
+	mux.HandleFunc(pattern, func(http.ResponseWriter, *http.Request) {})
 	return nil
 }
 
-// match finds the route of a request and sets its path values. It reports
-// false if there is none.
-func (rt router) match(r *http.Request) (*Route, bool) {
-	path := r.URL.EscapedPath()
-	if !strings.HasPrefix(path, "/") {
-		return nil, false
-	}
-	segments := strings.Split(path[1:], "/")
-	for i, s := range segments {
-		decoded, err := url.PathUnescape(s)
-		if err != nil || decoded == "" {
-			return nil, false
-		}
-		segments[i] = decoded
+// match finds the route of a request and sets its path values. It returns nil
+// if there is none.
+func (rt router) match(r *http.Request) *Route {
+	segments := split(r)
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
 	}
 	for i := range rt {
-		if rt[i].method != r.Method || !slices.EqualFunc(rt[i].segments, segments, fits) {
+		if rt[i].method != method || !slices.EqualFunc(rt[i].segments, segments, fits) {
 			continue
 		}
 		for n, s := range rt[i].segments {
@@ -98,9 +107,48 @@ func (rt router) match(r *http.Request) (*Route, bool) {
 			}
 		}
 		r.Pattern = rt[i].Pattern
-		return &rt[i].Route, true
+		return &rt[i].Route
 	}
-	return nil, false
+	return nil
+}
+
+// allow lists the methods of a request's path as the header Allow has them; ""
+// for a path that is no route's.
+func (rt router) allow(r *http.Request) string {
+	segments := split(r)
+	var methods []string
+	for _, e := range rt {
+		if slices.EqualFunc(e.segments, segments, fits) {
+			methods = append(methods, e.method)
+		}
+	}
+	if len(methods) == 0 {
+		return ""
+	}
+	methods = append(methods, http.MethodOptions)
+	if slices.Contains(methods, http.MethodGet) {
+		methods = append(methods, http.MethodHead)
+	}
+	slices.Sort(methods)
+	return strings.Join(slices.Compact(methods), ", ")
+}
+
+// split decodes the segments of a request's path; nil for a path that no route
+// can have.
+func split(r *http.Request) []string {
+	path := r.URL.EscapedPath()
+	if !strings.HasPrefix(path, "/") {
+		return nil
+	}
+	segments := strings.Split(path[1:], "/")
+	for i, s := range segments {
+		decoded, err := url.PathUnescape(s)
+		if err != nil || decoded == "" && path != "/" {
+			return nil
+		}
+		segments[i] = decoded
+	}
+	return segments
 }
 
 func wildcard(segment string) bool { return strings.HasPrefix(segment, "{") }

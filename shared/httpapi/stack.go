@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,28 +37,31 @@ type Denials interface {
 	Denied(ctx context.Context, caller identity.Caller, r access.Refusal) error
 }
 
-// Config is what Stack needs. All of it is required but Clock.
+// Config is what Stack needs. SignIn, Denials and Logger are required.
 type Config struct {
 	SignIn  SignIn
 	Denials Denials
 	Logger  *slog.Logger
 	Clock   func() time.Time // nil = time.Now
+	// Elsewhere returns the patterns of every route of the API, for a process
+	// that serves some of them and answers for the methods of all: the function
+	// behind a gateway's $default. May be nil.
+	Elsewhere func() []string
 }
-
-// MaxBodyBytes is the longest body that is read; more is 413.
-const MaxBodyBytes = 256 << 10
 
 const defaultWithin = 6 * time.Second
 
 type stack struct {
 	Config
 	routes router
+	bounds bounds
 }
 
 // Stack is the only maker of an http.Handler. For every request, in this order:
-// an id, recovery from panics, the route, the body's limit, sign-in (but for
-// public routes), the scope of the caller's key, the endpoint, the encoding of
-// its answer or error, the security headers, one line in the log.
+// an id, recovery from panics, the route, authentication (not on public routes),
+// the scope of the caller's key, the body within its limits (public routes take
+// none), the endpoint, the encoding of its answer or error, the security headers,
+// one line in the log. So nothing is read for a caller who is not known.
 //
 // It returns an error, naming every fault at once, for a config with a part
 // missing and for routes that conflict or say nothing about who may call them.
@@ -84,7 +87,7 @@ func Stack(cfg Config, routes ...[]Route) (http.Handler, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	return &stack{cfg, rt}, nil
+	return &stack{cfg, rt, newBounds()}, nil
 }
 
 // exchange is what is known of one request while it is served.
@@ -92,13 +95,17 @@ type exchange struct {
 	started time.Time
 	id      string
 	http    *http.Request
+	w       http.ResponseWriter
 	route   *Route // nil until one matched
 	caller  identity.Caller
 	sizeIn  int
+	read    bool     // the body is read to its end
+	held    []func() // give back what the request takes of the bounds
 }
 
 func (s *stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ex := &exchange{started: s.Clock(), id: requestID(r.Context()), http: r}
+	ex := &exchange{started: s.Clock(), id: requestID(r.Context()), http: r, w: w}
+	defer ex.release()
 	answer, body, err := s.run(ex)
 	var e *fault.Error
 	if err != nil {
@@ -113,11 +120,19 @@ func (s *stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if asset, ok := answer.Body.(Asset); ok {
 		asset.describe(h)
 	}
-	if answer.Status == http.StatusNotModified {
+	switch answer.Status {
+	case http.StatusNotModified, http.StatusNoContent:
 		body = nil
-	} else {
+	default:
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
+	if answer.Status == http.StatusMethodNotAllowed {
+		h.Set("Allow", s.allow(r)) // RFC 9110, section 15.5.6
+	}
+	if r.Method == http.MethodHead {
+		body = nil
+	}
+	ex.spare(h)
 	w.WriteHeader(answer.Status)
 	// What fails here is the connection; there is nobody left to tell.
 	_, _ = w.Write(body)
@@ -132,31 +147,28 @@ func (s *stack) run(ex *exchange) (answer Answer, body []byte, err error) {
 			answer, body, err = Answer{}, nil, &panicError{kind: fmt.Sprintf("%T", v), at: callers()}
 		}
 	}()
-	route, ok := s.routes.match(ex.http)
-	if !ok {
-		return Answer{}, nil, fault.New(fault.CodeRouteNotFound, routeNotFound)
+	route := s.routes.match(ex.http)
+	if route == nil {
+		answer, err := s.unmatched(ex.http)
+		return answer, nil, err
 	}
 	ex.route = route
-	if err := CheckRouteKey(ex.http.Context(), route.Pattern); err != nil {
+	if err := CheckRouteKey(ex.http.Context(), ex.http.Method, route.Pattern); err != nil {
 		return Answer{}, nil, err
 	}
 	within := route.Within
 	if within == 0 {
 		within = defaultWithin
 	}
-	ctx, cancel := context.WithTimeout(ex.http.Context(), within)
-	defer cancel()
-
+	end := time.Now().Add(within)
 	req := &Request{HTTP: ex.http, Origin: origin(ex.http, ex.id)}
-	if req.body, err = readBody(ex.http); err != nil {
-		return Answer{}, nil, err
-	}
-	ex.sizeIn = len(req.body)
 	if !route.Public {
-		if err := s.admit(ctx, ex, req); err != nil {
+		if end, err = s.receive(ex, req, end); err != nil {
 			return Answer{}, nil, err
 		}
 	}
+	ctx, cancel := context.WithDeadline(ex.http.Context(), end)
+	defer cancel()
 	answer, err = route.Handle(ctx, req)
 	if err != nil {
 		return Answer{}, nil, err
@@ -168,7 +180,54 @@ func (s *stack) run(ex *exchange) (answer Answer, body []byte, err error) {
 	if answer.Status == 0 {
 		answer.Status = http.StatusOK
 	}
+	if err == nil && len(body) > longAnswer && !route.Public {
+		err = ex.take(ctx, s.bounds.answers, heavyWait, len(body))
+	}
 	return answer, body, err
+}
+
+// allow lists the methods of a request's path, as the header Allow has them; ""
+// for a path that is no route's.
+func (s *stack) allow(r *http.Request) string {
+	all := s.routes
+	if s.Elsewhere != nil {
+		all = append(slices.Clone(all), entriesOf(s.Elsewhere())...)
+	}
+	return all.allow(r)
+}
+
+// unmatched answers what is no route: OPTIONS with the methods of the path,
+// another method of a path that is known, and a path that is not.
+func (s *stack) unmatched(r *http.Request) (Answer, error) {
+	allow := s.allow(r)
+	switch {
+	case allow == "":
+		return Answer{}, fault.New(fault.CodeRouteNotFound, routeNotFound)
+	case r.Method == http.MethodOptions:
+		return Answer{Status: http.StatusNoContent, Header: http.Header{"Allow": {allow}}}, nil
+	}
+	return Answer{}, fault.New(fault.CodeMethodNotAllowed, "This path does not have that method. Use one of: "+allow+".")
+}
+
+// receive authenticates the caller and then reads the body. The time that the
+// body takes is the client's: it returns the end of the request, moved by that.
+func (s *stack) receive(ex *exchange, req *Request, end time.Time) (time.Time, error) {
+	ctx, cancel := context.WithDeadline(ex.http.Context(), end)
+	defer cancel()
+	if err := s.admit(ctx, ex, req); err != nil {
+		return end, err
+	}
+	began := time.Now()
+	var err error
+	if req.body, err = s.readBody(ctx, ex); err != nil {
+		return end, err
+	}
+	ex.sizeIn = len(req.body)
+	end = end.Add(time.Since(began))
+	if ex.route.Heavy {
+		err = ex.take(ctx, s.bounds.heavy, heavyWait, 1)
+	}
+	return end, err
 }
 
 // admit authenticates the caller and checks the scopes of the key.
@@ -227,24 +286,6 @@ func Credentials(h http.Header, scheme string) (string, bool) {
 	name, rest, found := strings.Cut(values[0], " ")
 	rest = strings.Trim(rest, " ")
 	return rest, found && strings.EqualFold(name, scheme) && rest != "" && !strings.ContainsAny(rest, " \t")
-}
-
-func readBody(r *http.Request) ([]byte, error) {
-	if r.Body == nil {
-		return nil, nil
-	}
-	if r.ContentLength > MaxBodyBytes {
-		return nil, fault.New(fault.CodeTooLarge, tooLarge)
-	}
-	// One byte more tells a body at the limit from one beyond it.
-	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBodyBytes+1))
-	if err != nil {
-		return nil, fault.New(fault.CodeMalformedJSON, "The body did not arrive whole. Send the request again.").Because(err)
-	}
-	if len(body) > MaxBodyBytes {
-		return nil, fault.New(fault.CodeTooLarge, tooLarge)
-	}
-	return body, nil
 }
 
 // maxListBytes keeps a list below what a gateway lets through.

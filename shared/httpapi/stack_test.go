@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -136,10 +137,10 @@ func TestTheOrderOfTheStack(t *testing.T) {
 		{"served", "/things/3", "{}", "good", access.Scopes, nil, 200, "", []string{"sign-in"}, 1},
 		{"a body at the limit", "/things/3", big[1:], "good", access.Scopes, nil, 200, "", []string{"sign-in"}, 1},
 		{"no route, before anything else", "/nothing", big, "bad", nil, nil, 404, "route_not_found", nil, 0},
-		{"too long, before sign-in", "/things/3", big, "bad", nil, nil, 413, "too_large", nil, 0},
-		{"nobody, before the scope", "/things/3", "{", "bad", nil, nil, 401, "unauthenticated", []string{"sign-in"}, 0},
+		{"nobody, before the body", "/things/3", big, "bad", nil, nil, 401, "unauthenticated", []string{"sign-in"}, 0},
+		{"too long", "/things/3", big, "good", access.Scopes, nil, 413, "too_large", []string{"sign-in"}, 0},
 		{
-			"no scope, before the endpoint", "/things/3", "{", "good",
+			"no scope, before the body", "/things/3", big, "good",
 			[]access.Scope{access.ScopeRead},
 			nil, 403, "scope_missing",
 			[]string{"sign-in", "denied 9 POST /things/{id} [write] Thing 3"},
@@ -213,8 +214,7 @@ func TestWhatIsNoRoute(t *testing.T) {
 	}
 	for _, target := range []string{
 		"GET /", "GET /nothing", "GET /things/", "GET //things", "GET /things//", "GET /things/3/", "GET /things//tags",
-		"GET /./things", "GET /x/../things", "HEAD /things", "OPTIONS /things", "DELETE /things", "POST /things/3",
-		"TRACE /things", "GET /things/3/tags", "CONNECT /things", "BREW /things", "OPTIONS *", "GET /Things",
+		"GET /./things", "GET /x/../things", "OPTIONS *", "GET /Things", "OPTIONS /nothing",
 	} {
 		method, path, _ := strings.Cut(target, " ")
 		w := k.send(method, path, "")
@@ -222,6 +222,83 @@ func TestWhatIsNoRoute(t *testing.T) {
 		if w.Header().Get("Location") != "" || w.Header().Get("Allow") != "" {
 			t.Errorf("%s: a header of the mux leaks", target)
 		}
+	}
+}
+
+// A known path answers HEAD as GET without a body, OPTIONS with its methods, and
+// any other method with 405 and its methods.
+func TestMethods(t *testing.T) {
+	public := func(pattern string) httpapi.Route {
+		return httpapi.Route{Pattern: pattern, Public: true, Handle: echo}
+	}
+	k := newKit(t, public("GET /"), public("GET /things"), public("POST /things"), public("PUT /things"), public("POST /only"))
+	for _, row := range []struct {
+		target string
+		status int
+		allow  string
+	}{
+		{"GET /", 200, ""},
+		{"HEAD /", 200, ""},
+		{"GET /things", 200, ""},
+		{"HEAD /things", 200, ""},
+		{"HEAD /only", 405, "OPTIONS, POST"},
+		{"GET /only", 405, "OPTIONS, POST"},
+		{"OPTIONS /only", 204, "OPTIONS, POST"},
+		{"OPTIONS /", 204, "GET, HEAD, OPTIONS"},
+		{"PATCH /things", 405, "GET, HEAD, OPTIONS, POST, PUT"},
+		{"DELETE /things", 405, "GET, HEAD, OPTIONS, POST, PUT"},
+		{"TRACE /things", 405, "GET, HEAD, OPTIONS, POST, PUT"},
+		{"CONNECT /things", 405, "GET, HEAD, OPTIONS, POST, PUT"},
+		{"BREW /things", 405, "GET, HEAD, OPTIONS, POST, PUT"},
+	} {
+		method, path, _ := strings.Cut(row.target, " ")
+		w := k.send(method, path, "")
+		if w.Code != row.status || w.Header().Get("Allow") != row.allow {
+			t.Errorf("%s: %d, Allow %q", row.target, w.Code, w.Header().Get("Allow"))
+		}
+		if origin := w.Header().Get("Access-Control-Allow-Origin"); origin != "" {
+			t.Errorf("%s: another origin is allowed: %q", row.target, origin)
+		}
+		switch {
+		case row.status == 204 || method == "HEAD":
+			if w.Body.Len() != 0 {
+				t.Errorf("%s: a body of %d bytes", row.target, w.Body.Len())
+			}
+		case row.status == 405:
+			wants(t, w, 405, "method_not_allowed")
+		}
+	}
+	get, head := k.send("GET", "/things", ""), k.send("HEAD", "/things", "")
+	if !maps.EqualFunc(get.Header(), head.Header(), slices.Equal[[]string]) || head.Header().Get("Content-Length") == "0" {
+		t.Errorf("HEAD has the headers %v, GET %v", head.Header(), get.Header())
+	}
+}
+
+func TestContentEncoding(t *testing.T) {
+	k := newKit(t, httpapi.Route{Pattern: "POST /a", Needs: access.Update, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+		_, err := r.Body("a")
+		return httpapi.Answer{}, err
+	}})
+	for coding, status := range map[string]int{
+		"": 200, "identity": 200, "Identity": 200, " ": 200,
+		"gzip": 415, "GZIP": 415, "identity, gzip": 415, "br": 415, "deflate": 415, "zstd": 415, "x-made-up": 415, "aws-chunked": 415,
+	} {
+		w := k.send("POST", "/a", `{"a":1}`, "Content-Encoding", coding)
+		code := ""
+		if status == 415 {
+			code = "unsupported_media_type"
+		}
+		wants(t, w, status, code)
+		if got := w.Header().Get("Accept-Encoding"); (got == "identity") != (status == 415) {
+			t.Errorf("%q: Accept-Encoding %q", coding, got)
+		}
+	}
+	// Clients name odd types for JSON; the body decides.
+	for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1"} {
+		wants(t, k.send("POST", "/a", `{"a":1}`, "Content-Type", kind), 200, "")
+	}
+	if w := k.send("POST", "/a", "", "Content-Encoding", "gzip"); w.Code != 400 {
+		t.Errorf("without a body: %d, want the 400 for that", w.Code)
 	}
 }
 
@@ -364,8 +441,9 @@ func TestTheOrigin(t *testing.T) {
 }
 
 func TestABodyThatBreaksOff(t *testing.T) {
-	k := newKit(t, httpapi.Route{Pattern: "POST /a", Public: true, Handle: echo})
+	k := newKit(t, httpapi.Route{Pattern: "POST /a", Needs: access.Update, Handle: echo})
 	r := httptest.NewRequest("POST", "/a", io.MultiReader(strings.NewReader("{"), brokenReader{}))
+	r.Header.Set("Authorization", "Bearer good")
 	r = r.WithContext(httpapi.WithRequestID(r.Context(), "req-1"))
 	w := httptest.NewRecorder()
 	k.ServeHTTP(w, r)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"credence/shared/access"
 	"credence/shared/fault"
 	"credence/shared/httpapi"
 )
@@ -27,7 +28,7 @@ func read(t testing.TB, body string) (*httpapi.Object, error) {
 func withRequest(t testing.TB, target, body string, do func(*httpapi.Request)) {
 	t.Helper()
 	served := false
-	h := mustStack(t, httpapi.Route{Pattern: "POST /a", Public: true, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	h := mustStack(t, httpapi.Route{Pattern: "POST /a", Needs: access.SignedIn, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 		served = true
 		do(r)
 		return httpapi.Answer{}, nil
@@ -35,6 +36,7 @@ func withRequest(t testing.TB, target, body string, do func(*httpapi.Request)) {
 	_, query, _ := strings.Cut(target, "?")
 	r := httptest.NewRequest("POST", "/a", strings.NewReader(body))
 	r.URL.RawQuery = query
+	r.Header.Set("Authorization", "Bearer good")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	if !served || w.Code != 200 {
@@ -336,14 +338,16 @@ func BenchmarkBadBody(b *testing.B) {
 		"many small ones": "[" + strings.Repeat("1,", 127<<10),
 	} {
 		b.Run(name, func(b *testing.B) {
-			h := mustStack(b, httpapi.Route{Pattern: "POST /a", Public: true, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+			h := mustStack(b, httpapi.Route{Pattern: "POST /a", Needs: access.SignedIn, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 				_, err := r.Body("name")
 				return httpapi.Answer{}, err
 			}})
 			b.SetBytes(int64(len(body)))
 			for b.Loop() {
 				w := httptest.NewRecorder()
-				h.ServeHTTP(w, httptest.NewRequest("POST", "/a", strings.NewReader(body)))
+				r := httptest.NewRequest("POST", "/a", strings.NewReader(body))
+				r.Header.Set("Authorization", "Bearer good")
+				h.ServeHTTP(w, r)
 				if w.Code != 400 {
 					b.Fatalf("%d", w.Code)
 				}

@@ -36,7 +36,7 @@ func TestPlace(t *testing.T) {
 		var got probe.Place
 		var fault error
 		h, err := httpapi.Stack(httpapi.Config{SignIn: nobody{}, Denials: nobody{}, Logger: slog.New(slog.DiscardHandler)}, []httpapi.Route{{
-			Pattern: "POST /look", Public: true, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+			Pattern: "POST /look", Needs: access.SignedIn, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 				o, err := r.Body(probe.AskedPath, probe.AskedDatabase, probe.AskedTable)
 				if err == nil {
 					got = place(o)
@@ -48,7 +48,9 @@ func TestPlace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "POST", "/look", strings.NewReader(body)))
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/look", strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer any")
+		h.ServeHTTP(httptest.NewRecorder(), r)
 		if got != want || fault != nil {
 			t.Errorf("%s: %+v, %v", body, got, fault)
 		}

@@ -32,7 +32,7 @@ func (a Reading) Routes() []httpapi.Route {
 	log := on("GET "+path+"/audit_log", a.log)
 	log.Reads = reads(credential.LogReads)
 	return []httpapi.Route{
-		{Pattern: "GET /data_credentials", Needs: access.Read, Handle: a.list},
+		{Pattern: "GET /data_credentials", Needs: access.Read, Heavy: true, Handle: a.list},
 		on("GET "+path, a.get),
 		on("GET "+path+"/tags", a.tags),
 		on("GET "+path+"/versions", a.versions),

@@ -166,12 +166,12 @@ func TestOperations(t *testing.T) {
 			if own, _ := o["tags"].([]any); len(own) != 1 || !slices.Contains(tags, own[0]) {
 				t.Errorf("%s %s is under %v, want one of the tags", method, path, own)
 			}
-			public := slices.Contains([]string{"/health", "/openapi.json", "/docs", "/docs/{file}"}, path)
+			public := slices.Contains([]string{"/", "/health", "/openapi.json", "/docs", "/docs/{file}"}, path)
 			security, own := o["security"].([]any)
 			if own != (public || path == "/token") || public && len(security) != 0 {
 				t.Errorf("%s %s: security %v", method, path, security)
 			}
-			if at(o, "responses", "500") == nil || at(o, "responses", "413") == nil || (at(o, "responses", "401") == nil) != public {
+			if at(o, "responses", "500") == nil || (at(o, "responses", "413") == nil) != public || (at(o, "responses", "401") == nil) != public {
 				t.Errorf("%s %s lacks an answer that every such route may give", method, path)
 			}
 			parameters := slices.Concat(parametersOf(doc, methods), parametersOf(doc, o))

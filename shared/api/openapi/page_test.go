@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -121,5 +122,17 @@ func TestAcceptsGzip(t *testing.T) {
 	}
 	if !acceptsGzip(http.Header{"Accept-Encoding": {"br", "gzip"}}) {
 		t.Error("a second header is not read")
+	}
+}
+
+func TestPatterns(t *testing.T) {
+	got := API{}.Patterns()
+	for _, want := range []string{"GET /", "GET /data_credentials/{id}", "POST /token"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("the document lacks %s", want)
+		}
+	}
+	if len(got) < 40 || !slices.IsSorted(got) {
+		t.Errorf("found %q", got)
 	}
 }

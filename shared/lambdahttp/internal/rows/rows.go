@@ -42,7 +42,7 @@ func Handler() http.Handler {
 			serve = answer
 		}
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if httpapi.CheckRouteKey(r.Context(), r.Pattern) != nil {
+			if httpapi.CheckRouteKey(r.Context(), r.Method, r.Pattern) != nil {
 				http.Error(w, "route_not_found", http.StatusNotFound)
 				return
 			}

@@ -1,0 +1,197 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"credence/shared/access"
+	"credence/shared/fault"
+	"credence/shared/httpapi"
+	"credence/shared/identity"
+	"credence/shared/store"
+)
+
+// raw opens a connection, sends text and reads one answer of it.
+func raw(t *testing.T, server *httptest.Server, text string) (net.Conn, *http.Response) {
+	t.Helper()
+	c, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatalf("no answer to %q: %v", text[:min(len(text), 60)], err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	return c, res
+}
+
+// A caller who is not known is answered from the header: not a byte of the body
+// is waited for, nor asked for by 100 Continue. A token is good if it is a number.
+func TestTheHeaderIsJudgedBeforeTheBody(t *testing.T) {
+	server := httptest.NewServer(newCrowd(t,
+		httpapi.Route{Pattern: "POST /a", Needs: access.Update, Handle: echo},
+		httpapi.Route{Pattern: "POST /open", Public: true, Handle: echo},
+	))
+	t.Cleanup(server.Close)
+	for name, row := range map[string]struct {
+		path, header string
+		status       int
+		closes       bool
+	}{
+		"a long body":       {"/a", "Authorization: Bearer bad\r\nContent-Length: 200000\r\n", 401, true},
+		"chunks":            {"/a", "Authorization: Bearer bad\r\nTransfer-Encoding: chunked\r\n", 401, true},
+		"no token":          {"/a", "Content-Length: 200000\r\n", 401, true},
+		"100 Continue":      {"/a", "Authorization: Bearer bad\r\nExpect: 100-continue\r\nContent-Length: 200000\r\n", 401, true},
+		"far too long":      {"/a", "Authorization: Bearer 1\r\nContent-Length: 9000000\r\n", 413, true},
+		"a coded body":      {"/a", "Authorization: Bearer 1\r\nContent-Encoding: gzip\r\nContent-Length: 200000\r\n", 415, true},
+		"a public route":    {"/open", "Content-Length: 200000\r\n", 200, true},
+		"no route":          {"/nothing", "Content-Length: 200000\r\n", 404, true},
+		"a short body late": {"/a", "Authorization: Bearer bad\r\nContent-Length: 20\r\n", 401, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, res := raw(t, server, "POST "+row.path+" HTTP/1.1\r\nHost: h\r\n"+row.header+"\r\n")
+			if res.StatusCode != row.status || res.Close != row.closes {
+				t.Errorf("%s, close %v; want %d, %v", res.Status, res.Close, row.status, row.closes)
+			}
+		})
+	}
+	_, res := raw(t, server, "POST /a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer bad\r\nContent-Length: 2\r\n\r\n{}")
+	if res.StatusCode != 401 || res.Close {
+		t.Errorf("a short body that is there costs the connection: %s, close %v", res.Status, res.Close)
+	}
+}
+
+// A slow body ends after its own time, and the request's time does not run
+// meanwhile.
+func TestSlowBodies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for five seconds")
+	}
+	server := httptest.NewServer(newCrowd(t, httpapi.Route{
+		Pattern: "POST /a", Needs: access.Update, Within: 3 * time.Second,
+		Handle: func(ctx context.Context, _ *httpapi.Request) (httpapi.Answer, error) {
+			return httpapi.Answer{}, ctx.Err()
+		},
+	}))
+	defer server.Close()
+	const head = "POST /a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer 1\r\nContent-Length: 20\r\n\r\n"
+	var both sync.WaitGroup
+	both.Go(func() {
+		if _, res := raw(t, server, head+"{"); res.StatusCode != 400 || !res.Close {
+			t.Errorf("a body that never ends: %s, close %v", res.Status, res.Close)
+		}
+	})
+	both.Go(func() {
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = c.Close() }()
+		_, _ = io.WriteString(c, head+"{")
+		time.Sleep(4 * time.Second) // beyond the route's own time
+		_, _ = io.WriteString(c, strings.Repeat(" ", 18)+"}")
+		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
+			t.Errorf("a slow body: %v, %v", res, err)
+		} else {
+			_ = res.Body.Close()
+		}
+	})
+	both.Wait()
+}
+
+// crowd authenticates the organisation whose number the token is. Unlike a desk
+// it may be used by many requests at once.
+type crowd struct{ httpapi.Denials }
+
+func newCrowd(t *testing.T, routes ...httpapi.Route) http.Handler {
+	t.Helper()
+	h, err := httpapi.Stack(httpapi.Config{SignIn: crowd{}, Denials: crowd{}, Logger: slog.New(slog.DiscardHandler)}, routes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (crowd) Authenticate(_ context.Context, bearer string, from identity.Origin, _ func(int64) []store.Key) (identity.Caller, []store.Item, error) {
+	org, err := strconv.ParseInt(bearer, 10, 64)
+	if err != nil {
+		return identity.Caller{}, nil, fault.New(fault.CodeUnauthenticated, "why")
+	}
+	return identity.Caller{Org: identity.Org{ID: org}, KeyID: 1, Scopes: access.Scopes, Origin: from}, nil, nil
+}
+
+// One organisation fills each bound. What is beyond it is 429 with Retry-After;
+// another organisation is served as ever; afterwards all is as before.
+func TestBoundsAreShared(t *testing.T) {
+	for name, row := range map[string]struct {
+		route httpapi.Route
+		body  int
+		most  int // requests of one organisation at once
+	}{
+		"heavy routes": {httpapi.Route{Pattern: "POST /a", Needs: access.Read, Heavy: true}, 0, 2},
+		"long bodies":  {httpapi.Route{Pattern: "POST /a", Needs: access.Update}, 256 << 10, 32},
+		"short bodies": {httpapi.Route{Pattern: "POST /a", Needs: access.Update}, 1, 256},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			entered, leave := make(chan struct{}, 1000), make(chan struct{})
+			row.route.Handle = func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+				if r.Caller.Org.ID == 1 {
+					entered <- struct{}{}
+					<-leave
+				}
+				return httpapi.Answer{}, nil
+			}
+			h := newCrowd(t, row.route)
+			send := func(org string) *httptest.ResponseRecorder {
+				r := httptest.NewRequest("POST", "/a", strings.NewReader(strings.Repeat(" ", row.body)))
+				r.Header.Set("Authorization", "Bearer "+org)
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				return w
+			}
+			var all sync.WaitGroup
+			answers := make(chan *httptest.ResponseRecorder, row.most+20)
+			for range row.most + 20 {
+				all.Go(func() { answers <- send("1") })
+			}
+			for range 20 { // those beyond the bound are answered while the others are under way
+				if w := <-answers; w.Code != 429 || w.Header().Get("Retry-After") == "" {
+					t.Errorf("beyond the bound: %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+				}
+			}
+			for range 50 {
+				if w := send("2"); w.Code != 200 {
+					t.Errorf("another organisation: %d %s", w.Code, w.Body)
+				}
+			}
+			if n := len(entered); n != row.most {
+				t.Errorf("%d are under way, want %d", n, row.most)
+			}
+			close(leave)
+			all.Wait()
+			if w := send("1"); w.Code != 200 {
+				t.Errorf("afterwards: %d %s", w.Code, w.Body)
+			}
+		})
+	}
+}
