@@ -29,12 +29,11 @@ func (Journal) Write(o identity.Occurrence) (store.Write, error) {
 		about = fmt.Sprintf("organisation %d", o.Org)
 	}
 	w, err := daily(Entry{
-		ID: id.New(o.At), Org: o.Org, Event: Event(o.Event), At: o.At, Origin: o.Origin,
-		UserID: o.By.ID, UserEmail: o.By.Email, OwnerID: o.User, Summary: []string{about},
+		ID: id.New(o.At), Org: o.Org, Event: Event(o.Event), At: o.At, Origin: o.By.Origin,
+		UserID: o.By.User.ID, UserEmail: o.By.User.Email, OwnerID: o.User, Summary: []string{about},
 	})
 	if err == nil {
 		w.Item.Attributes["key"] = o.Key
-		w.Item.Attributes["by_key"] = o.ByKey
 	}
 	return w, err
 }

@@ -68,11 +68,12 @@ type Origin struct {
 // Caller is who a request comes from, as read from the store for this request.
 // It is a parameter of every operation: one without a caller does not compile.
 type Caller struct {
-	Org    Org
-	User   User
-	KeyID  int64 // the service key that the session came from
-	Scopes []access.Scope
-	Origin Origin
+	Org     Org
+	User    User
+	KeyID   int64 // the service key that the session came from
+	KeyName string
+	Scopes  []access.Scope
+	Origin  Origin
 
 	operator bool
 }

@@ -9,14 +9,13 @@ import (
 // Occurrence is an event that belongs to no credential: a sign-in, or a change
 // of a service key, a user or the organisation.
 type Occurrence struct {
-	Org    int64
-	User   int64  // the user concerned, or the owner of the key concerned; 0 = none
-	Key    int64  // the key concerned; 0 = none
-	Event  string // one of the Event constants
-	By     User   // the actor; the zero User for the operator and for failed sign-ins
-	ByKey  int64  // the actor's service key; 0 with the zero User
-	Origin Origin
-	At     time.Time
+	Org     int64
+	User    int64 // the user concerned, or the owner of the key concerned; 0 = none
+	Key     int64 // the key concerned; 0 = none
+	KeyName string
+	Event   string // one of the Event constants
+	By      Caller // the actor and the origin; without a user for the operator and for failed sign-ins
+	At      time.Time
 }
 
 // The events of an Occurrence.

@@ -104,7 +104,7 @@ func (s *Service) UpdateUser(ctx context.Context, who Caller, user int64, d User
 			})
 		}
 		note, err := s.journal.Write(Occurrence{
-			Org: who.Org.ID, User: user, Event: event, By: who.User, ByKey: who.KeyID, Origin: who.Origin, At: u.UpdatedAt,
+			Org: who.Org.ID, User: user, Event: event, By: who, At: u.UpdatedAt,
 		})
 		if err != nil {
 			return err
@@ -192,7 +192,7 @@ func (s *Service) SuspendOrg(ctx context.Context, operator Caller, suspended boo
 		if suspended {
 			event = EventOrgSuspended
 		}
-		note, err := s.journal.Write(Occurrence{Org: o.ID, Event: event, Origin: operator.Origin, At: s.clock()})
+		note, err := s.journal.Write(Occurrence{Org: o.ID, Event: event, By: operator, At: s.clock()})
 		if err != nil {
 			return err
 		}

@@ -135,7 +135,7 @@ func (s *Service) retry(ctx context.Context, do func() error) error {
 // note makes the journal's write about a key.
 func (s *Service) note(event string, k Key, by Caller) (store.Write, error) {
 	return s.journal.Write(Occurrence{
-		Org: k.OrgID, User: k.OwnerID, Key: k.ID, Event: event, By: by.User, ByKey: by.KeyID, Origin: by.Origin, At: s.clock(),
+		Org: k.OrgID, User: k.OwnerID, Key: k.ID, KeyName: k.Name, Event: event, By: by, At: s.clock(),
 	})
 }
 

@@ -61,11 +61,14 @@ type principal struct {
 
 func (s *Service) principal(org, user, key store.Item) (principal, error) {
 	p := principal{orgFound: org.Found(), keyItem: key}
-	if !org.Found() || !user.Found() || !key.Found() {
+	if !org.Found() {
 		return p, nil
 	}
 	var errs [3]error
 	p.org, errs[0] = DecodeOrg(org)
+	if errs[0] == nil && (!user.Found() || !key.Found()) {
+		return p, nil
+	}
 	p.user, errs[1] = DecodeUser(user)
 	p.key, errs[2] = decodeKey(key)
 	if err := errors.Join(errs[:]...); err != nil {
@@ -76,7 +79,7 @@ func (s *Service) principal(org, user, key store.Item) (principal, error) {
 }
 
 func (p principal) caller(from Origin) Caller {
-	return Caller{Org: p.org, User: p.user, KeyID: p.key.ID, Scopes: p.key.Scopes, Origin: from}
+	return Caller{Org: p.org, User: p.user, KeyID: p.key.ID, KeyName: p.key.Name, Scopes: p.key.Scopes, Origin: from}
 }
 
 // refuse journals a failed sign-in, if there is an organisation whose it is,
@@ -85,7 +88,7 @@ func (s *Service) refuse(ctx context.Context, t token, p principal, from Origin)
 	if !p.orgFound {
 		return unauthenticated()
 	}
-	w, err := s.note(EventSignInRefused, Key{ID: t.key, OrgID: t.org, OwnerID: t.user}, Caller{Origin: from})
+	w, err := s.note(EventSignInRefused, Key{ID: t.key, OrgID: t.org, OwnerID: t.user}, Caller{Org: p.org, Origin: from})
 	if err != nil {
 		return err
 	}
