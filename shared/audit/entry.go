@@ -1,13 +1,13 @@
-// Package audit keeps who did what. Changes of one credential form a chain:
+// Package audit records who did what. Changes of one credential form a chain:
 // each carries its number and the hash of the one before, and commits together
 // with the change itself. Observations (a probe, a denial, a reveal) change
 // nothing and stay outside the chain, so that they never contend on its head.
 package audit
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -17,7 +17,7 @@ import (
 	"credence/shared/store"
 )
 
-// Event is what happened.
+// Event names what happened.
 type Event string
 
 // The events of a credential.
@@ -39,109 +39,69 @@ const (
 // place in it, masked or not.
 type Change [2]any
 
-// Entry is one line of the audit log.
+// Subject is the thing that an entry of an organisation's log is about.
+type Subject struct {
+	Type string // as in the errors about it: "ServiceKey"; "" = none
+	ID   int64
+	Name string // "" = not known
+}
+
+// Entry is one entry of the audit log.
 type Entry struct {
 	ID         int64 // time-ordered, unique within the log
 	Org        int64
-	Credential int64
+	Credential int64   // 0 in an organisation's log
+	Subject    Subject // of an entry in an organisation's log
 	Event      Event
 	Summary    []string
 	Changes    map[string]Change
-	UserID     int64
+	UserID     int64 // the actor; 0 where the request was not authenticated
 	UserEmail  string
+	KeyID      int64 // the service key that the actor used; 0 = none
+	KeyName    string
 	OwnerID    int64
 	OwnerEmail string
 	Origin     identity.Origin
 	At         time.Time
 }
 
-// Head is the end of a credential's chain of changes. It outlives the
-// credential, as a tombstone that keeps who may read the log.
-type Head struct {
-	Number     int64 // of the last change; 0 = none yet
-	LastID     int64 // of its entry
-	Hash       string
-	OwnerID    int64
-	OwnerEmail string
-	Gone       bool
+// By starts an entry about something that the caller does now.
+func By(who identity.Caller, event Event, now time.Time) Entry {
+	return Entry{
+		Org: who.Org.ID, Event: event, At: now, Origin: who.Origin,
+		UserID: who.User.ID, UserEmail: who.User.Email, KeyID: who.KeyID, KeyName: who.KeyName,
+	}
 }
 
-const prefix = "E#"
+const (
+	prefix = "E#" // of the sort keys of entries
+	format = 2    // of the entries that are written
+)
 
-func partition(org, credential int64) string {
+func credentialPartition(org, credential int64) string {
 	return fmt.Sprintf("ORG#%d#C#%d", org, credential)
 }
 
-// HeadKey is where the head of a credential's chain lies.
-func HeadKey(org, credential int64) store.Key {
-	return store.Key{Table: store.Audit, Partition: partition(org, credential), Sort: "HEAD"}
+func dayPartition(org int64, at time.Time) string {
+	return fmt.Sprintf("ORG#%d#DAY#%s", org, at.UTC().Format(time.DateOnly))
 }
 
-// DecodeHead reads a head; the zero Item gives the head of an empty chain.
-func DecodeHead(i store.Item) Head {
-	a := i.Attributes
-	return Head{
-		Number:     a.Int("n"),
-		LastID:     a.Int("last"),
-		Hash:       a.Text("hash"),
-		OwnerID:    a.Int("owner"),
-		OwnerEmail: a.Text("owner_email"),
-		Gone:       a.Bool("gone"),
-	}
-}
+func sortKey(id int64) string { return fmt.Sprintf("%s%016d", prefix, id) }
 
-// Record makes the writes that put a change and move the head behind it. They
-// belong into the commit of the change itself, whose precondition on the head
-// makes two changes of one credential queue up. With gone, the head becomes
-// the tombstone. An entry's id is raised behind that of the change before it:
-// ids of one millisecond are in no order of their own.
-func Record(head Head, e Entry, gone bool) ([]store.Write, error) {
-	e.ID = max(e.ID, head.LastID+1)
-	item, err := encode(e)
-	if err != nil {
-		return nil, err
-	}
-	item.Attributes["n"] = head.Number + 1
-	item.Attributes["prev"] = head.Hash
-	hash, err := digest(item.Attributes)
-	if err != nil {
-		return nil, err
-	}
-	next := store.Attributes{
-		"n": head.Number + 1, "last": e.ID, "hash": hash, "owner": e.OwnerID, "owner_email": e.OwnerEmail, "gone": gone,
-	}
-	condition := store.Absent()
-	if head.Number > 0 {
-		condition = store.Equal("hash", head.Hash)
-	}
-	return []store.Write{
-		{Verb: store.Put, Item: item, If: store.Absent()},
-		{Verb: store.Put, Item: store.Item{Key: HeadKey(e.Org, e.Credential), Attributes: next}, If: condition},
-	}, nil
-}
-
-// Observe makes the write of an entry that changes nothing.
-func Observe(e Entry) (store.Write, error) {
-	item, err := encode(e)
-	if err != nil {
-		return store.Write{}, err
-	}
-	return store.Write{Verb: store.Put, Item: item, If: store.Absent()}, nil
-}
-
-func entryKey(e Entry) store.Key {
-	return store.Key{
-		Table:     store.Audit,
-		Partition: partition(e.Org, e.Credential),
-		Sort:      fmt.Sprintf("%s%016d", prefix, e.ID),
-	}
-}
-
-func encode(e Entry) (store.Item, error) {
+func encode(partition string, e Entry) (store.Item, error) {
 	a := store.Attributes{
-		"event": string(e.Event), "user": e.UserID, "user_email": e.UserEmail,
+		"format": int64(format), "event": string(e.Event), "user": e.UserID, "user_email": e.UserEmail,
 		"owner": e.OwnerID, "owner_email": e.OwnerEmail,
 	}
+	if e.KeyID != 0 {
+		a["key"] = e.KeyID
+	}
+	if e.Subject.ID != 0 {
+		a["subject_id"] = e.Subject.ID
+	}
+	a.SetText("key_name", e.KeyName)
+	a.SetText("subject", e.Subject.Type)
+	a.SetText("subject_name", e.Subject.Name)
 	a.SetTime("at", e.At)
 	a.SetText("ip", e.Origin.IP)
 	a.SetText("agent", e.Origin.UserAgent)
@@ -154,38 +114,60 @@ func encode(e Entry) (store.Item, error) {
 		}
 		a[name] = string(text)
 	}
-	return store.Item{Key: entryKey(e), Attributes: a}, nil
+	return store.Item{Key: store.Key{Table: store.Audit, Partition: partition, Sort: sortKey(e.ID)}, Attributes: a}, nil
 }
 
-// digest is SHA-256 over the canonical JSON of all attributes, the number and
-// the previous hash among them, so that no entry can change or move unseen.
-func digest(a store.Attributes) (string, error) {
-	text, err := json.Marshal(map[string]any(a), json.Deterministic(true))
-	if err != nil {
-		return "", fmt.Errorf("hashing an audit entry: %w", err)
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:]), nil
-}
-
-// Decode reads an entry back.
-func Decode(org, credential int64, i store.Item) (Entry, error) {
+// Decode reads an entry back from its item.
+func Decode(i store.Item) (Entry, error) {
 	a := i.Attributes
 	e := Entry{
-		Org: org, Credential: credential, Event: Event(a.Text("event")),
-		UserID: a.Int("user"), UserEmail: a.Text("user_email"),
+		Event: Event(a.Text("event")), UserID: a.Int("user"), UserEmail: a.Text("user_email"),
+		KeyID: a.Int("key"), KeyName: a.Text("key_name"),
+		Subject: Subject{Type: a.Text("subject"), ID: a.Int("subject_id"), Name: a.Text("subject_name")},
 		OwnerID: a.Int("owner"), OwnerEmail: a.Text("owner_email"), At: a.Time("at"),
 		Origin: identity.Origin{IP: a.Text("ip"), UserAgent: a.Text("agent"), URL: a.Text("url"), RequestID: a.Text("request")},
 	}
-	if _, err := fmt.Sscanf(i.Key.Sort, prefix+"%d", &e.ID); err != nil {
-		return Entry{}, fmt.Errorf("reading an audit entry's id: %w", err)
+	if err := e.place(i.Key); err != nil {
+		return Entry{}, err
+	}
+	if a.Int("format") == 0 && e.Credential == 0 && e.Event != Denied {
+		// Entries of format 1 kept the service key that they are about as "key".
+		e.Subject, e.KeyID = Subject{Type: identity.KeyResource, ID: e.KeyID}, 0
 	}
 	if err := json.Unmarshal([]byte(a.Text("summary")), &e.Summary); err != nil {
 		return Entry{}, fmt.Errorf("reading an audit entry's summary: %w", err)
 	}
-	changes := jsontext.Value(a.Text("changes"))
-	if err := json.Unmarshal(changes, &e.Changes); err != nil {
+	if err := json.Unmarshal(jsontext.Value(a.Text("changes")), &e.Changes); err != nil {
 		return Entry{}, fmt.Errorf("reading an audit entry's changes: %w", err)
 	}
 	return e, nil
+}
+
+// place reads the organisation, the credential and the id from the item's key.
+func (e *Entry) place(k store.Key) error {
+	org, rest, ok := strings.Cut(strings.TrimPrefix(k.Partition, "ORG#"), "#")
+	var err error
+	if e.Org, err = strconv.ParseInt(org, 10, 64); err != nil || !ok {
+		return fmt.Errorf("reading an audit entry's organisation: %w", errKey)
+	}
+	if credential, ok := strings.CutPrefix(rest, "C#"); ok {
+		if e.Credential, err = strconv.ParseInt(credential, 10, 64); err != nil {
+			return fmt.Errorf("reading an audit entry's credential: %w", errKey)
+		}
+	}
+	if e.ID, err = strconv.ParseInt(strings.TrimPrefix(k.Sort, prefix), 10, 64); err != nil || sortKey(e.ID) != k.Sort {
+		return fmt.Errorf("reading an audit entry's id: %w", errKey)
+	}
+	return nil
+}
+
+var errKey = fmt.Errorf("the item's key is malformed")
+
+// Observe makes the write of an entry that changes nothing.
+func Observe(e Entry) (store.Write, error) {
+	item, err := encode(credentialPartition(e.Org, e.Credential), e)
+	if err != nil {
+		return store.Write{}, err
+	}
+	return store.Write{Verb: store.Put, Item: item, If: store.Absent()}, nil
 }

@@ -21,29 +21,29 @@ var _ identity.Journal = Journal{}
 
 // Write makes the write of one occurrence.
 func (Journal) Write(o identity.Occurrence) (store.Write, error) {
-	about := fmt.Sprintf("service key %d", o.Key)
+	e := By(o.By, Event(o.Event), o.At)
+	e.ID, e.Org, e.OwnerID = id.New(o.At), o.Org, o.User
 	switch {
-	case o.Key == 0 && o.User != 0:
-		about = fmt.Sprintf("user %d", o.User)
-	case o.Key == 0:
-		about = fmt.Sprintf("organisation %d", o.Org)
+	case o.Key != 0:
+		e.Subject = Subject{Type: identity.KeyResource, ID: o.Key, Name: o.KeyName}
+		e.Summary = []string{fmt.Sprintf("service key %d", o.Key)}
+	case o.User != 0:
+		e.Subject = Subject{Type: identity.UserResource, ID: o.User}
+		e.Summary = []string{fmt.Sprintf("user %d", o.User)}
+	default:
+		e.Subject = Subject{Type: identity.OrgResource, ID: o.Org}
+		e.Summary = []string{fmt.Sprintf("organisation %d", o.Org)}
 	}
-	w, err := daily(Entry{
-		ID: id.New(o.At), Org: o.Org, Event: Event(o.Event), At: o.At, Origin: o.By.Origin,
-		UserID: o.By.User.ID, UserEmail: o.By.User.Email, OwnerID: o.User, Summary: []string{about},
-	})
-	if err == nil {
-		w.Item.Attributes["key"] = o.Key
-	}
-	return w, err
+	return daily(e)
 }
 
+// daily makes the write of an entry in the organisation's log of the day.
 func daily(e Entry) (store.Write, error) {
-	w, err := Observe(e)
-	if err == nil {
-		w.Item.Key.Partition = fmt.Sprintf("ORG#%d#DAY#%s", e.Org, e.At.UTC().Format("2006-01-02"))
+	item, err := encode(dayPartition(e.Org, e.At), e)
+	if err != nil {
+		return store.Write{}, err
 	}
-	return w, err
+	return store.Write{Verb: store.Put, Item: item, If: store.Absent()}, nil
 }
 
 // Refusals keeps what was refused for want of a scope. Whether the caller holds
@@ -57,15 +57,14 @@ type Refusals struct {
 // Denied writes the entry; a caller is refused only once it is durable.
 func (r Refusals) Denied(ctx context.Context, who identity.Caller, d access.Refusal) error {
 	now := r.Now()
-	w, err := daily(Entry{
-		ID: id.New(now), Org: who.Org.ID, Credential: d.ResourceID, Event: Denied, At: now, Origin: who.Origin,
-		UserID: who.User.ID, UserEmail: who.User.Email, OwnerID: who.User.ID,
-		Summary: []string{fmt.Sprintf("service key %d lacks %s for %s", who.KeyID, scopes(d.Missing), d.Route)},
-	})
+	e := By(who, Denied, now)
+	e.ID, e.OwnerID = id.New(now), who.User.ID
+	e.Subject = Subject{Type: d.Resource, ID: d.ResourceID}
+	e.Summary = []string{fmt.Sprintf("service key %d lacks %s for %s", who.KeyID, scopes(d.Missing), d.Route)}
+	w, err := daily(e)
 	if err != nil {
 		return err
 	}
-	w.Item.Attributes["key"] = who.KeyID
 	return r.Store.Commit(ctx, w)
 }
 

@@ -21,7 +21,7 @@ type Query struct {
 // span asked: callers page over what it returns.
 func Read(ctx context.Context, s store.Store, q Query) ([]Entry, error) {
 	r := store.Range{
-		Table: store.Audit, Partition: partition(q.Org, q.Credential),
+		Table: store.Audit, Partition: credentialPartition(q.Org, q.Credential),
 		From: prefix, To: prefix + "~", Descending: true,
 	}
 	if !q.From.IsZero() {
@@ -39,7 +39,7 @@ func Read(ctx context.Context, s store.Store, q Query) ([]Entry, error) {
 	}
 	entries := make([]Entry, 0, len(page.Items))
 	for _, item := range page.Items {
-		e, err := Decode(q.Org, q.Credential, item)
+		e, err := Decode(item)
 		if err != nil {
 			return nil, err
 		}

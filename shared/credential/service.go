@@ -125,10 +125,8 @@ func (s Service) observe(ctx context.Context, entry func() audit.Entry, with ...
 // here only when the caller is the owner; others' is filled in by who read it.
 func (s Service) entry(who identity.Caller, c Credential, event audit.Event) audit.Entry {
 	now := s.now()
-	e := audit.Entry{
-		ID: id.New(now), Org: c.Org, Credential: c.ID, Event: event, At: now, Origin: who.Origin,
-		UserID: who.User.ID, UserEmail: who.User.Email, OwnerID: c.Owner,
-	}
+	e := audit.By(who, event, now)
+	e.ID, e.Org, e.Credential, e.OwnerID = id.New(now), c.Org, c.ID, c.Owner
 	if c.Owner == who.User.ID {
 		e.OwnerEmail = who.User.Email
 	}

@@ -137,5 +137,6 @@ var auditForm = fields{
 	}),
 	"association_resource": anyObject.or(null), "request_ip": text.or(null), "request_user_agent": text.or(null),
 	"request_url": text.or(null), "user": fields{"id": id, "email": nonempty}.shape(),
+	"key":    fields{"id": id, "name": nonempty}.shape(),
 	"org_id": id, "owner_id": id, "owner_email": text.or(null), "created_at": timestamp,
 }.shape()

@@ -12,6 +12,9 @@ import (
 // UserResource is the name of a user in errors.
 const UserResource = "User"
 
+// OrgResource is the name of an organisation in errors.
+const OrgResource = "Org"
+
 // UserDraft is a requested change of a user. A nil field stays as it is.
 type UserDraft struct {
 	FullName *string

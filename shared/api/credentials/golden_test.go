@@ -95,6 +95,7 @@ func TestBodies(t *testing.T) {
 		"audit": []auditEntry{auditOf(audit.Entry{
 			ID: 1, Org: 101, Credential: 5008, Event: audit.Updated, Summary: []string{"name changed"},
 			Changes: map[string]audit.Change{"name": {"a", "b"}, "description": {nil, "x"}}, UserID: 42, UserEmail: "owner@example.com",
+			KeyID: 77, KeyName: "night job",
 			OwnerID: 42, OwnerEmail: "owner@example.com", Origin: identity.Origin{IP: "127.0.0.1", UserAgent: "curl", URL: "/data_credentials/5008"}, At: at,
 		})},
 	} {

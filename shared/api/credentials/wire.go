@@ -222,6 +222,7 @@ type auditEntry struct {
 	UserAgent   string                  `json:"request_user_agent"`
 	URL         string                  `json:"request_url"`
 	User        auditUser               `json:"user"`
+	Key         *auditKey               `json:"key"`
 	OrgID       int64                   `json:"org_id"`
 	OwnerID     int64                   `json:"owner_id"`
 	OwnerEmail  string                  `json:"owner_email"`
@@ -233,15 +234,25 @@ type auditUser struct {
 	Email string `json:"email"`
 }
 
+// auditKey is the service key that the user used.
+type auditKey struct {
+	ID   int64   `json:"id"`
+	Name *string `json:"name"`
+}
+
 func auditOf(e audit.Entry) auditEntry {
 	changes := e.Changes
 	if changes == nil {
 		changes = map[string]audit.Change{}
 	}
+	var key *auditKey
+	if e.KeyID != 0 {
+		key = &auditKey{ID: e.KeyID, Name: nullable(e.KeyName)}
+	}
 	return auditEntry{
 		ID: e.ID, ItemType: credential.ResourceType, ItemID: e.Credential, Event: e.Event,
 		Summary: slices.Concat([]string{}, e.Summary), Changes: changes, IP: e.Origin.IP, UserAgent: e.Origin.UserAgent,
-		URL: e.Origin.URL, User: auditUser{ID: e.UserID, Email: e.UserEmail}, OrgID: e.Org, OwnerID: e.OwnerID,
+		URL: e.Origin.URL, User: auditUser{ID: e.UserID, Email: e.UserEmail}, Key: key, OrgID: e.Org, OwnerID: e.OwnerID,
 		OwnerEmail: e.OwnerEmail, CreatedAt: httpapi.Timestamp(e.At),
 	}
 }

@@ -1,0 +1,93 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+
+	"credence/shared/store"
+)
+
+// Head is the end of a credential's chain of changes. It outlives the
+// credential, as a tombstone that keeps who may read the log.
+type Head struct {
+	Number     int64 // of the last change; 0 = none yet
+	LastID     int64 // of its entry
+	Hash       string
+	OwnerID    int64
+	OwnerEmail string
+	Gone       bool
+}
+
+const headSort = "HEAD"
+
+// HeadKey is the key of the head of a credential's chain.
+func HeadKey(org, credential int64) store.Key {
+	return store.Key{Table: store.Audit, Partition: credentialPartition(org, credential), Sort: headSort}
+}
+
+// DecodeHead reads a head; the zero Item gives the head of an empty chain.
+func DecodeHead(i store.Item) Head {
+	a := i.Attributes
+	return Head{
+		Number:     a.Int("n"),
+		LastID:     a.Int("last"),
+		Hash:       a.Text("hash"),
+		OwnerID:    a.Int("owner"),
+		OwnerEmail: a.Text("owner_email"),
+		Gone:       a.Bool("gone"),
+	}
+}
+
+// Record makes the writes that put a change and move the head behind it. They
+// belong into the commit of the change itself, whose precondition on the head
+// makes two changes of one credential queue up. With gone, the head becomes
+// the tombstone. An entry's id is raised behind that of the change before it:
+// ids of one millisecond are in no order of their own. A change never expires.
+func Record(head Head, e Entry, gone bool) ([]store.Write, error) {
+	e.ID = max(e.ID, head.LastID+1)
+	item, err := encode(credentialPartition(e.Org, e.Credential), e)
+	if err != nil {
+		return nil, err
+	}
+	item.Attributes["n"] = head.Number + 1
+	item.Attributes["prev"] = head.Hash
+	hash, err := digest(item)
+	if err != nil {
+		return nil, err
+	}
+	next := store.Attributes{
+		"n": head.Number + 1, "last": e.ID, "hash": hash, "owner": e.OwnerID, "owner_email": e.OwnerEmail, "gone": gone,
+	}
+	condition := store.Absent()
+	if head.Number > 0 {
+		condition = store.Equal("hash", head.Hash)
+	}
+	return []store.Write{
+		{Verb: store.Put, Item: item, If: store.Absent()},
+		{Verb: store.Put, Item: store.Item{Key: HeadKey(e.Org, e.Credential), Attributes: next}, If: condition},
+	}, nil
+}
+
+// digest is the SHA-256, in hexadecimal, of an entry in the format that the
+// entry itself names. Format 1, which names none, covers the canonical JSON of
+// the attributes. Format 2 covers the item's partition (organisation and
+// credential) and sort key (the entry's id) as well.
+func digest(i store.Item) (string, error) {
+	var content any = map[string]any(i.Attributes)
+	switch f := i.Attributes.Int("format"); f {
+	case 0:
+	case format:
+		content = []any{"credence/audit/2", i.Key.Partition, i.Key.Sort, content}
+	default:
+		return "", fmt.Errorf("hashing an audit entry: the format %d is not known", f)
+	}
+	text, err := json.Marshal(content, json.Deterministic(true))
+	if err != nil {
+		return "", fmt.Errorf("hashing an audit entry: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
