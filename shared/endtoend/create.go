@@ -161,7 +161,8 @@ func serviceFields(t *testing.T, su *suite) {
 		"id": 7, "owner": object{"id": su.other.user, "full_name": "Else", "email": "else@example.org"}, "access_roles": []string{"collaborator"},
 		"created_at": then, "updated_at": then, "verified_status": "200 Ok", "verified_at": then, "copied_from_id": 7,
 		"managed": true, "api_keys": []object{{"a": 1}}, "connector": object{"id": 1}, "credentials_non_secure_data": object{"bucket": "claimed"},
-		"referenced_resource_ids": object{"data_sources": []int{1}}, "org": object{"id": su.other.org}, "something_unknown": true,
+		"referenced_resource_ids": object{"data_sources": []int{1}}, "org": object{"id": su.other.org},
+		"vendor": nil, "auth_template": nil, "template_config": object{}, "last_probe": object{"verdict": "valid"}, "expires_at": then,
 	}
 	c := su.admin.create(t, with(su.s3(label("claims")), claims))
 	same := func(t *testing.T, r *reply) {

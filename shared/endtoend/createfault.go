@@ -21,7 +21,12 @@ func createFaults(t *testing.T, su *suite) {
 		"nulls":           {object{"name": nil, "credentials_type": nil, "credentials": nil}, []string{"/name", "/credentials_type", "/credentials"}},
 		"name empty":      {with(su.s3(""), object{"name": ""}), []string{"/name"}},
 		"name no text":    {with(su.s3(""), object{"name": 12}), []string{"/name"}},
-		"name in capital": {with(without(su.s3(""), "name"), object{"NAME": "x"}), []string{"/name"}},
+		"name in capital": {with(without(su.s3(""), "name"), object{"NAME": "x"}), []string{"/name", "/NAME"}},
+		"names misspelt": {
+			object{"nmae": "x", "credential_type": "s3", "credentals": object{}, "tagz": 1},
+			[]string{"/nmae", "/credential_type", "/credentals", "/tagz", "/name", "/credentials_type", "/credentials"},
+		},
+		"a name that may be a secret": {with(su.s3("x"), object{su.leaks.secret(): 1}), []string{""}},
 		"credentials no object": {
 			object{"name": "x", "credentials_type": "s3", "credentials": "all"},
 			[]string{"/credentials"},

@@ -117,8 +117,8 @@ func versionFaults(t *testing.T, su *suite) {
 	}
 	su.admin.post(t, c.path+"/versions", object{}).refused(t, http.StatusBadRequest, "", "/credentials")
 	su.admin.post(t, c.path+"/versions", object{"credentials": object{}}).refused(t, http.StatusBadRequest, "", "/credentials/secret_key")
-	for _, rest := range []string{"/versions", "/rollback", "/copy"} {
-		su.other.post(t, c.path+rest, object{"version": 1, "credentials": su.s3Secrets()}).refused(t, http.StatusNotFound, "not_found")
+	for rest, body := range map[string]object{"/versions": {"credentials": su.s3Secrets()}, "/rollback": {"version": 1}, "/copy": {}} {
+		su.other.post(t, c.path+rest, body).refused(t, http.StatusNotFound, "not_found")
 	}
 	su.other.get(t, c.path+"/versions").refused(t, http.StatusNotFound, "not_found")
 	if len(c.versions(t)) != 1 {

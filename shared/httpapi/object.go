@@ -26,9 +26,9 @@ const (
 	Present
 )
 
-// Object reads the fields of a JSON object and gathers what is wrong with all
-// of them, for Err to say at once. Names are matched exactly; one that no
-// reader asks for is ignored. It belongs to one request and one goroutine.
+// Object reads the fields of a JSON object and gathers the errors of all of them,
+// for Err to return at once. Names are matched exactly. It belongs to one request
+// and one goroutine.
 type Object struct {
 	fields  map[string]jsontext.Value
 	pointer string
@@ -43,30 +43,40 @@ func (r *Request) HasBody() bool { return len(bytes.TrimSpace(r.body)) > 0 }
 // Bytes is the body as it came, for a fingerprint of it. It may hold secrets.
 func (r *Request) Bytes() []byte { return r.body }
 
-// Body reads the body as one JSON object. Declared are the names that an error
-// may repeat: those the endpoint knows. The error is a fault: malformed_json.
-func (r *Request) Body(declared ...string) (*Object, error) {
+// Body reads the body as one JSON object. The error is a fault: malformed_json.
+// A member that is not among known is an error that Err returns.
+func (r *Request) Body(known ...string) (*Object, error) {
+	return r.BodyOf(Names{Known: known})
+}
+
+// BodyOf is Body for endpoints that also ignore members.
+func (r *Request) BodyOf(names Names) (*Object, error) {
 	if !r.HasBody() {
 		return nil, malformed("", fault.DetailRequired, "The request has no body. Send a JSON object.")
 	}
-	if err := checkJSON(r.body, declared); err != nil {
+	if err := checkJSON(r.body, names.Known); err != nil {
 		return nil, err
 	}
 	raw := jsontext.Value(bytes.TrimSpace(r.body))
 	if raw.Kind() != '{' {
 		return nil, malformed("", fault.DetailWrongKind, "The body must be a JSON object.")
 	}
-	return newObject(raw, "", new([]fault.Detail))
+	o, err := newObject(raw, "", new([]fault.Detail))
+	if err != nil {
+		return nil, err
+	}
+	o.only(names)
+	return o, nil
 }
 
 // BodyList is Body for endpoints that also take a bare array: that is read as
 // an object whose one field, name, is the array.
-func (r *Request) BodyList(name string, declared ...string) (*Object, error) {
+func (r *Request) BodyList(name string, known ...string) (*Object, error) {
 	raw := jsontext.Value(bytes.TrimSpace(r.body))
 	if len(raw) == 0 || raw.Kind() != '[' {
-		return r.Body(append(declared, name)...)
+		return r.Body(append(known, name)...)
 	}
-	if err := checkJSON(r.body, declared); err != nil {
+	if err := checkJSON(r.body, known); err != nil {
 		return nil, err
 	}
 	return &Object{fields: map[string]jsontext.Value{name: raw}, faults: new([]fault.Detail), bare: true}, nil

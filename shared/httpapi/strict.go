@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -31,8 +30,8 @@ var hostileNames = []string{"__proto__", "constructor", "prototype"}
 // text behind the value. The error never repeats what was sent: its pointer
 // ends before the first name that is not among declared.
 func checkJSON(body []byte, declared []string) error {
-	if !utf8.Valid(body) {
-		return malformed("", fault.DetailMalformed, "The body is not valid UTF-8.")
+	if n := invalidUTF8(body); n >= 0 {
+		return malformed("", fault.DetailMalformed, "The body is not valid UTF-8 at "+position(body, n)+".")
 	}
 	if bytes.HasPrefix(body, []byte("\ufeff")) {
 		return malformed("", fault.DetailMalformed, "The body starts with a byte order mark. Send it without.")
@@ -46,9 +45,10 @@ func checkJSON(body []byte, declared []string) error {
 		case complete && errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			return syntaxFault(err, dec, declared)
+			return syntaxFault(err, dec, body, declared)
 		case complete:
-			return malformed("", fault.DetailMalformed, "A second value follows the first. Send one JSON value.")
+			at := position(body, dec.InputOffset()-int64(len(token.String())))
+			return malformed("", fault.DetailMalformed, "A second value follows the first, before "+at+". Send one JSON value.")
 		}
 		parent, closing := dec.StackDepth(), false
 		switch token.Kind() {
@@ -98,21 +98,6 @@ func checkString(text string, name bool, at func() string) error {
 		return malformed(at(), fault.DetailForbidden, "The names __proto__, constructor and prototype are not allowed.")
 	}
 	return nil
-}
-
-func syntaxFault(err error, dec *jsontext.Decoder, declared []string) error {
-	pointer, offset := dec.StackPointer(), dec.InputOffset()
-	var s *jsontext.SyntacticError
-	if errors.As(err, &s) {
-		pointer, offset = s.JSONPointer, s.ByteOffset
-	}
-	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return malformed(safePointer(pointer, declared), fault.DetailDuplicate, "A name stands twice in one object. Send each once.")
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return malformed(safePointer(pointer, declared), fault.DetailMalformed, fmt.Sprintf("The body ends after byte %d, before its JSON does. Send all of it.", offset))
-	}
-	return malformed(safePointer(pointer, declared), fault.DetailMalformed, fmt.Sprintf("The body is not valid JSON after byte %d.", offset))
 }
 
 // safePointer keeps the beginning of a pointer that consists of declared names

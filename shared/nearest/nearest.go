@@ -23,8 +23,10 @@ const (
 // a word whose name is not among known is ignored. Case, dots, hyphens, spaces
 // and underscores do not count. Otherwise the nearest name by the
 // Damerau-Levenshtein distance (optimal string alignment) is returned, then a
-// name that sent begins or ends with, or that begins or ends with sent. The
-// first of several equally near names is returned.
+// name that sent begins or ends with, or that begins or ends with sent, if it
+// makes up half of the longer one. The first of several equally near names
+// is returned. So a name for which To returns one differs from a known name by
+// little, and an error may repeat it.
 func To(sent string, known []string, also map[string]string) string {
 	if len(sent) > maxBytes {
 		return ""
@@ -67,7 +69,7 @@ func distance(a, b string) (int, bool) {
 	if len(short) > len(long) {
 		short, long = long, short
 	}
-	if len(short) >= minPart && (strings.HasPrefix(long, short) || strings.HasSuffix(long, short)) {
+	if len(short) >= minPart && len(long) <= 2*len(short) && (strings.HasPrefix(long, short) || strings.HasSuffix(long, short)) {
 		return partCost + len(long) - len(short), true
 	}
 	return 0, false

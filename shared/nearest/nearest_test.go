@@ -40,6 +40,8 @@ func TestTo(t *testing.T) {
 		{"_", fields, ""},
 		{"host" + strings.Repeat("x", 70), fields, ""},
 		{"host", nil, ""},
+		{"hostname-of-the-db", fields, ""},
+		{"password-is-hunter2", fields, ""},
 	} {
 		if got := To(row.sent, row.known, also); got != row.want {
 			t.Errorf("To(%q) = %q, want %q", row.sent, got, row.want)

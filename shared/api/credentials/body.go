@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"credence/shared/credential"
 	"credence/shared/fault"
@@ -17,17 +18,31 @@ import (
 	"credence/shared/store"
 )
 
-// declared are the fields of a request that an error may name.
-var declared = []string{
-	"name", "description", "credentials_type", "connector_type", "credentials", "tags",
-	"credentials_version", "owner_id", "org_id", "probe_interval",
-}
+// draftNames are the members of a create or update. What only the service sets is
+// ignored, because a client may send back the object that it read; so are the
+// members of the published API that have no meaning here.
+var draftNames = sync.OnceValue(func() httpapi.Names {
+	return httpapi.Names{
+		Known: []string{
+			"name", "description", "credentials_type", "connector_type", "credentials", "tags",
+			"credentials_version", "owner_id", "org_id", "probe_interval",
+		},
+		Ignored: slices.Concat(httpapi.FieldsOf(full{}), httpapi.FieldsOf(index{}), []string{
+			"vendor", "vendor_id", "vendor_name", "auth_template", "auth_template_id", "auth_template_name", "template_config",
+			"access_role_expires_at", "copy_access_controls",
+		}),
+		Also: map[string]string{
+			"title": "name", "label": "name", "type": "credentials_type", "kind": "credentials_type",
+			"secret": "credentials", "secrets": "credentials", "config": "credentials", "data": "credentials", "settings": "credentials",
+			"labels": "tags", "comment": "description", "notes": "description", "interval": "probe_interval", "schedule": "probe_interval",
+		},
+	}
+})
 
 // draft reads the body of a create or update. Fields of the wrong kind are kept
-// as faults in the draft, so that the domain answers them with its own. What
-// only the service sets is ignored: a client may send back what it read.
+// as faults in the draft, so that the domain answers them with its own.
 func draft(r *httpapi.Request) (credential.Draft, error) {
-	o, err := r.Body(declared...)
+	o, err := r.BodyOf(draftNames())
 	if err != nil {
 		return credential.Draft{}, err
 	}

@@ -49,7 +49,7 @@ func (a Probing) tree(ctx context.Context, r *httpapi.Request, id int64) (httpap
 
 // sample answers the beginning of a file, or some rows of a table.
 func (a Probing) sample(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
-	o, err := r.Body(probe.AskedPath, probe.AskedDatabase, probe.AskedTable)
+	o, err := r.BodyOf(httpapi.Names{Known: []string{probe.AskedPath, probe.AskedDatabase, probe.AskedTable}, Ignored: []string{"depth"}})
 	if err != nil {
 		return httpapi.Answer{}, err
 	}

@@ -29,9 +29,9 @@ func TestPlace(t *testing.T) {
 	const decomposed = "e\u0301t\u00e9\u2028"
 	long := strings.Repeat("é", 1024)
 	for body, want := range map[string]probe.Place{
-		`{"path":"` + decomposed + `"}`:               {Path: decomposed},
-		`{"database":" d ","table":"` + long + `"}`:   {Database: " d ", Table: long},
-		`{"path":null,"database":"","other":"table"}`: {},
+		`{"path":"` + decomposed + `"}`:             {Path: decomposed},
+		`{"database":" d ","table":"` + long + `"}`: {Database: " d ", Table: long},
+		`{"path":null,"database":"","table":null}`:  {},
 	} {
 		var got probe.Place
 		var fault error

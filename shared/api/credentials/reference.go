@@ -87,7 +87,7 @@ func (a Editing) link(on bool) func(context.Context, *httpapi.Request, int64) (h
 }
 
 func sentReference(r *httpapi.Request) (credential.Reference, error) {
-	o, err := r.Body("type", "id", "name")
+	o, err := r.BodyOf(httpapi.Names{Known: []string{"type", "id", "name"}, Ignored: []string{"owner_id", "org_id"}})
 	if err != nil {
 		return credential.Reference{}, err
 	}

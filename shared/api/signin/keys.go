@@ -130,7 +130,9 @@ func keyChange(do func(context.Context, identity.Caller, int64) (identity.Key, e
 // readDraft reads a key's fields. Null is as if the field were absent, but for
 // the description, which it empties.
 func readDraft(r *httpapi.Request, create bool) (identity.Draft, error) {
-	o, err := r.Body("name", "description", "owner_id", "scopes", "expires_at")
+	o, err := r.BodyOf(httpapi.Names{
+		Known: []string{"name", "description", "owner_id", "scopes", "expires_at"}, Ignored: httpapi.FieldsOf(serviceKey{}),
+	})
 	if err != nil {
 		return identity.Draft{}, err
 	}

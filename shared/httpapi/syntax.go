@@ -1,0 +1,130 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"credence/shared/fault"
+)
+
+// syntaxFault returns the fault of a body that is not JSON: the line and the
+// column (RFC 8259 has no lines; a line ends with U+000A and a column is a
+// character, both from 1), the form of the text before it and, for a common
+// mistake, what to change.
+func syntaxFault(err error, dec *jsontext.Decoder, body []byte, declared []string) error {
+	pointer, offset := dec.StackPointer(), dec.InputOffset()
+	var s *jsontext.SyntacticError
+	if errors.As(err, &s) {
+		pointer, offset = s.JSONPointer, s.ByteOffset
+	}
+	at := safePointer(pointer, declared)
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		return malformed(at, fault.DetailDuplicate, "A name stands twice in one object, the second time at "+position(body, offset)+". Send each once.")
+	}
+	form := outline(body, offset, declared)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return malformed(at, fault.DetailMalformed, fmt.Sprintf("The body ends at %s, after %s, before its JSON does. Send all of it.", position(body, int64(len(body))), form))
+	}
+	message := fmt.Sprintf("The body is not valid JSON at %s, after %s.", position(body, offset), form)
+	return malformed(at, fault.DetailMalformed, message+mistake(body, offset))
+}
+
+// position names the place of a byte of the body.
+func position(body []byte, offset int64) string {
+	before := body[:min(max(offset, 0), int64(len(body)))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	return fmt.Sprintf("line %d, column %d", line, utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])+1)
+}
+
+// invalidUTF8 returns the offset of the first byte that is not UTF-8, or -1.
+func invalidUTF8(body []byte) int64 {
+	for n := 0; n < len(body); {
+		r, size := utf8.DecodeRune(body[n:])
+		if r == utf8.RuneError && size == 1 {
+			return int64(n)
+		}
+		n += size
+	}
+	return -1
+}
+
+// maxOutline is how many characters of an outline are shown, the last ones.
+const maxOutline = 60
+
+// outline returns the form of the body before offset: its brackets, colons and
+// commas, the names that are declared, and … in the place of every other name and
+// every value, so that it never holds a value. All of it is valid JSON so far,
+// so a quotation mark within a value cannot turn the rest of it inside out.
+func outline(body []byte, offset int64, declared []string) string {
+	valid := body[:min(offset, int64(len(body)))]
+	dec := jsontext.NewDecoder(bytes.NewReader(valid))
+	var out strings.Builder
+	for last := int64(0); ; {
+		token, err := dec.ReadToken()
+		if err != nil {
+			out.WriteString(separator(valid[last:]))
+			break
+		}
+		out.WriteString(separator(valid[last:dec.InputOffset()]))
+		last = dec.InputOffset()
+		within, n := dec.StackIndex(dec.StackDepth())
+		switch kind := token.Kind(); {
+		case kind == '{' || kind == '}' || kind == '[' || kind == ']':
+			out.WriteByte(byte(kind))
+		case kind == '"' && within == '{' && n%2 == 1 && slices.Contains(declared, token.String()):
+			out.WriteString(`"` + token.String() + `"`)
+		default:
+			out.WriteString("…")
+		}
+	}
+	text := []rune(out.String())
+	switch {
+	case len(text) == 0:
+		return "its beginning"
+	case len(text) > maxOutline:
+		text = append([]rune("…"), text[len(text)-maxOutline:]...)
+	}
+	return string(text)
+}
+
+// separator returns the colon or comma that text begins with, "" for any other text.
+func separator(text []byte) string {
+	text = bytes.TrimLeft(text, " \t\r\n")
+	if len(text) > 0 && (text[0] == ':' || text[0] == ',') {
+		return string(text[:1])
+	}
+	return ""
+}
+
+// mistake returns what to change about a common mistake, "" for any other.
+func mistake(body []byte, offset int64) string {
+	before, at := bytes.TrimRight(body[:offset], " \t\r\n"), byte(0)
+	if offset < int64(len(body)) {
+		at = body[offset]
+	}
+	if len(before) == 0 {
+		return ""
+	}
+	switch last := before[len(before)-1]; {
+	case at == ',' && closes(body[offset+1:]):
+		return " Remove this comma."
+	case at == '\'' && strings.IndexByte("{[,:", last) >= 0:
+		return " Use double quotation marks."
+	case at == '/' && strings.IndexByte("{[,:", last) >= 0:
+		return " JSON has no comments."
+	}
+	return ""
+}
+
+// closes reports whether the next token ends an object or an array.
+func closes(rest []byte) bool {
+	rest = bytes.TrimLeft(rest, " \t\r\n")
+	return len(rest) > 0 && (rest[0] == '}' || rest[0] == ']')
+}
