@@ -59,12 +59,13 @@ func tokenIsRefused(t *testing.T, su *suite) {
 		code   int
 	}{
 		"nothing":              {"", http.StatusBadRequest},
-		"no scheme":            {key, http.StatusBadRequest},
+		"no scheme":            {key, http.StatusUnauthorized},
 		"scheme alone":         {"Basic", http.StatusBadRequest},
 		"scheme and a space":   {"Basic ", http.StatusBadRequest},
-		"another scheme":       {"Digest " + key, http.StatusBadRequest},
-		"two words":            {"Basic " + key + " " + key, http.StatusBadRequest},
-		"no key":               {"Basic nonsense", http.StatusUnauthorized},
+		"another scheme":       {"Digest " + key, http.StatusUnauthorized},
+		"two words":            {"Basic " + key + " " + key, http.StatusUnauthorized},
+		"no key":               {"Basic invalid-key-12345", http.StatusUnauthorized},
+		"user and password":    {"Basic dXNlcjpwYXNz", http.StatusUnauthorized},
 		"one letter more":      {"Basic " + key + "A", http.StatusUnauthorized},
 		"one letter less":      {"Basic " + key[:len(key)-1], http.StatusUnauthorized},
 		"one letter changed":   {"Basic " + changed(key), http.StatusUnauthorized},
@@ -74,12 +75,6 @@ func tokenIsRefused(t *testing.T, su *suite) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := su.post(t, "/token", nil, header("Authorization", c.header))
-			if name == "nothing" && r.code == http.StatusUnauthorized {
-				c.code = r.code // a header that is missing may be called so
-			}
-			if c.code == http.StatusUnauthorized && r.code == http.StatusBadRequest && r.errorCode() == "malformed_authorization" {
-				return // what cannot be a key at all may be called malformed
-			}
 			r.refused(t, c.code, "")
 		})
 	}

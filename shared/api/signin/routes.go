@@ -50,14 +50,17 @@ func (a API) signIn(ctx context.Context, r *httpapi.Request) (httpapi.Answer, er
 	return httpapi.Answer{Body: tokenOf(session)}, nil
 }
 
-// serviceKeyIn takes the service key that stands raw behind Basic. What RFC
-// 7617 makes of it there, base64 of the key and an empty password, is taken
-// too: curl -u sends that, and the two cannot be confused, for a key has
-// underscores and base64 has none. Bearer is for tokens of an OIDC issuer; none
-// is trusted, so none signs in.
+// serviceKeyIn returns the service key in the Authorization header: raw behind
+// Basic, or in RFC 7617's form, base64 of the key and an empty password, which
+// curl -u sends. The two cannot be confused, since a key has underscores and
+// base64 has none. Without a header, and with nothing behind the scheme, the
+// error is malformed_authorization. Any other value authenticates no key and is
+// unauthenticated, so that released clients read it as a wrong key.
 func serviceKeyIn(r *httpapi.Request) (string, error) {
-	if _, ok := httpapi.Credentials(r.HTTP.Header, "Bearer"); ok {
-		return "", fault.New(fault.CodeUnauthenticated, "No issuer of bearer tokens is trusted here.")
+	sent := strings.TrimSpace(strings.Join(r.HTTP.Header.Values("Authorization"), ""))
+	if sent == "" || strings.EqualFold(sent, "Basic") {
+		return "", fault.New(fault.CodeMalformedAuth,
+			"The request has no service key. Send the header Authorization: Basic followed by the key as it was shown, which starts with "+identity.KeyPrefix+".")
 	}
 	text, ok := httpapi.Credentials(r.HTTP.Header, "Basic")
 	if ok && strings.HasPrefix(text, identity.KeyPrefix) {
@@ -68,8 +71,7 @@ func serviceKeyIn(r *httpapi.Request) (string, error) {
 			return key, nil
 		}
 	}
-	return "", fault.New(fault.CodeMalformedAuth,
-		"Send the header Authorization: Basic followed by the service key as it was shown, which starts with "+identity.KeyPrefix+".")
+	return "", fault.New(fault.CodeUnauthenticated, "The Authorization header holds no service key.")
 }
 
 func (a API) refresh(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
