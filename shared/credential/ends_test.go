@@ -188,7 +188,7 @@ func TestListOfWhatEnds(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		f      credential.Filter
-		window func(int) (int, int, error)
+		window chosen
 		want   []int64
 	}{
 		{"any", credential.Filter{}, nil, []int64{never, refused, both, certificate, password, past, untold}},

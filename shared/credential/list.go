@@ -27,9 +27,12 @@ const (
 
 // Filter narrows a list; zero fields do not.
 type Filter struct {
+	None     bool        // nothing matches
 	Least    access.Role // the lowest role the caller must hold; None = Owner
+	IDs      []int64     // one of these
 	Type     string
-	Name     string // whole, in any case
+	Name     string // a part of it, in any case
+	Status   string // the verified status, in any case, or a word for several: see statusMatches
 	Validity Validity
 	Tags     []string // all of them
 	// EndsBefore keeps what stops working, or has stopped, before that time: by
@@ -42,24 +45,44 @@ type Query struct {
 	Filter    Filter
 	Order     Order
 	Ascending bool
-	// Window says which rows, [from, to), of so many are wanted; an error of it
-	// is List's.
-	Window func(total int) (from, to int, err error)
+	// Window returns which rows, [from, to), of so many are wanted; an error of it
+	// is List's. Compare orders row i against a mark.
+	Window func(total int, compare func(i int, m Mark) int) (from, to int, err error)
+}
+
+// Mark is the place of a row in a list. Text is the name of a list by name,
+// Number the time of change, in milliseconds, of one by that.
+type Mark struct {
+	Text   string
+	Number int64
+	ID     int64
+}
+
+// against compares a row with a mark in the order of the list.
+func (q Query) against(v View, m Mark) int {
+	return q.compare(v, View{Credential: Credential{ID: m.ID, Name: m.Text, UpdatedAt: time.UnixMilli(m.Number)}})
 }
 
 // List returns a page of what the caller holds a role on, and how many there
 // are without paging. A page sorted by creation costs two rounds, whatever the
 // number of credentials; other orders and filters read every row.
 func (s Service) List(ctx context.Context, who identity.Caller, q Query) ([]View, int, error) {
+	if q.Filter.None {
+		from, to, err := q.Window(0, nil)
+		return make([]View, to-from), 0, err
+	}
 	rows, err := s.index(ctx, who, q.Filter.Least)
 	if err != nil {
 		return nil, 0, err
 	}
-	if q.Filter.none() && (q.Order == ByCreation || q.Order == ByID) {
+	if ids := q.Filter.IDs; ids != nil {
+		rows = slices.DeleteFunc(rows, func(r indexed) bool { return !slices.Contains(ids, r.id) })
+	}
+	if q.Filter.ofIndex() && (q.Order == ByCreation || q.Order == ByID) {
 		if !q.Ascending {
 			slices.Reverse(rows)
 		}
-		from, to, err := q.Window(len(rows))
+		from, to, err := q.Window(len(rows), func(i int, m Mark) int { return q.against(View{Credential: Credential{ID: rows[i].id}}, m) })
 		if err != nil {
 			return nil, 0, err
 		}
@@ -72,15 +95,16 @@ func (s Service) List(ctx context.Context, who identity.Caller, q Query) ([]View
 	}
 	views = slices.DeleteFunc(views, func(v View) bool { return !q.Filter.matches(v) })
 	slices.SortStableFunc(views, q.compare)
-	from, to, err := q.Window(len(views))
+	from, to, err := q.Window(len(views), func(i int, m Mark) int { return q.against(views[i], m) })
 	if err != nil {
 		return nil, 0, err
 	}
 	return views[from:to], len(views), nil
 }
 
-func (f Filter) none() bool {
-	return f.Type == "" && f.Name == "" && f.Validity == "" && len(f.Tags) == 0 && f.EndsBefore.IsZero()
+// ofIndex reports whether the index rows alone decide what matches.
+func (f Filter) ofIndex() bool {
+	return f.Type == "" && f.Name == "" && f.Status == "" && f.Validity == "" && len(f.Tags) == 0 && f.EndsBefore.IsZero()
 }
 
 func (f Filter) matches(v View) bool {
@@ -93,8 +117,26 @@ func (f Filter) matches(v View) bool {
 		return false
 	}
 	return (f.Type == "" || f.Type == v.Type) &&
-		(f.Name == "" || strings.EqualFold(f.Name, v.Name)) &&
+		(f.Name == "" || strings.Contains(strings.ToLower(v.Name), strings.ToLower(f.Name))) &&
+		(f.Status == "" || statusMatches(f.Status, v.Credential)) &&
 		(f.Validity == "" || f.Validity == v.Validity)
+}
+
+// statusMatches compares a verified status with what released clients ask for:
+// the words of their own enumeration (VERIFIED, FAILED, UNVERIFIED), ACTIVE, which
+// every credential is, or the status itself.
+func statusMatches(wanted string, c Credential) bool {
+	switch strings.ToUpper(wanted) {
+	case "ACTIVE":
+		return true
+	case "VERIFIED":
+		return !c.VerifiedAt.IsZero()
+	case "UNVERIFIED":
+		return c.Status == ""
+	case "FAILED":
+		return c.Status != "" && c.VerifiedAt.IsZero()
+	}
+	return strings.EqualFold(wanted, c.Status)
 }
 
 func (q Query) compare(a, b View) int {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"sort"
 	"testing"
 
 	"credence/shared/access"
@@ -14,7 +16,10 @@ import (
 	"credence/shared/store"
 )
 
-func whole(total int) (int, int, error) { return 0, total, nil }
+// chosen is what a Query asks which rows are wanted.
+type chosen = func(total int, compare func(int, credential.Mark) int) (from, to int, err error)
+
+func whole(total int, _ func(int, credential.Mark) int) (int, int, error) { return 0, total, nil }
 
 func (w *world) list(who identity.Caller, q credential.Query) ([]credential.View, int) {
 	w.Helper()
@@ -37,8 +42,8 @@ func listed(views []credential.View) []int64 {
 	return ids
 }
 
-func window(page, size int) func(int) (int, int, error) {
-	return func(total int) (int, int, error) {
+func window(page, size int) chosen {
+	return func(total int, _ func(int, credential.Mark) int) (int, int, error) {
 		return min((page-1)*size, total), min(page*size, total), nil
 	}
 }
@@ -89,7 +94,7 @@ func TestListPagesOverManyCredentials(t *testing.T) {
 	}
 	failed := errors.New("too many")
 	if _, _, err := w.service.List(context.Background(), w.owner, credential.Query{
-		Order: credential.ByName, Window: func(int) (int, int, error) { return 0, 0, failed },
+		Order: credential.ByName, Window: func(int, func(int, credential.Mark) int) (int, int, error) { return 0, 0, failed },
 	}); !errors.Is(err, failed) {
 		t.Errorf("the window's error: %v", err)
 	}
@@ -135,7 +140,16 @@ func TestListFiltersAndSorts(t *testing.T) {
 		{"by update, last first", w.owner, credential.Query{Order: credential.ByUpdate}, []int64{bravo, charlie, alpha}},
 		{"of a type", w.owner, credential.Query{Filter: credential.Filter{Type: "s3"}}, []int64{charlie}},
 		{"of a name", w.owner, credential.Query{Filter: credential.Filter{Name: "ALPHA"}}, []int64{alpha}},
-		{"of part of a name", w.owner, credential.Query{Filter: credential.Filter{Name: "alph"}}, []int64{}},
+		{"of part of a name", w.owner, credential.Query{Filter: credential.Filter{Name: "HA"}}, []int64{charlie, alpha}},
+		{"of ids", w.owner, credential.Query{Filter: credential.Filter{IDs: []int64{alpha, foreign, 5}}}, []int64{alpha}},
+		{"of ids and a tag", w.admin, credential.Query{Filter: credential.Filter{Least: access.Admin, IDs: []int64{alpha, foreign}, Tags: []string{"x"}}}, []int64{alpha}},
+		{"none", w.owner, credential.Query{Filter: credential.Filter{None: true}}, []int64{}},
+		{"verified", w.owner, credential.Query{Filter: credential.Filter{Status: "verified"}}, []int64{bravo}},
+		{"of a status", w.owner, credential.Query{Filter: credential.Filter{Status: "200 ok"}}, []int64{bravo}},
+		{"failed", w.owner, credential.Query{Filter: credential.Filter{Status: "FAILED"}}, []int64{alpha}},
+		{"unverified", w.owner, credential.Query{Filter: credential.Filter{Status: "UNVERIFIED"}}, []int64{charlie}},
+		{"active", w.owner, credential.Query{Filter: credential.Filter{Status: "ACTIVE"}}, []int64{charlie, alpha, bravo}},
+		{"of no status", w.owner, credential.Query{Filter: credential.Filter{Status: "PAUSED"}}, []int64{}},
 		{"valid", w.owner, credential.Query{Filter: credential.Filter{Validity: credential.ValidityValid}}, []int64{bravo}},
 		{"invalid", w.owner, credential.Query{Filter: credential.Filter{Validity: credential.ValidityInvalid}}, []int64{alpha}},
 		{"unknown", w.owner, credential.Query{Filter: credential.Filter{Validity: credential.ValidityUnknown}}, []int64{charlie}},
@@ -151,6 +165,73 @@ func TestListFiltersAndSorts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMarksKeepTheirPlace walks a list by marks, in each order and direction,
+// while credentials are made, changed and destroyed: each one that stays, and
+// keeps the value that the list is sorted by, is seen exactly once.
+func TestMarksKeepTheirPlace(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	var w *world
+	create := func() int64 {
+		w.clock.advance(1e6)
+		d := w.draft()
+		d.Name, d.Tags = ptr(string(rune('A'+r.IntN(3)))+string(rune('a'+r.IntN(2)))), &[]string{"x"}
+		return w.createFrom(w.owner, d).ID
+	}
+	for _, order := range []credential.Order{credential.ByCreation, credential.ByID, credential.ByName, credential.ByUpdate} {
+		for n, f := range []credential.Filter{{}, {}, {Tags: []string{"x"}}, {Name: "a"}} {
+			var all []int64
+			w = newWorld(t)
+			for range 12 {
+				all = append(all, create())
+			}
+			seen, moved := map[int64]int{}, map[int64]bool{}
+			q := credential.Query{Filter: f, Order: order, Ascending: n%2 == 0}
+			for after := new(credential.Mark); after != nil; {
+				var views []credential.View
+				views, after = w.behind(q, *after, 3)
+				for _, v := range views {
+					seen[v.ID]++
+				}
+				create()
+				gone := all[r.IntN(len(all))]
+				moved[gone] = true
+				if r.IntN(2) == 0 {
+					w.clock.advance(1e6)
+					_, _ = w.update(w.owner, gone, credential.Draft{Name: ptr("zz")}) // may be gone already
+				} else {
+					_ = w.delete(w.owner, gone)
+				}
+			}
+			for _, id := range all {
+				matches := f.Name == "" || seen[id] > 0 // of the names, only some hold the part
+				if n := seen[id]; !moved[id] && (n > 1 || n == 0 && matches) {
+					t.Errorf("%s %+v: credential %d stayed and was seen %d times", order, f, id, n)
+				}
+			}
+		}
+	}
+}
+
+// behind lists a page behind a mark, and the mark of its last row; nil after the
+// last page.
+func (w *world) behind(q credential.Query, m credential.Mark, size int) ([]credential.View, *credential.Mark) {
+	more := false
+	q.Window = func(total int, compare func(int, credential.Mark) int) (int, int, error) {
+		from := 0
+		if m != (credential.Mark{}) {
+			from = sort.Search(total, func(i int) bool { return compare(i, m) > 0 })
+		}
+		more = from+size < total
+		return from, min(from+size, total), nil
+	}
+	views, _ := w.list(w.owner, q)
+	if !more {
+		return views, nil
+	}
+	last := views[len(views)-1]
+	return views, &credential.Mark{Text: last.Name, Number: last.UpdatedAt.UnixMilli(), ID: last.ID}
 }
 
 func TestListLeavesOutWhatWentMeanwhile(t *testing.T) {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -11,25 +12,71 @@ import (
 
 	"credence/shared/fault"
 	"credence/shared/id"
+	"credence/shared/nearest"
 	"credence/shared/pattern"
 )
 
-// Query reads query parameters and gathers what is wrong with all of them, for
-// Err to say at once. A parameter that is empty counts as absent; one that no
-// reader asks for is ignored. It belongs to one request and one goroutine.
+// Query reads query parameters and gathers the errors of all of them, for Err to
+// return at once. An empty parameter counts as absent; one that the route does
+// not list is an error. It belongs to one request and one goroutine.
 type Query struct {
+	path   string
 	values url.Values
 	faults []fault.Detail
 }
 
 // Query starts reading the query parameters.
 func (r *Request) Query() *Query {
-	q := &Query{}
+	q := &Query{path: r.HTTP.URL.Path}
 	var err error
 	if q.values, err = url.ParseQuery(r.HTTP.URL.RawQuery); err != nil {
 		q.fault("", fault.DetailMalformed, "The query string is not well formed. Encode it as name=value pairs joined by &.")
 	}
+	for _, name := range slices.Sorted(maps.Keys(q.values)) {
+		if !r.accepts(name) {
+			q.unknown(name, r.query)
+		}
+	}
 	return q
+}
+
+// accepts reports whether the route lists a parameter.
+func (r *Request) accepts(name string) bool {
+	return slices.ContainsFunc(r.query, func(known string) bool {
+		if prefix, ok := strings.CutSuffix(known, "*"); ok {
+			return strings.HasPrefix(name, prefix)
+		}
+		return name == known || name+"[]" == known
+	})
+}
+
+// otherNames maps what other APIs call a parameter to what it is called here.
+var otherNames = map[string]string{
+	"search": "name", "q": "name", "query": "name", "filter": "name", "type": "credentials_type",
+	"limit": "per_page", "page_size": "per_page", "size": "per_page", "count": "per_page", "offset": "page",
+	"sort": "sort_by", "order_by": "sort_by", "order": "sort_order", "role": "access_role", "state": "status",
+	"since": "from", "start": "from", "until": "to", "end": "to", "after": "cursor", "next": "cursor",
+}
+
+// unknown adds the error of a parameter that the route does not list. A name
+// that was sent may be anything, a secret too: only one that is near to a known
+// name is repeated, as that name.
+func (q *Query) unknown(name string, listed []string) {
+	known := make([]string, len(listed))
+	for n, k := range listed {
+		known[n] = strings.TrimSuffix(k, "[]")
+	}
+	near := nearest.To(name, known, otherNames)
+	message := "The request has a query parameter that this route does not take."
+	switch {
+	case near != "":
+		message += nearest.Hint(near)
+	case len(known) == 0:
+		message += " Send none."
+	default:
+		message += " It takes: " + strings.Join(known, ", ") + "."
+	}
+	q.fault(near, fault.DetailUnknown, message)
 }
 
 // Fault adds something wrong with a parameter that the endpoint found out.
@@ -120,6 +167,47 @@ func (q *Query) Int(name string, least, most int64) (int64, bool) {
 		return 0, false
 	}
 	return n, true
+}
+
+// IDs is the list under name of ids: positive integers below 2^53.
+func (q *Query) IDs(name string) []int64 {
+	var out []int64
+	for _, text := range q.Texts(name, maxNumberBytes) {
+		n, ok := parseID(text)
+		if !ok {
+			q.fault(name, fault.DetailWrongKind, fmt.Sprintf("Each value of %q must be an id: a positive integer.", name))
+			return nil
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// Any reports whether a parameter whose name begins so has a value.
+func (q *Query) Any(prefix string) bool {
+	for name, values := range q.values {
+		if strings.HasPrefix(name, prefix) && slices.ContainsFunc(values, func(v string) bool { return v != "" }) {
+			return true
+		}
+	}
+	return false
+}
+
+// Sorting is the order that a request asks for.
+type Sorting struct {
+	By        string // created_at, updated_at, name or id
+	Ascending bool
+}
+
+// ListQuery are the query parameters that Paging and Sorting read.
+var ListQuery = append([]string{"sort_by", "sort_order"}, PageQuery...)
+
+// Sorting reads sort_by and sort_order: the newest first where they are absent.
+func (q *Query) Sorting() Sorting {
+	return Sorting{
+		By:        q.Enum("sort_by", "created_at", "created_at", "updated_at", "name", "id"),
+		Ascending: strings.EqualFold(q.Enum("sort_order", "DESC", "DESC", "ASC", "desc", "asc"), "ASC"),
+	}
 }
 
 // Bool is a truth value, and whether it is there: true, True and 1 against

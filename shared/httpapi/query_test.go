@@ -136,7 +136,7 @@ func FuzzQuery(f *testing.F) {
 			if p.Page < 1 || p.PerPage < 1 || p.PerPage > httpapi.MaxPerPage || !there && text != "" {
 				t.Fatalf("%+v %q", p, text)
 			}
-			if from, to, err := p.Window(37); err != nil || from < 0 || from > to || to > 37 {
+			if from, to, err := p.Window(37, func(int, httpapi.Mark) int { return 0 }); err != nil || from < 0 || from > to || to > 37 {
 				t.Fatalf("window %d to %d, %v", from, to, err)
 			}
 		})
@@ -180,13 +180,13 @@ func TestLists(t *testing.T) {
 
 func list(t *testing.T, query string, total int, filler string) *httptest.ResponseRecorder {
 	t.Helper()
-	h := mustStack(t, httpapi.Route{Pattern: "GET /list", Public: true, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	h := mustStack(t, httpapi.Route{Pattern: "GET /list", Public: true, Query: []string{"*"}, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 		q := r.Query()
 		p := q.Paging()
 		if err := q.Err(); err != nil {
 			return httpapi.Answer{}, err
 		}
-		from, to, err := p.Window(total)
+		from, to, err := p.Window(total, nil)
 		if err != nil {
 			return httpapi.Answer{}, err
 		}
@@ -198,7 +198,7 @@ func list(t *testing.T, query string, total int, filler string) *httptest.Respon
 				rows = append(rows, n)
 			}
 		}
-		return httpapi.List(r, p, total, rows), nil
+		return httpapi.List(r, p, total, rows, func(any) httpapi.Mark { return httpapi.Mark{} }), nil
 	}})
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/list?"+query, nil))
@@ -241,6 +241,62 @@ func TestTimestamps(t *testing.T) {
 		got, err := json.Marshal(httpapi.Timestamp(at))
 		if err != nil || string(got) != want {
 			t.Errorf("%v is %s, %v; want %s", at, got, err, want)
+		}
+	}
+}
+
+// TestUnknownParameters shows that a parameter which a route does not list is
+// refused with the nearest of those, also by a route that reads none.
+func TestUnknownParameters(t *testing.T) {
+	serve := func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+		q := r.Query()
+		q.Int("n", 1, 7)
+		return httpapi.Answer{}, q.Err()
+	}
+	h := mustStack(t,
+		httpapi.Route{Pattern: "GET /list", Public: true, Query: []string{"tags[]", "credentials_type", "name", "per_page", "n", "vendor_*"}, Handle: serve},
+		httpapi.Route{Pattern: "GET /none", Public: true, Handle: func(context.Context, *httpapi.Request) (httpapi.Answer, error) { return httpapi.Answer{}, nil }},
+	)
+	for target, want := range map[string]string{
+		"/list?tags=a&tags[]=b&vendor_name=x&n=1": "",
+		"/list?tag=x":              "[?tags unknown_value] Did you mean tags?",
+		"/list?credential_type=s3": "[?credentials_type unknown_value] Did you mean credentials_type?",
+		"/list?search=x":           "[?name unknown_value] Did you mean name?",
+		"/list?limit=5":            "[?per_page unknown_value] Did you mean per_page?",
+		"/list?name[]=x":           "[?name unknown_value] Did you mean name?",
+		"/list?zzzzzzzz=canary":    "[? unknown_value] It takes: tags, credentials_type, name, per_page, n, vendor_*.",
+		"/list?tag=x&n=9":          "[?tags unknown_value ?n out_of_range] listed in details",
+		"/none?expand=1":           "[? unknown_value] Send none.",
+		"/none?":                   "",
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+		if want == "" {
+			if w.Code != 200 {
+				t.Errorf("%s: %d %s", target, w.Code, w.Body)
+			}
+			continue
+		}
+		var body struct {
+			Message string `json:"message"`
+			Details []struct {
+				Pointer string `json:"pointer"`
+				Code    string `json:"code"`
+			} `json:"details"`
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+			t.Fatal(err)
+		}
+		said := make([]string, len(body.Details))
+		for n, d := range body.Details {
+			said[n] = d.Pointer + " " + d.Code
+		}
+		got := fmt.Sprint(said, " ", body.Message)
+		if listed, sentence, _ := strings.Cut(want, "] "); w.Code != 400 || !strings.HasPrefix(got, listed+"]") || !strings.Contains(got, sentence) {
+			t.Errorf("%s: %d %s, want %s", target, w.Code, got, want)
+		}
+		if strings.Contains(w.Body.String(), "canary") || strings.Contains(w.Body.String(), "zzzz") {
+			t.Errorf("%s: the answer repeats what was sent", target)
 		}
 	}
 }

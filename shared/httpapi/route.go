@@ -35,6 +35,11 @@ type Route struct {
 	// Heavy routes read and answer many rows. Few of them run at once, so that
 	// their memory is bounded.
 	Heavy bool
+	// Query lists the query parameters that the endpoint reads: "name" one of them,
+	// "name[]" a list, which may be sent under both spellings, "name*" all that
+	// begin with name. Any other parameter is answered 400 with the nearest of
+	// these. Handle must call Request.Query if there are any.
+	Query []string
 	// Reads names items of the caller's organisation that the endpoint will
 	// want; they join the one read that signs the caller in. May be nil. A
 	// malformed request yields no keys here and its error in Handle.
@@ -50,6 +55,7 @@ type Request struct {
 	Origin identity.Origin // set on every route; equal to Caller.Origin on a signed-in one
 	Items  []store.Item    // one per key of Route.Reads, in its order
 	body   []byte
+	query  []string // of the route
 }
 
 // Answer is what an endpoint says. Body is a wire struct, a slice of them or a

@@ -167,6 +167,12 @@ func (s *stack) run(ex *exchange) (answer Answer, body []byte, err error) {
 			return Answer{}, nil, err
 		}
 	}
+	req.query = route.Query
+	if len(route.Query) == 0 {
+		if err := req.Query().Err(); err != nil {
+			return Answer{}, nil, err
+		}
+	}
 	ctx, cancel := context.WithDeadline(ex.http.Context(), end)
 	defer cancel()
 	answer, err = route.Handle(ctx, req)

@@ -203,7 +203,7 @@ func TestWhatIsNoRoute(t *testing.T) {
 		httpapi.Route{Pattern: "PUT /things/{id}/tags", Public: true, Resource: "Thing", Handle: echo},
 	)
 	for target, pattern := range map[string]string{
-		"GET /things": "GET /things", "GET /things?x=1": "GET /things", "GET /things/schema": "GET /things/schema",
+		"GET /things": "GET /things", "GET /things?": "GET /things", "GET /things/schema": "GET /things/schema",
 		"GET /things/3": "GET /things/{id}", "GET /things/a%2Fb": "GET /things/{id}", "PUT /things/schema/tags": "PUT /things/{id}/tags",
 		"GET /th%69ngs": "GET /things",
 	} {
@@ -382,7 +382,7 @@ func TestAPanicIsAnErrorLikeAnyOther(t *testing.T) {
 
 func TestTheLogLine(t *testing.T) {
 	k := newKit(t, httpapi.Route{
-		Pattern: "POST /things/{id}", Needs: access.Update, Resource: "Thing",
+		Pattern: "POST /things/{id}", Needs: access.Update, Resource: "Thing", Query: []string{"token"},
 		Handle: func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
 			return httpapi.Answer{}, fmt.Errorf("doing: %w", fault.New(fault.CodeInternal, "x").Because(errors.New("the cause")))
 		},
@@ -426,7 +426,7 @@ func TestTheLogLine(t *testing.T) {
 func TestTheOrigin(t *testing.T) {
 	for remote, ip := range map[string]string{"192.0.2.1:99": "192.0.2.1", "192.0.2.1": "192.0.2.1", "[2001:db8::1]:9": "2001:db8::1", "made up": "", "": ""} {
 		var got identity.Origin
-		k := newKit(t, httpapi.Route{Pattern: "GET /a", Public: true, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+		k := newKit(t, httpapi.Route{Pattern: "GET /a", Public: true, Query: []string{"*"}, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 			got = r.Origin
 			return httpapi.Answer{}, nil
 		}})

@@ -28,7 +28,7 @@ func read(t testing.TB, body string) (*httpapi.Object, error) {
 func withRequest(t testing.TB, target, body string, do func(*httpapi.Request)) {
 	t.Helper()
 	served := false
-	h := mustStack(t, httpapi.Route{Pattern: "POST /a", Needs: access.SignedIn, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	h := mustStack(t, httpapi.Route{Pattern: "POST /a", Needs: access.SignedIn, Query: []string{"*"}, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 		served = true
 		do(r)
 		return httpapi.Answer{}, nil
@@ -321,7 +321,7 @@ func BenchmarkBadBody(b *testing.B) {
 		"many small ones": "[" + strings.Repeat("1,", 127<<10),
 	} {
 		b.Run(name, func(b *testing.B) {
-			h := mustStack(b, httpapi.Route{Pattern: "POST /a", Needs: access.SignedIn, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+			h := mustStack(b, httpapi.Route{Pattern: "POST /a", Needs: access.SignedIn, Query: []string{"*"}, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 				_, err := r.Body("name")
 				return httpapi.Answer{}, err
 			}})

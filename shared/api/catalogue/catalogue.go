@@ -20,7 +20,7 @@ type API struct{ Types *connector.Registry }
 func (a API) Routes() []httpapi.Route {
 	request := sync.OnceValue(a.Types.RequestSchema)
 	return []httpapi.Route{
-		{Pattern: "GET /credential_types", Needs: access.Read, Handle: a.list},
+		{Pattern: "GET /credential_types", Needs: access.Read, Query: httpapi.PageQuery, Handle: a.list},
 		{Pattern: "GET /credential_types/{type}", Needs: access.Read, Handle: a.schema},
 		{Pattern: "GET /data_credentials/schema", Needs: access.Read, Handle: func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
 			return httpapi.Answer{Body: request()}, nil
@@ -50,16 +50,11 @@ func (a API) list(_ context.Context, r *httpapi.Request) (httpapi.Answer, error)
 	if err := q.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
-	types := a.Types.All()
-	from, to, err := paging.Window(len(types))
-	if err != nil {
-		return httpapi.Answer{}, err
-	}
-	rows := make([]Connector, 0, to-from)
-	for _, t := range types[from:to] {
+	rows := make([]Connector, 0, len(a.Types.All()))
+	for _, t := range a.Types.All() {
 		rows = append(rows, Of(t))
 	}
-	return httpapi.List(r, paging, len(types), rows), nil
+	return httpapi.SortedList(r, paging, rows, true, func(c Connector) httpapi.Mark { return httpapi.Mark{Text: c.Type, ID: c.ID} })
 }
 
 // schema answers the JSON Schema of one type's credentials. Names are told

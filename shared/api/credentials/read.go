@@ -11,6 +11,7 @@ import (
 	"credence/shared/credential"
 	"credence/shared/fault"
 	"credence/shared/httpapi"
+	"credence/shared/id"
 )
 
 const path = "/data_credentials/{id}"
@@ -31,9 +32,12 @@ func (a Reading) Routes() []httpapi.Route {
 	}
 	log := on("GET "+path+"/audit_log", a.log)
 	log.Reads = reads(credential.LogReads)
+	log.Query = slices.Concat([]string{"from", "to", "event_filter[]"}, httpapi.PageQuery)
+	get := on("GET "+path, a.get)
+	get.Query = []string{"expand"}
 	return []httpapi.Route{
-		{Pattern: "GET /data_credentials", Needs: access.Read, Heavy: true, Handle: a.list},
-		on("GET "+path, a.get),
+		{Pattern: "GET /data_credentials", Needs: access.Read, Heavy: true, Query: slices.Concat(filters, httpapi.ListQuery), Handle: a.list},
+		get,
 		on("GET "+path+"/tags", a.tags),
 		on("GET "+path+"/versions", a.versions),
 		on("GET "+path+"/probe/history", a.history),
@@ -48,25 +52,22 @@ func (a Reading) wire() wire { return wire{a.Service.Types} }
 // mostDays is how far ahead the list looks for what expires.
 const mostDays = 3650
 
+// filters are the query parameters that narrow the list. No credential here
+// comes of a vendor's template, and every list has the brief form.
+var filters = []string{
+	"access_role", "credentials_type", "connector_type", "id[]", "status", "org_id", "name", "validity", "tags[]",
+	"expiring_within", "brief", "vendor_*", "auth_template_*",
+}
+
 func (a Reading) list(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 	q := r.Query()
-	paging := q.Paging()
-	least, _ := access.ParseRole(q.Enum("access_role", "owner", "collaborator", "operator", "admin", "administrator", "owner"))
+	paging, sorting := q.Paging(), q.Sorting()
 	query := credential.Query{
-		Filter: credential.Filter{
-			Least:    least,
-			Validity: credential.Validity(q.Enum("validity", "", "valid", "invalid", "unknown", "untested")),
-			Tags:     q.Texts("tags", credential.MaxTagRunes),
+		Filter: a.filter(q, r.Caller.Org.ID), Order: credential.Order(sorting.By), Ascending: sorting.Ascending,
+		Window: func(total int, compare func(int, credential.Mark) int) (from, to int, err error) {
+			return paging.Window(total, func(i int, m httpapi.Mark) int { return compare(i, credential.Mark(m)) })
 		},
-		Order:     credential.Order(q.Enum("sort_by", "created_at", "created_at", "updated_at", "name", "id")),
-		Ascending: strings.EqualFold(q.Enum("sort_order", "DESC", "DESC", "ASC", "desc", "asc"), "ASC"),
-		Window:    paging.Window,
 	}
-	if span := q.Span("expiring_within", mostDays); span > 0 {
-		query.Filter.EndsBefore = a.Clock().Add(span)
-	}
-	query.Filter.Type, _ = q.Text("credentials_type", 64)
-	query.Filter.Name, _ = q.Text("name", credential.MaxNameRunes)
 	if err := q.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -78,10 +79,46 @@ func (a Reading) list(ctx context.Context, r *httpapi.Request) (httpapi.Answer, 
 	for i, v := range views {
 		rows[i] = a.wire().index(v)
 	}
-	return httpapi.List(r, paging, total, rows), nil
+	return httpapi.List(r, paging, total, rows, func(row index) httpapi.Mark {
+		switch sorting.By {
+		case "name":
+			return httpapi.Mark{Text: row.Name, ID: row.ID}
+		case "updated_at":
+			return httpapi.Mark{Number: time.Time(row.UpdatedAt).UnixMilli(), ID: row.ID}
+		}
+		return httpapi.Mark{ID: row.ID}
+	}), nil
+}
+
+func (a Reading) filter(q *httpapi.Query, org int64) credential.Filter {
+	f := credential.Filter{
+		IDs:      q.IDs("id"),
+		Validity: credential.Validity(q.Enum("validity", "", "valid", "invalid", "unknown", "untested")),
+		Tags:     q.Texts("tags", credential.MaxTagRunes),
+	}
+	f.Least, _ = access.ParseRole(q.Enum("access_role", "owner", "collaborator", "operator", "admin", "administrator", "owner"))
+	f.Type, _ = q.Text("credentials_type", 64)
+	if other, ok := q.Text("connector_type", 64); ok {
+		if f.Type != "" && f.Type != other {
+			q.Fault("connector_type", fault.DetailConflict, "It has another value than credentials_type, which means the same. Send one of the two.")
+		}
+		f.Type = other
+	}
+	f.Name, _ = q.Text("name", credential.MaxNameRunes)
+	f.Status, _ = q.Text("status", 1024)
+	if span := q.Span("expiring_within", mostDays); span > 0 {
+		f.EndsBefore = a.Clock().Add(span)
+	}
+	q.Bool("brief")
+	other, there := q.Int("org_id", 1, id.Max)
+	f.None = there && other != org || q.Any("vendor_") || q.Any("auth_template_")
+	return f
 }
 
 func (a Reading) get(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+	if err := r.Query().Err(); err != nil { // expand changes nothing
+		return httpapi.Answer{}, err
+	}
 	v, err := a.Service.Get(ctx, r.Caller, id, r.Items)
 	if err != nil {
 		return httpapi.Answer{}, err
@@ -144,15 +181,11 @@ func (a Reading) log(ctx context.Context, r *httpapi.Request, id int64) (httpapi
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	from, to, err := paging.Window(len(entries))
-	if err != nil {
-		return httpapi.Answer{}, err
-	}
-	rows := make([]auditEntry, 0, to-from)
-	for _, e := range entries[from:to] {
+	rows := make([]auditEntry, 0, len(entries))
+	for _, e := range entries {
 		rows = append(rows, auditOf(e))
 	}
-	return httpapi.List(r, paging, len(entries), rows), nil
+	return httpapi.SortedList(r, paging, rows, false, func(row auditEntry) httpapi.Mark { return httpapi.Mark{ID: row.ID} })
 }
 
 func eventNames() string {

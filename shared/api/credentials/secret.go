@@ -100,6 +100,7 @@ func (a Probing) Routes() []httpapi.Route {
 	for _, method := range []string{"GET", "PUT", "POST"} {
 		for _, end := range []string{"/probe", "/probe/authenticate"} {
 			add(method+" "+path+end, access.Probe, a.probe)
+			routes[len(routes)-1].Query = []string{"async", "request_id"}
 		}
 	}
 	add("POST "+path+"/probe/tree", access.Probe, a.tree)

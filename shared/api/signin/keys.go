@@ -1,10 +1,8 @@
 package signin
 
 import (
-	"cmp"
 	"context"
-	"slices"
-	"strings"
+	"time"
 
 	"credence/shared/access"
 	"credence/shared/httpapi"
@@ -14,9 +12,7 @@ import (
 
 func (a API) listKeys(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 	q := r.Query()
-	paging := q.Paging()
-	by := q.Enum("sort_by", "created_at", "created_at", "updated_at", "name", "id")
-	order := q.Enum("sort_order", "DESC", "DESC", "ASC")
+	paging, sorting := q.Paging(), q.Sorting()
 	if err := q.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -24,37 +20,26 @@ func (a API) listKeys(ctx context.Context, r *httpapi.Request) (httpapi.Answer, 
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	slices.SortFunc(keys, func(x, y identity.Key) int {
-		n := compareKeys(by, x, y)
-		if order == "DESC" {
-			return -n
-		}
-		return n
-	})
-	from, to, err := paging.Window(len(keys))
-	if err != nil {
-		return httpapi.Answer{}, err
+	rows := make([]serviceKey, len(keys))
+	for n, k := range keys {
+		rows[n] = serviceKeyOf(k, "")
 	}
-	rows := make([]serviceKey, 0, to-from)
-	for _, k := range keys[from:to] {
-		rows = append(rows, serviceKeyOf(k, ""))
-	}
-	return httpapi.List(r, paging, len(keys), rows), nil
+	return httpapi.SortedList(r, paging, rows, sorting.Ascending, func(k serviceKey) httpapi.Mark { return keyMark(sorting.By, k) })
 }
 
-// compareKeys falls back on the id, so that equal keys keep one order on every
-// page.
-func compareKeys(by string, x, y identity.Key) int {
-	n := 0
+// keyMark is the place of a key in a list. The id keeps equal keys in one order
+// on every page.
+func keyMark(by string, k serviceKey) httpapi.Mark {
+	m := httpapi.Mark{ID: k.ID}
 	switch by {
 	case "created_at":
-		n = x.CreatedAt.Compare(y.CreatedAt)
+		m.Number = time.Time(k.CreatedAt).UnixMilli()
 	case "updated_at":
-		n = x.UpdatedAt.Compare(y.UpdatedAt)
+		m.Number = time.Time(k.UpdatedAt).UnixMilli()
 	case "name":
-		n = strings.Compare(x.Name, y.Name)
+		m.Text = k.Name
 	}
-	return cmp.Or(n, cmp.Compare(x.ID, y.ID))
+	return m
 }
 
 func (a API) createKey(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
