@@ -1,9 +1,11 @@
 package architecture
 
 import (
+	"compress/gzip"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,6 +13,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/api/catalogue"
 	"credence/shared/api/credentials"
@@ -172,6 +177,91 @@ func TestDescribedRoutes(t *testing.T) {
 	local, document := served(t)["credence"], openapi.API{}.Patterns()
 	missing(t, "openapi.json", local, document)
 	missing(t, "functions/credence", document, local)
+}
+
+// documentText is the OpenAPI document that is compiled in.
+func documentText(t *testing.T) []byte {
+	t.Helper()
+	packed, err := os.Open(filepath.Join(root(t), "shared", "api", "openapi", "openapi.json.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = packed.Close() }()
+	z, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestDescribedParameters holds the query parameters of the document to those that
+// the routes take. The document shows one parameter for those that begin alike.
+func TestDescribedParameters(t *testing.T) {
+	paths := map[string]map[string]jsontext.Value{}
+	document := struct {
+		Paths      map[string]map[string]jsontext.Value `json:"paths"`
+		Components struct {
+			Parameters map[string]parameter `json:"parameters"`
+		} `json:"components"`
+	}{Paths: paths}
+	if err := json.Unmarshal(documentText(t), &document); err != nil {
+		t.Fatal(err)
+	}
+	for _, routes := range families {
+		for _, r := range routes {
+			method, path, _ := strings.Cut(r.Pattern, " ")
+			var operation struct {
+				Parameters []parameter `json:"parameters"`
+			}
+			var shared []parameter // of all methods of the path
+			err := json.Unmarshal(paths[path][strings.ToLower(method)], &operation)
+			if of := paths[path]["parameters"]; err == nil && of != nil {
+				err = json.Unmarshal(of, &shared)
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", r.Pattern, err)
+			}
+			var described []string
+			for _, p := range append(shared, operation.Parameters...) {
+				if name, ok := strings.CutPrefix(p.Ref, "#/components/parameters/"); ok {
+					p = document.Components.Parameters[name]
+				}
+				if p.In == "query" {
+					described = append(described, p.Name)
+				}
+			}
+			taken := func(name string) bool {
+				return slices.ContainsFunc(r.Query, func(q string) bool { return namesParameter(q, name) })
+			}
+			for _, name := range described {
+				if !taken(name) {
+					t.Errorf("%s: the document describes the parameter %s, which the route refuses", r.Pattern, name)
+				}
+			}
+			for _, q := range r.Query {
+				if !slices.ContainsFunc(described, func(name string) bool { return namesParameter(q, name) }) {
+					t.Errorf("%s: the document lacks the parameter %s", r.Pattern, q)
+				}
+			}
+		}
+	}
+}
+
+type parameter struct {
+	Ref  string `json:"$ref"`
+	Name string `json:"name"`
+	In   string `json:"in"`
+}
+
+// namesParameter reports whether an entry of httpapi.Route.Query stands for a
+// parameter.
+func namesParameter(entry, name string) bool {
+	prefix, all := strings.CutSuffix(entry, "*")
+	return strings.TrimSuffix(entry, "[]") == name || all && strings.HasPrefix(name, prefix)
 }
 
 // missing reports what is wanted and not had.

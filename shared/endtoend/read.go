@@ -1,6 +1,7 @@
 package endtoend
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -115,6 +116,8 @@ func listChecks() []check {
 		{"the order of a list", listOrder},
 		{"filters of a list", listFilters},
 		{"parameters of a list that are wrong", listFaults},
+		{"a list is walked by its links while it changes", listWalked},
+		{"a parameter that a route does not take is refused", unknownParameters},
 	}
 }
 
@@ -266,17 +269,30 @@ func listFilters(t *testing.T, su *suite) {
 	s3 := su.admin.create(t, with(su.s3(label("filter s3")), object{"tags": []string{tag, "kept"}}))
 	pg := su.admin.create(t, with(su.postgres(label("filter pg")), object{"tags": []string{tag}}))
 	for query, want := range map[string][]int64{
-		"tags=" + tag:                                {pg.id, s3.id},
-		"tags=" + tag + "&credentials_type=s3":       {s3.id},
-		"tags=" + tag + "&credentials_type=postgres": {pg.id},
-		"tags=" + tag + "&credentials_type=mysql":    nil,
-		"tags=" + tag + "&validity=untested":         {pg.id, s3.id},
-		"tags=" + tag + "&validity=valid":            nil,
-		"tags=" + tag + "&validity=invalid":          nil,
-		"tags=" + tag + "&validity=unknown":          nil,
-		"name=" + escape(s3.text("name")):            {s3.id},
-		"tags=" + tag + "&access_role=collaborator":  {pg.id, s3.id},
-		"tags=" + tag + "&access_role=owner":         {pg.id, s3.id},
+		"tags=" + tag:                                       {pg.id, s3.id},
+		"tags=" + tag + "&credentials_type=s3":              {s3.id},
+		"tags=" + tag + "&credentials_type=postgres":        {pg.id},
+		"tags=" + tag + "&credentials_type=mysql":           nil,
+		"tags=" + tag + "&validity=untested":                {pg.id, s3.id},
+		"tags=" + tag + "&validity=valid":                   nil,
+		"tags=" + tag + "&validity=invalid":                 nil,
+		"tags=" + tag + "&validity=unknown":                 nil,
+		"name=" + escape(s3.text("name")):                   {s3.id},
+		"tags=" + tag + "&name=FILTER":                      {pg.id, s3.id},
+		"tags=" + tag + "&name=lter%20s3":                   {s3.id},
+		"tags=" + tag + "&connector_type=s3":                {s3.id},
+		"id=" + strconv.FormatInt(s3.id, 10):                {s3.id},
+		fmt.Sprintf("id=%d,%d,1", s3.id, pg.id):             {pg.id, s3.id},
+		"tags=" + tag + "&status=UNVERIFIED":                {pg.id, s3.id},
+		"tags=" + tag + "&status=verified":                  nil,
+		"tags=" + tag + "&status=200%20Ok":                  nil,
+		"tags=" + tag + "&brief=True":                       {pg.id, s3.id},
+		"tags=" + tag + "&vendor_id=7":                      nil,
+		"tags=" + tag + "&auth_template_name=x":             nil,
+		"tags=" + tag + "&org_id=1":                         nil,
+		fmt.Sprintf("tags=%s&org_id=%d", tag, su.admin.org): {pg.id, s3.id},
+		"tags=" + tag + "&access_role=collaborator":         {pg.id, s3.id},
+		"tags=" + tag + "&access_role=owner":                {pg.id, s3.id},
 	} {
 		r := su.admin.get(t, "/data_credentials?"+query).ok(t).form(t, list(indexForm))
 		if !slices.Equal(r.ids(), want) {
@@ -290,6 +306,8 @@ func listFaults(t *testing.T, su *suite) {
 	for query, parameter := range map[string]string{
 		"page=0": "page", "page=-1": "page", "page=x": "page", "page=1.5": "page", "page=99999999999999999999": "page",
 		"per_page=0": "per_page", "per_page=1001": "per_page", "per_page=-5": "per_page", "per_page=": "per_page",
+		"id=x": "id", "id=0": "id", "brief=maybe": "brief", "org_id=x": "org_id", "cursor=nonsense": "cursor", "per_page=2&cursor=AAAA": "cursor",
+		"credentials_type=s3&connector_type=rest": "connector_type", "tag=x": "tags", "credential_type=s3": "credentials_type", "search=x": "name",
 		"sort_by=secret": "sort_by", "sort_order=UP": "sort_order", "access_role=king": "access_role", "validity=maybe": "validity",
 		"expiring_within=": "expiring_within", "expiring_within=14": "expiring_within", "expiring_within=0d": "expiring_within",
 		"expiring_within=30m": "expiring_within", "expiring_within=-1d": "expiring_within", "expiring_within=3651d": "expiring_within",
