@@ -16,7 +16,7 @@ import (
 // whole handler, over the embedded store: what is left out is the network.
 func BenchmarkRequests(b *testing.B) {
 	o := options{serveFlags: serveFlags{Addr: "127.0.0.1:0", where: where{Data: b.TempDir(), Store: storeEmbedded}}}
-	d, err := openData(b.Context(), o.where)
+	d, err := openData(b.Context(), o.where, false)
 	if err != nil {
 		b.Fatal(err)
 	}

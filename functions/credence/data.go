@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 
 	"credence/shared/audit"
 	"credence/shared/boot"
+	"credence/shared/credential"
 	"credence/shared/envelope/localkms"
 	"credence/shared/identity"
 	"credence/shared/store"
@@ -18,13 +20,16 @@ import (
 	"credence/shared/store/embedded"
 )
 
-// data is what the service keeps: its store, and the key file that opens the
+// data is what the service keeps: its store, and the key files that open the
 // secrets in it.
 type data struct {
 	store    store.Store
+	file     *embedded.Store // the same, if it is the embedded one; else nil
 	close    io.Closer
 	identity *identity.Service
-	key      *localkms.Key
+	keys     *localkms.Ring
+	ring     credential.KeyRing // as the store records it
+	folder   string
 	fresh    bool // there was no organisation yet
 }
 
@@ -36,29 +41,85 @@ func (d *data) Close() error {
 	return d.close.Close()
 }
 
-// openData opens the data folder, which it makes on first use.
-func openData(ctx context.Context, w where) (*data, error) {
+// openData opens the data folder, which it makes on first use. A key file beside
+// a store that is missing or empty is the sign of a lost store: only anew, which
+// the operator states with --new, allows a new one there.
+func openData(ctx context.Context, w where, anew bool) (*data, error) {
 	if err := os.MkdirAll(w.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
-	d := &data{}
+	if err := checkFolder(w.Data); err != nil {
+		return nil, err
+	}
+	if w.Store == storeEmbedded {
+		if err := checkBeside(w.Data, anew); err != nil {
+			return nil, err
+		}
+	}
+	d := &data{folder: w.Data}
 	if err := d.open(ctx, w); err != nil {
 		return nil, err
 	}
-	d.identity = identity.New(d.store, audit.Journal{}, time.Now)
-	orgs, err := d.identity.Orgs(ctx)
-	if err != nil {
-		_ = d.Close()
-		return nil, err
-	}
-	d.fresh = len(orgs) == 0
-	// A key file that is missing beside data is never replaced: a new key would
-	// open none of it.
-	if d.key, err = localkms.Open(filepath.Join(w.Data, "key"), !d.fresh); err != nil {
+	if err := d.begin(ctx, w, anew); err != nil {
 		_ = d.Close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// checkBeside rejects a missing or empty store file beside a key file. With anew
+// an empty one is removed, so that a new store is made in its place.
+func checkBeside(dir string, anew bool) error {
+	path := filepath.Join(dir, embedded.FileName)
+	info, err := os.Stat(path)
+	missing := errors.Is(err, os.ErrNotExist)
+	switch {
+	case err != nil && !missing:
+		return fmt.Errorf("looking for the store: %w", err)
+	case !missing && info.Size() > 0:
+		return nil
+	case !missing && anew:
+		return os.Remove(path)
+	case anew:
+		return nil
+	}
+	if _, err := os.Lstat(filepath.Join(dir, keyFile)); err == nil {
+		state := "missing"
+		if !missing {
+			state = "empty"
+		}
+		return fmt.Errorf("%s is %s, but the key file beside it shows that there was a store. "+
+			"Restore a backup with credence restore, or start with --new to begin an empty store under this key", path, state)
+	}
+	return nil // an empty file alone is rejected when it is opened
+}
+
+// begin reads who and which key the store is for.
+func (d *data) begin(ctx context.Context, w where, anew bool) error {
+	d.identity = identity.New(d.store, audit.Journal{}, time.Now)
+	orgs, err := d.identity.Orgs(ctx)
+	if err != nil {
+		return err
+	}
+	d.fresh = len(orgs) == 0
+	_, keyErr := os.Lstat(filepath.Join(w.Data, keyFile))
+	ring, recorded, err := credential.LoadKeyRing(ctx, d.store, orgs)
+	if err != nil {
+		return err
+	}
+	if w.Store == storeDynamo && d.fresh && !recorded && keyErr == nil && !anew {
+		return fmt.Errorf("the tables %s-… are empty, but the key file in %s shows that there was a store. "+
+			"Name its tables with --dynamodb-tables, or start with --new to begin an empty store under this key", w.DynamoTables, w.Data)
+	}
+	if d.keys, err = loadKeys(w.Data, ring, !d.fresh || recorded); err != nil {
+		return err
+	}
+	d.ring = ring
+	if !recorded {
+		d.ring = credential.KeyRing{Current: d.keys.Current().ID()}
+		return d.ring.Save(ctx, d.store, credential.KeyRing{})
+	}
+	return nil
 }
 
 func (d *data) open(ctx context.Context, w where) error {
@@ -68,8 +129,11 @@ func (d *data) open(ctx context.Context, w where) error {
 		return err
 	}
 	s, err := embedded.Open(w.Data)
-	d.store, d.close = s, s
-	return err
+	if err != nil {
+		return err
+	}
+	d.store, d.file, d.close = s, s, s
+	return nil
 }
 
 // openDynamo uses AWS as the environment says or, with an endpoint on this

@@ -15,6 +15,7 @@ type serveFlags struct {
 	Public  bool   `help:"Listen on an address that other machines can reach; needs TLS."`
 	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"Certificate chain, PEM."`
 	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"Its private key, PEM."`
+	New     bool   `help:"Begin an empty store although a key file is there already."`
 	where   `embed:""`
 }
 

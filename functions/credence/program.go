@@ -42,9 +42,9 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 		return nil, err
 	}
 	service := credential.Service{Store: d.store, Types: registry, Now: time.Now}
-	editor := credential.Editor{Service: service, Keys: d.key}
+	editor := credential.Editor{Service: service, Keys: d.keys}
 	tester := credential.Tester{
-		Service: service, Keys: d.key, Prober: runner,
+		Service: service, Keys: d.keys, Prober: runner,
 		Failed: credentials.LogFailed(logger),
 	}
 	handler, err := httpapi.Stack(
@@ -57,8 +57,8 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 		credentials.Creating{Editor: editor}.Routes(),
 		credentials.Editing{Editor: editor}.Routes(),
 		credentials.Revealing{
-			Revealer: credential.Revealer{Service: service, Keys: d.key},
-			Copier:   credential.Copier{Editor: editor, Keys: d.key},
+			Revealer: credential.Revealer{Service: service, Keys: d.keys},
+			Copier:   credential.Copier{Editor: editor, Keys: d.keys},
 		}.Routes(),
 		credentials.Probing{Tester: tester, Switcher: credential.Switcher{Editor: editor, Tester: tester}}.Routes(),
 	)

@@ -33,7 +33,7 @@ func (c *serveCommand) Run(ctx context.Context, io streams) error {
 	}
 	boot.TameDrivers()
 	logger := newLogger(io.err)
-	d, err := openData(ctx, o.where)
+	d, err := openData(ctx, o.where, o.New)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,13 @@ func explain(err error) string {
 	if text, ok := sentence(err); ok {
 		return text
 	}
+	var file *embedded.FileError
+	var access *embedded.AccessError
 	switch {
+	case errors.As(err, &file):
+		return file.Error() + ". Stop here and restore a backup into another folder with credence restore; credence check lists every fault."
+	case errors.As(err, &access):
+		return access.Error() + "."
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "another program listens on this address already. Stop it, or choose another with --addr (make run ADDR=127.0.0.1:4000)."
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -136,7 +142,7 @@ func explain(err error) string {
 	case errors.Is(err, syscall.ENOSPC):
 		return "the disk is full. Make room, then start again; what was acknowledged is safe."
 	case errors.Is(err, os.ErrPermission) && errors.As(err, &path):
-		return "no right to use " + path.Path + ". Choose another folder with --data, or mend its permissions."
+		return "no right to use " + path.Path + ". Choose another folder with --data, or change its permissions."
 	case errors.Is(err, syscall.EROFS) && errors.As(err, &path):
 		return path.Path + " is on a disk that is read-only. Choose another folder with --data."
 	case errors.Is(err, syscall.ENOTDIR) && errors.As(err, &path):

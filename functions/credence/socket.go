@@ -79,13 +79,9 @@ func (p *program) listenAdmin(dir string) (func(), error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("making the admin socket: %w", err)
 	}
-	listener, err := net.Listen("unix", path)
+	listener, err := listenTight(path)
 	if err != nil {
 		return nil, fmt.Errorf("making the admin socket (the data folder's path may be too long for one): %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		_ = listener.Close()
-		return nil, fmt.Errorf("closing the admin socket to others: %w", err)
 	}
 	server := &http.Server{Handler: p.adminHandler(), ReadHeaderTimeout: adminTimeout}
 	go func() { _ = server.Serve(listener) }() // ends with Close

@@ -56,7 +56,7 @@ func (w *where) onData(ctx context.Context, c admin.Command) (admin.Reply, error
 	if _, err := os.Stat(w.Data); err != nil {
 		return admin.Reply{}, fmt.Errorf("there is no data in %s yet. Start the server once, or name another folder with --data", w.Data)
 	}
-	d, err := openData(ctx, *w)
+	d, err := openData(ctx, *w, false)
 	if err != nil {
 		return admin.Reply{}, err
 	}

@@ -100,13 +100,18 @@ func spell(fileKey []byte) []byte {
 	return append(base64.StdEncoding.AppendEncode([]byte(filePrefix), fileKey), '\n')
 }
 
-// create makes the file and reports whether it was this call that did. It writes
-// beside the place and links the whole file there: a link, unlike a rename,
-// replaces nothing, and a crash leaves no half of a key under the name.
+// create makes the file of a new key and reports whether it was this call that did.
 func create(path string) (made bool, err error) {
 	fileKey := make([]byte, keySize)
 	_, _ = rand.Read(fileKey)
 	defer clear(fileKey)
+	return place(path, fileKey)
+}
+
+// place makes the file of a key and reports whether it was this call that did. It
+// writes beside the path and links the whole file there: a link, unlike a rename,
+// replaces nothing, and a crash leaves no half of a key under the name.
+func place(path string, fileKey []byte) (made bool, err error) {
 	text := spell(fileKey)
 	defer clear(text)
 

@@ -91,10 +91,14 @@ func (k *Key) GenerateDataKey(ctx context.Context, ec envelope.EncryptionContext
 	}
 	plaintext := make([]byte, keySize)
 	_, _ = rand.Read(plaintext) // never fails: it ends the program instead
+	return envelope.DataKey{Plaintext: plaintext, Wrapped: k.wrap(plaintext, ec), KeyID: k.id}, nil
+}
+
+// wrap makes the wrapped form of a data key.
+func (k *Key) wrap(plaintext []byte, ec envelope.EncryptionContext) []byte {
 	wrapped := make([]byte, 1, wrappedSize)
 	wrapped[0] = wrapVersion
-	wrapped = k.aead.Seal(wrapped, nil, plaintext, associatedData(ec)) //nolint:gosec // the cipher draws the nonce
-	return envelope.DataKey{Plaintext: plaintext, Wrapped: wrapped, KeyID: k.id}, nil
+	return k.aead.Seal(wrapped, nil, plaintext, associatedData(ec)) //nolint:gosec // the cipher draws the nonce
 }
 
 var idForm = pattern.New(`^local-[0-9a-f]{16}$`)

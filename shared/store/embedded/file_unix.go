@@ -19,7 +19,7 @@ func checkAccess(path string, info fs.FileInfo) error {
 		return &AccessError{Path: path, Problem: "it is not a regular file"}
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return &AccessError{Path: path, Problem: fmt.Sprintf("its mode is %04o, so other users can reach it", mode), Remedy: "run: chmod 600 " + path}
+		return &AccessError{Path: path, Problem: fmt.Sprintf("its mode %04o lets other users reach it", mode), Remedy: "run: chmod 600 " + path}
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != os.Geteuid() {
 		return &AccessError{Path: path, Problem: "it belongs to another user", Remedy: "run as its owner, or make it yours with chown"}
