@@ -59,7 +59,7 @@ func look[T any](ctx context.Context, t Tester, who identity.Caller, l looking[T
 	if err := l.fits(places, l.what); err != nil {
 		return none, probe.Result{}, err
 	}
-	b, err := t.begin(ctx, c, l.Read, toLook)
+	b, err := t.begin(ctx, who, c, l.Read, l.named())
 	if err != nil {
 		return none, probe.Result{}, err
 	}
@@ -102,12 +102,12 @@ func (l Look) fits(places probe.Places, what string) error {
 
 // named is what the look is called in the audit: the place is what an auditor
 // asks for.
-func (l looking[T]) named() string {
+func (l looking[T]) named() aim {
 	name := l.what
 	for _, part := range []string{l.At.Path, l.At.Database, l.At.Table} {
 		if part != "" {
 			name += fmt.Sprintf(" of %q", part)
 		}
 	}
-	return name
+	return aim(name)
 }

@@ -279,7 +279,7 @@ func (a *account) operations() []operation {
 			}
 			return nil
 		}},
-		{"delete", spent{reads: 2, commits: 1}, func() error {
+		{"delete", spent{reads: 3, commits: 1}, func() error {
 			who, read := a.enter(owner, credential.ChangeReads, id)
 			return a.editor.Delete(ctx, who, id, read, nil)
 		}},

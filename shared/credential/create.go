@@ -3,8 +3,7 @@ package credential
 import (
 	"context"
 	"fmt"
-
-	"github.com/go-json-experiment/json/jsontext"
+	"time"
 
 	"credence/shared/access"
 	"credence/shared/audit"
@@ -90,7 +89,11 @@ func (e Editor) insert(ctx context.Context, who identity.Caller, c Credential, p
 	if err != nil {
 		return err
 	}
-	secret, err := e.sealed(ctx, who, c, p)
+	record, err := envelope.Seal(ctx, e.Keys, binding(c, c.LastSecret), p.canonical)
+	if err != nil {
+		return err
+	}
+	secret, err := secretWrites(who, c, p, record, e.now())
 	if err != nil {
 		return err
 	}
@@ -121,26 +124,18 @@ func indexRows(c Credential) []store.Write {
 	return writes
 }
 
-// sealed makes the writes of a new secret version: the record and what is
+// secretWrites makes the writes of a new secret version: the record and what is
 // known of it without opening it.
-func (e Editor) sealed(ctx context.Context, who identity.Caller, c Credential, p prepared) ([]store.Write, error) {
-	record, err := e.seal(ctx, c, c.LastSecret, p.canonical)
-	if err != nil {
-		return nil, err
-	}
+func secretWrites(who identity.Caller, c Credential, p prepared, record envelope.Record, at time.Time) ([]store.Write, error) {
 	version, err := encodeVersion(c, Version{
 		Number: c.LastSecret, Type: c.Type, Public: p.settings.Public(), Known: p.settings.Known(),
-		MadeAt: e.now(), MadeBy: who.User.ID, MadeEmail: who.User.Email,
+		MadeAt: at, MadeBy: who.User.ID, MadeEmail: who.User.Email,
 		Status: c.Status, Verified: c.VerifiedAt, Ends: c.Ends,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return []store.Write{version, encodeSecret(c.Org, c.ID, c.LastSecret, record)}, nil
-}
-
-func (e Editor) seal(ctx context.Context, c Credential, sv int64, plaintext jsontext.Value) (envelope.Record, error) {
-	return envelope.Seal(ctx, e.Keys, binding(c, sv), plaintext)
 }
 
 func binding(c Credential, sv int64) envelope.Binding {

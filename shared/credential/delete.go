@@ -62,15 +62,21 @@ func (e Editor) delete(ctx context.Context, who identity.Caller, id int64, read 
 	if err := e.Store.Commit(ctx, append(writes, belongings[:room]...)...); err != nil {
 		return err
 	}
-	e.sweep(ctx, belongings[room:])
+	e.sweep(ctx, c)
 	return nil
 }
 
-// sweep removes what one commit could not hold. The credential is gone by now,
-// and what stays behind names no secret and is never reached again, since ids
-// are not reused: so a failure changes nothing of the answer.
-func (e Editor) sweep(ctx context.Context, rest []store.Write) {
-	for chunk := range slices.Chunk(rest, store.MaxWritesPerCommit) {
+// sweep removes what the commit did not: what it could not hold, and what was
+// written between its read and it, such as the note of a last read. The
+// credential is gone by now, so nothing is written any more. What stays behind
+// names no secret, is never reached again, since ids are not reused, and mostly
+// expires: so a failure changes nothing of the answer.
+func (e Editor) sweep(ctx context.Context, c Credential) {
+	left, err := e.Store.Range(ctx, store.Range{Table: store.Meta, Partition: ownPartition(c.Org, c.ID)})
+	if err != nil {
+		return
+	}
+	for chunk := range slices.Chunk(removals(c, left.Items), store.MaxWritesPerCommit) {
 		if e.Store.Commit(ctx, chunk...) != nil {
 			return
 		}

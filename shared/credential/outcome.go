@@ -29,7 +29,8 @@ type outcome struct {
 	result  probe.Result
 	claim   claim
 	version store.Item // what is known of the version that was probed
-	instead string     // of a probe of the stored secret: what was looked at or tried, for the audit
+	instead aim        // of a probe of the stored secret: what was looked at or tried
+	later   Request    // where its number is not 0: the result is kept under it too
 }
 
 // ours is the result of a probe that failed before it began, by our fault.
@@ -41,9 +42,10 @@ func (t Tester) ours(c Credential, code probe.Code, cause error) *probe.Result {
 
 // record writes the outcome in one commit: the verdict, the result, both
 // leases given back, the audit entry. If the secret was changed meanwhile the
-// verdict is not about the secret that is there now, and only the leases and
-// the entry are written; so it is if others change the credential so often that
-// the verdict loses every attempt, and then the caller is told.
+// verdict is not about the secret that is there now: the leases, the entry and
+// the result that is asked for by number are written. If others change the
+// credential so often that the verdict loses every attempt, the leases and the
+// entry are written and the caller is told.
 func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o outcome) error {
 	leases := o.claim.releases()
 	for attempt := 0; ; attempt++ {
@@ -56,7 +58,11 @@ func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o
 		if err != nil {
 			return err
 		}
-		err = t.Store.Commit(ctx, append(writes, verdict...)...)
+		later, err := o.later.keep(c, o.result)
+		if err != nil {
+			return err
+		}
+		err = t.Store.Commit(ctx, slices.Concat(writes, verdict, later)...)
 		if err == nil {
 			return nil
 		}
@@ -96,12 +102,31 @@ func (t Tester) reread(ctx context.Context, c Credential, o outcome) (Credential
 	if err != nil {
 		return c, o, err
 	}
-	if !found || now.SecretVersion != c.SecretVersion {
+	if !found {
+		c.rev, o.later = 0, Request{}
+		return c, o, nil
+	}
+	if now.SecretVersion != c.SecretVersion {
 		c.rev = 0
 		return c, o, nil
 	}
 	o.version = items[1]
 	return now, o, nil
+}
+
+// unkept tells a caller whose probe ran that its outcome is not stored: other
+// requests whose commit fails changed nothing, this one sent the secret.
+func unkept(err error) error {
+	switch {
+	case errors.Is(err, store.ErrOutcomeUnknown):
+		return fault.New(fault.CodeOutcomeUnknown,
+			"The probe ran, but our store's answer was lost, so its outcome may or may not be kept. Read the credential's last_probe.").Because(err)
+	case errors.Is(err, store.ErrUnavailable):
+		return fault.New(fault.CodeStoreUnavailable,
+			"The probe ran, but our store could not be reached, so its outcome is not kept. Probe again shortly.").
+			After(leaseTime).Because(err)
+	}
+	return err
 }
 
 func (o outcome) summary() string {

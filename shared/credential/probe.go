@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/access"
+	"credence/shared/audit"
 	"credence/shared/connector"
 	"credence/shared/envelope"
 	"credence/shared/fault"
@@ -51,16 +52,25 @@ const (
 )
 
 // Probe opens the stored secret, tries it against the real system and records
-// what came out, unless the secret was changed meanwhile. One probe of a
+// the outcome, unless the secret was changed meanwhile. One probe of a
 // credential runs at a time, and two are at least five seconds apart; so is
 // one sign-in at a target across the organisation's credentials one at a time:
 // otherwise it answers CodeTooManyRequests. read is what ProbeReads named.
+//
+// The entry that the probe started is durable before anything is sent. If the
+// key service or the store is away before that, it answers their error and
+// nothing was recorded.
 func (t Tester) Probe(ctx context.Context, who identity.Caller, id int64, read []store.Item) (probe.Result, error) {
+	return t.probe(ctx, who, id, read, Request{})
+}
+
+// probe is Probe; where later has a number, the result is also kept under it.
+func (t Tester) probe(ctx context.Context, who identity.Caller, id int64, read []store.Item, later Request) (probe.Result, error) {
 	c, _, err := t.open(ctx, who, id, read[0], access.Probe)
 	if err != nil {
 		return probe.Result{}, err
 	}
-	b, err := t.begin(ctx, c, read, toProbe)
+	b, err := t.begin(ctx, who, c, read, toProbe)
 	if err != nil {
 		return probe.Result{}, err
 	}
@@ -69,7 +79,7 @@ func (t Tester) Probe(ctx context.Context, who identity.Caller, id int64, read [
 		found := t.Prober.Run(ctx, b.credential.Type, b.settings)
 		result = &found
 	}
-	return *result, t.end(ctx, who, b, outcome{result: *result})
+	return *result, t.end(ctx, who, b, outcome{result: *result, later: later})
 }
 
 // begun is a probe, or a look, that holds its leases.
@@ -81,18 +91,47 @@ type begun struct {
 	version    store.Item // what is known of the version of the secret
 }
 
-// aim is what a system is dialled for.
-type aim bool
+// aim is what a system is dialled for. A probe ("") keeps a distance to the last
+// one; a look, named in the audit, keeps none and leaves that of probes as it
+// was.
+type aim string
 
 const (
-	toProbe aim = true  // keeps a distance to the last probe
-	toLook  aim = false // keeps none, and leaves that of probes as it was
+	toProbe   aim = ""
+	candidate aim = "candidate" // a secret that is not stored yet; keeps the distance too
 )
 
+// started is the summary of the entry that is written before anything is dialled.
+func (a aim) started() string {
+	if a == toProbe {
+		return "started"
+	}
+	return string(a) + ": started"
+}
+
 // begin opens the stored secret and takes the leases: all that comes before
-// anything is dialled. read is what ProbeReads named.
-func (t Tester) begin(ctx context.Context, c Credential, read []store.Item, aim aim) (begun, error) {
-	if err := t.free(c.ID, read[1], aim); err != nil {
+// anything is dialled. It starts over if the credential's secret was replaced
+// after it was read. read is what ProbeReads named.
+func (t Tester) begin(ctx context.Context, who identity.Caller, c Credential, read []store.Item, aim aim) (begun, error) {
+	for attempt := 0; ; attempt++ {
+		b, err := t.take(ctx, who, c, read[1], aim)
+		if err == nil {
+			return b, nil
+		}
+		if retry, err := again(ctx, err, attempt); !retry {
+			return begun{}, err
+		}
+		if read, err = t.Store.Get(ctx, ProbeReads(c.Org, c.ID)...); err != nil {
+			return begun{}, err
+		}
+		if c, _, err = t.open(ctx, who, c.ID, read[0], access.Probe); err != nil {
+			return begun{}, err
+		}
+	}
+}
+
+func (t Tester) take(ctx context.Context, who identity.Caller, c Credential, lease store.Item, aim aim) (begun, error) {
+	if err := t.free(c.ID, lease, aim); err != nil {
 		return begun{}, err
 	}
 	items, err := t.Store.Get(ctx, secretKey(c.Org, c.ID, c.SecretVersion), versionKey(c.Org, c.ID, c.SecretVersion))
@@ -103,27 +142,47 @@ func (t Tester) begin(ctx context.Context, c Credential, read []store.Item, aim 
 		return begun{}, cmp.Or(err, notFound(c.ID))
 	}
 	b := begun{credential: c, version: items[1]}
-	b.settings, b.failed = t.settings(ctx, c, items[0])
-	b.claim = t.newClaim(c, b.settings)
-	if aim == toLook {
-		b.claim.next = read[1].Attributes.Time("next")
+	if b.settings, b.failed, err = t.settings(ctx, c, items[0]); err != nil {
+		return begun{}, err
 	}
-	return b, t.claim(ctx, b.claim, read[1])
+	b.claim = t.newClaim(c, b.settings)
+	if aim != toProbe {
+		b.claim.next = lease.Attributes.Time("next")
+	}
+	// A secret that was replaced or deleted by now is not sent.
+	b.claim.check = store.Write{Verb: store.Check, Item: store.Item{Key: rowKey(c.Org, c.ID)}, If: store.Equal("sv", c.SecretVersion)}
+	if b.failed == nil {
+		if b.claim.entry, err = t.started(who, c, b.claim.number, aim); err != nil {
+			return begun{}, err
+		}
+	}
+	return b, t.claim(ctx, b.claim, lease)
 }
 
-// end records what came out. The caller may have gone; it is kept all the same.
+// started is the write of the entry that a secret is about to be sent. It is an
+// observation of its own: no entry is ever written twice. That of the outcome
+// carries the same request id; where there is none, the process ended in
+// between, and the secret may have been sent.
+func (t Tester) started(who identity.Caller, c Credential, number int64, aim aim) (store.Write, error) {
+	e := t.entry(who, c, audit.Probed)
+	e.ID, e.Summary = number, []string{aim.started()}
+	return audit.Observe(e)
+}
+
+// end records the outcome, in time of its own: neither a caller who has left nor
+// a probe that took all of the request's time loses it.
 func (t Tester) end(ctx context.Context, who identity.Caller, b begun, o outcome) error {
-	keep, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	keep, stop := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 	defer stop()
 	o.claim, o.version = b.claim, b.version
-	return t.record(keep, who, b.credential, o)
+	return unkept(t.record(keep, who, b.credential, o))
 }
 
 // free refuses while another probe or look holds the credential's lease, and a
 // probe also until its distance to the last one is kept.
 func (t Tester) free(id int64, lease store.Item, aim aim) error {
 	wait := lease.Attributes.Time("until").Sub(t.now())
-	if aim == toProbe {
+	if aim == toProbe || aim == candidate {
 		wait = max(wait, lease.Attributes.Time("next").Sub(t.now()))
 	}
 	if wait > 0 {
@@ -132,9 +191,14 @@ func (t Tester) free(id int64, lease store.Item, aim aim) error {
 	return nil
 }
 
-// recordTime is for the commit of an outcome: a probe takes 7 s at most, its
-// answer is due after 8.
-const recordTime = time.Second
+const (
+	// endTime is for what follows a probe: the commit of its outcome, the switch
+	// to a proven secret included. A request that probes has 8 s before that and
+	// its function 15 s in all.
+	endTime = 4 * time.Second
+	// releaseTime is for giving leases back, which run out anyway.
+	releaseTime = time.Second
+)
 
 func tooSoon(id int64, wait time.Duration) error {
 	return fault.New(fault.CodeTooManyRequests,
@@ -142,27 +206,29 @@ func tooSoon(id int64, wait time.Duration) error {
 		On(ResourceType, id).After(wait)
 }
 
-// settings opens the record. Whatever goes wrong here is our fault and makes a
-// result, not a refusal: the person asked what is wrong with the credential.
-func (t Tester) settings(ctx context.Context, c Credential, item store.Item) (connector.Settings, *probe.Result) {
+// settings opens the record. A record that does not open, or holds what its type
+// does not take, makes a result and not an error: the person asked what is wrong
+// with the credential. A key service that is away proves nothing about the
+// credential: it is the error.
+func (t Tester) settings(ctx context.Context, c Credential, item store.Item) (connector.Settings, *probe.Result, error) {
 	object, err := openSecret(ctx, t.Keys, c, item)
 	if errors.Is(err, envelope.ErrOpen) {
-		return connector.Settings{}, t.ours(c, probe.CodeIntegrity, err)
+		return connector.Settings{}, t.ours(c, probe.CodeIntegrity, err), nil
 	}
 	if err != nil {
-		return connector.Settings{}, t.ours(c, probe.CodeProbeInternal, err)
+		return connector.Settings{}, nil, err
 	}
 	typ, ok := t.Types.Lookup(c.Type)
 	if !ok {
-		return connector.Settings{}, t.ours(c, probe.CodeNoProbeForType, nil)
+		return connector.Settings{}, t.ours(c, probe.CodeNoProbeForType, nil), nil
 	}
 	plain := object.Expose()
 	defer clear(plain)
 	settings, faults := typ.Check(jsontext.Value(plain))
 	if len(faults) > 0 {
-		return connector.Settings{}, t.ours(c, probe.CodeProbeInternal, fault.Invalid(faults))
+		return connector.Settings{}, t.ours(c, probe.CodeProbeInternal, fault.Invalid(faults)), nil
 	}
-	return settings, nil
+	return settings, nil, nil
 }
 
 // Try probes a full draft and stores nothing of it.
@@ -177,6 +243,7 @@ func (t Tester) Try(ctx context.Context, who identity.Caller, d Draft) (probe.Re
 	}
 	cl := t.newClaim(Credential{Org: who.Org.ID, Type: p.typ.Name}, p.settings)
 	if err := t.claim(ctx, cl, store.Item{}); err != nil {
+		_, err = again(ctx, err, 0)
 		return probe.Result{}, err
 	}
 	result := t.Prober.Run(ctx, p.typ.Name, p.settings)
@@ -193,6 +260,9 @@ type claim struct {
 	lease      store.Key // of the credential
 	next       time.Time // when its next probe may begin
 	principal  store.Key // zero where nobody signs in
+
+	check store.Write // what must hold of the credential's row; the zero Write where none is concerned
+	entry store.Write // that the probe started; the zero Write where nothing will be sent
 }
 
 func (t Tester) newClaim(c Credential, s connector.Settings) claim {
@@ -206,18 +276,22 @@ func (t Tester) newClaim(c Credential, s connector.Settings) claim {
 	return cl
 }
 
-// claim takes both leases in one commit, before anything is dialled. A lease
-// left by a probe that died runs out by itself.
+// claim takes both leases in one commit with the entry that the probe started,
+// before anything is dialled. A lease left by a probe that died runs out by
+// itself. An error of store.Overtaken means that the credential, or the entry's
+// id, is not what it was: read again and start over.
 func (t Tester) claim(ctx context.Context, cl claim, lease store.Item) error {
 	var writes []store.Write
+	leased, target := -1, -1
 	if cl.credential != 0 {
 		condition := store.Absent()
 		if lease.Found() {
 			condition = store.Equal("claim", lease.Attributes.Int("claim"))
 		}
-		writes = append(writes, cl.hold(cl.began.Add(leaseTime), condition))
+		leased, writes = 1, append(writes, cl.check, cl.hold(cl.began.Add(leaseTime), condition))
 	}
 	if cl.principal.Sort != "" {
+		target = len(writes)
 		writes = append(writes, store.Write{
 			Verb: store.Put,
 			Item: store.Item{
@@ -227,15 +301,19 @@ func (t Tester) claim(ctx context.Context, cl claim, lease store.Item) error {
 			If: store.Absent(),
 		})
 	}
+	if cl.entry.Verb != 0 {
+		writes = append(writes, cl.entry)
+	}
 	if len(writes) == 0 {
 		return nil
 	}
 	err := t.Store.Commit(ctx, writes...)
-	if cl.credential != 0 && store.ConditionFailed(err, 0) {
+	switch {
+	case leased > 0 && store.ConditionFailed(err, 0):
+		return err // the credential was deleted or changed
+	case store.ConditionFailed(err, leased):
 		return tooSoon(cl.credential, leaseTime)
-	}
-	var taken *store.ConditionError
-	if errors.As(err, &taken) || errors.Is(err, store.ErrConflict) {
+	case store.ConditionFailed(err, target):
 		return fault.New(fault.CodeTooManyRequests,
 			"Another probe is signing in at the same target right now. Wait, then try again.").After(leaseTime).Because(err)
 	}
@@ -277,7 +355,7 @@ func (cl claim) releases() []store.Write {
 // cannot be given back runs out by itself, so this is no reason to withhold
 // what the probe found out.
 func (t Tester) release(ctx context.Context, cl claim) {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 	defer stop()
 	leases := cl.releases()
 	for attempt := 0; len(leases) > 0; attempt++ {

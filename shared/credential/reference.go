@@ -3,6 +3,7 @@ package credential
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -104,20 +105,30 @@ func (s Service) relink(ctx context.Context, who identity.Caller, id int64, read
 		if err != nil {
 			return err
 		}
-		there, err := s.Store.Get(ctx, referenceKey(c.Org, id, r))
-		if err != nil {
+		// The row's revision, which each link moves, holds this list to the
+		// moment of the commit: it is the answer but for the one link.
+		if list, err = s.references(ctx, c); err != nil {
 			return err
 		}
-		switch found := there[0].Found(); {
-		case on && !found && c.References >= MaxReferences:
-			return fault.New(fault.CodeLimitReached, fmt.Sprintf("At most %d things may use one credential.", MaxReferences)).On(ResourceType, id)
-		case on != found:
-			if err := s.commitLink(ctx, who, c, audit.DecodeHead(read[1]), r, on); err != nil {
-				return err
-			}
+		key := func(r Reference) string { return referenceKey(c.Org, id, r).Sort }
+		at := slices.IndexFunc(list, func(other Reference) bool { return key(other) == key(r) })
+		if on == (at >= 0) {
+			return nil
 		}
-		list, err = s.references(ctx, c)
-		return err
+		if on && c.References >= MaxReferences {
+			return fault.New(fault.CodeLimitReached, fmt.Sprintf("At most %d things may use one credential.", MaxReferences)).On(ResourceType, id)
+		}
+		if err := s.commitLink(ctx, who, c, audit.DecodeHead(read[1]), r, on); err != nil {
+			return err
+		}
+		if !on {
+			list = slices.Delete(list, at, at+1)
+			return nil
+		}
+		r.Owner = who.User.ID
+		list = append(list, r)
+		slices.SortFunc(list, func(a, b Reference) int { return strings.Compare(key(a), key(b)) })
+		return nil
 	})
 	return list, err
 }

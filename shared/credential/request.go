@@ -35,22 +35,32 @@ func (t Tester) ProbeFor(ctx context.Context, who identity.Caller, credential in
 	r := Request{Started: t.now()}
 	r.Number = id.New(r.Started)
 	var err error
-	if r.Result, err = t.Probe(ctx, who, credential, read); err != nil {
-		return Request{}, err
+	r.Result, err = t.probe(ctx, who, credential, read, r)
+	return r, err
+}
+
+// keep makes the write of a result that is asked for by number, which belongs
+// into the commit of the outcome: none for a Request without one. The credential
+// must still be there: its row is written in the same commit, or checked.
+func (r Request) keep(c Credential, result probe.Result) ([]store.Write, error) {
+	if r.Number == 0 {
+		return nil, nil
 	}
-	text, err := json.Marshal(r.Result, json.Deterministic(true))
+	text, err := json.Marshal(result, json.Deterministic(true))
 	if err != nil {
-		return Request{}, fmt.Errorf("encoding a probe's result: %w", err)
+		return nil, fmt.Errorf("encoding a probe's result: %w", err)
 	}
 	a := store.Attributes{"result": string(text)}
 	a.SetTime("started", r.Started)
-	keep, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
-	defer stop()
-	return r, t.Store.Commit(keep, store.Write{
+	writes := []store.Write{{
 		Verb: store.Put,
-		Item: store.Item{Key: requestKey(who.Org.ID, credential, r.Number), Attributes: a, Expires: r.Started.Add(requestTime)},
+		Item: store.Item{Key: requestKey(c.Org, c.ID, r.Number), Attributes: a, Expires: r.Started.Add(requestTime)},
 		If:   store.Absent(),
-	})
+	}}
+	if c.rev == 0 {
+		writes = append(writes, exists(c))
+	}
+	return writes, nil
 }
 
 // Requested returns what ProbeFor found out. A number that is unknown, or older

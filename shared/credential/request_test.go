@@ -2,7 +2,6 @@ package credential_test
 
 import (
 	"context"
-	"errors"
 	"reflect"
 	"testing"
 	"time"
@@ -80,8 +79,8 @@ func TestResultIsThereByItsNumber(t *testing.T) {
 	w.check()
 
 	// A result that could not be kept is no answer: nobody could ask for it.
-	w.store.plan(5, away, nil)
-	if _, err := w.probeFor(w.owner, other); !errors.Is(err, store.ErrUnavailable) || !w.store.happened() {
+	w.store.plan(4, away, nil)
+	if _, err := w.probeFor(w.owner, other); !fault.Is(err, fault.CodeStoreUnavailable) || !w.store.happened() {
 		t.Errorf("with the store away: %v", err)
 	}
 }

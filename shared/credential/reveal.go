@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"credence/shared/access"
 	"credence/shared/audit"
@@ -58,9 +59,13 @@ func (r Revealer) Reveal(ctx context.Context, who identity.Caller, id int64, rea
 	}
 	var use []store.Write
 	if w, changed := lastRead(items[1], lastReadKey(c.Org, id, principal), c.SecretVersion, entry()); changed {
-		use = append(use, w)
+		// Its row goes with the credential, so none is written after that is gone.
+		use = append(use, w, exists(c))
 	}
 	if err := r.observe(ctx, entry, use...); err != nil {
+		if gone, cause := r.vanished(ctx, c, err); cause != nil || gone {
+			return Revealed{}, cmp.Or(cause, notFound(id))
+		}
 		return Revealed{}, err
 	}
 	return Revealed{Object: object, Version: c.SecretVersion}, nil
@@ -73,8 +78,14 @@ func lastRead(old store.Item, key store.Key, sv int64, e audit.Entry) (store.Wri
 		return store.Write{}, false
 	}
 	a := store.Attributes{"sv": sv, "day": day, "email": e.UserEmail}
-	return store.Write{Verb: store.Put, Item: store.Item{Key: key, Attributes: a}, If: store.Always()}, true
+	item := store.Item{Key: key, Attributes: a, Expires: e.At.Add(lastReadTime)}
+	return store.Write{Verb: store.Put, Item: item, If: store.Always()}, true
 }
+
+// lastReadTime is how long it is known that a key read a secret. Keys come and
+// go, and a credential would otherwise gather a row of each for ever; its audit
+// log keeps the reads.
+const lastReadTime = 400 * 24 * time.Hour
 
 // deleted reports whether a secret is missing because its credential was
 // deleted after its row was read: then the answer is the one of a moment later.
@@ -82,6 +93,20 @@ func (s Service) deleted(ctx context.Context, c Credential, secret store.Item) (
 	if secret.Found() {
 		return false, nil
 	}
+	return s.missing(ctx, c)
+}
+
+// vanished reports whether a commit failed because a credential that it checked
+// with exists was deleted.
+func (s Service) vanished(ctx context.Context, c Credential, err error) (bool, error) {
+	var failed *store.ConditionError
+	if !errors.As(err, &failed) {
+		return false, nil
+	}
+	return s.missing(ctx, c)
+}
+
+func (s Service) missing(ctx context.Context, c Credential) (bool, error) {
 	items, err := s.Store.Get(ctx, rowKey(c.Org, c.ID))
 	if err != nil {
 		return false, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"credence/shared/access"
@@ -25,10 +24,6 @@ type Service struct {
 	Now   func() time.Time
 }
 
-// attempts bounds how often a change starts over because somebody else's
-// change came between its read and its commit.
-const attempts = 12
-
 // Reads names the items that Get, List's siblings and every other operation on
 // one credential start from; they join the read that signs the caller in.
 func Reads(org, id int64) []store.Key { return []store.Key{rowKey(org, id)} }
@@ -47,8 +42,10 @@ func ProbeReads(org, id int64) []store.Key {
 	return []store.Key{rowKey(org, id), leaseKey(org, id)}
 }
 
-// SwitchReads is Reads for a proposal, which probes before it changes.
-func SwitchReads(org, id int64) []store.Key { return ProbeReads(org, id) }
+// SwitchReads is Reads for a proposal, which takes the lease and then changes.
+func SwitchReads(org, id int64) []store.Key {
+	return append(ProbeReads(org, id), audit.HeadKey(org, id))
+}
 
 func notFound(id int64) error {
 	return fault.New(fault.CodeNotFound, "There is no such credential, or you hold no role on it.").On(ResourceType, id)
@@ -102,9 +99,10 @@ func (s Service) deny(ctx context.Context, who identity.Caller, c Credential, p 
 	})
 }
 
-// observe commits an entry that changes nothing, and what belongs to it, whose
-// writes state no precondition of their own. Two entries of one millisecond may
-// draw the same id: then entry is called again, for another.
+// observe commits an entry that changes nothing, and the writes that belong to
+// it. Two entries of one millisecond may draw the same id: then entry is called
+// again, for another. A precondition of the other writes that does not hold is
+// returned as the *store.ConditionError.
 func (s Service) observe(ctx context.Context, entry func() audit.Entry, with ...store.Write) error {
 	for attempt := 0; ; attempt++ {
 		w, err := audit.Observe(entry())
@@ -112,8 +110,9 @@ func (s Service) observe(ctx context.Context, entry func() audit.Entry, with ...
 			return err
 		}
 		err = s.Store.Commit(ctx, append([]store.Write{w}, with...)...)
-		if err == nil {
-			return nil
+		var failed *store.ConditionError
+		if err == nil || errors.As(err, &failed) && !store.ConditionFailed(err, 0) {
+			return err
 		}
 		if retry, err := again(ctx, err, attempt); !retry {
 			return err
@@ -149,6 +148,12 @@ func (s Service) view(ctx context.Context, who identity.Caller, c Credential, he
 		return View{}, err
 	}
 	return View{Credential: c, Role: held, Owner: owner, Org: who.Org}, nil
+}
+
+// exists is the condition that a credential is still there when a commit is
+// made that does not write its row.
+func exists(c Credential) store.Write {
+	return store.Write{Verb: store.Check, Item: store.Item{Key: rowKey(c.Org, c.ID)}, If: store.Present()}
 }
 
 func (s Service) owner(ctx context.Context, who identity.Caller, c Credential) (identity.User, error) {
@@ -191,25 +196,18 @@ func (s Service) changing(ctx context.Context, org, id int64, read []store.Item,
 	}
 }
 
-// again reports whether what failed with err should start over, after a wait
-// that grows and varies so that rivals part; else it gives the error to answer.
+// again reports whether a change that failed with err starts over, after a wait;
+// else it returns the error to answer. See store.StartOver for its bounds.
 func again(ctx context.Context, err error, attempt int) (bool, error) {
-	var condition *store.ConditionError
-	if !errors.As(err, &condition) && !errors.Is(err, store.ErrConflict) {
+	var said *fault.Error // made for the caller, whatever its cause
+	if errors.As(err, &said) || !store.Overtaken(err) {
 		return false, err
 	}
-	const busy = "Others kept changing this credential at the same moment. Nothing was changed; try again."
-	if attempt+1 < attempts && ctx.Err() == nil {
-		most := int64(min(attempt+1, 8)) * int64(4*time.Millisecond)
-		wait := time.NewTimer(time.Duration(rand.Int64N(most))) //nolint:gosec // parts rivals; nobody gains by foreseeing it
-		defer wait.Stop()
-		select {
-		case <-ctx.Done():
-		case <-wait.C:
-			return true, nil
-		}
+	if store.StartOver(ctx, err, attempt) {
+		return true, nil
 	}
 	// If the time is up, it went into losing to others and not into the store.
+	const busy = "Others kept changing this credential at the same moment. Nothing was changed; try again."
 	return false, fault.New(fault.CodeConflict, busy).Because(errors.Join(err, ctx.Err()))
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"credence/shared/access"
 	"credence/shared/audit"
+	"credence/shared/envelope"
 	"credence/shared/fault"
 	"credence/shared/identity"
 	"credence/shared/probe"
@@ -36,21 +37,33 @@ func (e Editor) EditTags(ctx context.Context, who identity.Caller, id int64, rea
 }
 
 func (e Editor) change(ctx context.Context, who identity.Caller, id int64, read []store.Item, draft func(Credential) Draft) (view View, err error) {
+	ed := edit{who: who, id: id, draft: draft}
 	err = e.changing(ctx, who.Org.ID, id, read, func(read []store.Item) error {
-		view, err = e.update(ctx, who, id, read, draft)
+		view, err = e.update(ctx, &ed, read)
 		return err
 	})
 	return view, err
 }
 
-func (e Editor) update(ctx context.Context, who identity.Caller, id int64, read []store.Item, draft func(Credential) Draft) (View, error) {
-	before, held, err := e.open(ctx, who, id, read[0], access.Update)
+// edit is one request to change a credential, over all of its attempts.
+type edit struct {
+	who    identity.Caller
+	id     int64
+	draft  func(Credential) Draft
+	sealed sealing // of the attempt before: a rival rarely takes the secret's number too
+}
+
+// update is one attempt. All that can fail by itself comes before the commit:
+// after it, nothing is left to read.
+func (e Editor) update(ctx context.Context, ed *edit, read []store.Item) (View, error) {
+	who := ed.who
+	before, held, err := e.open(ctx, who, ed.id, read[0], access.Update)
 	if err != nil {
 		return View{}, err
 	}
-	d := draft(before)
+	d := ed.draft(before)
 	if !d.IfMatch.holds(before.Version) {
-		return View{}, stale(id)
+		return View{}, stale(ed.id)
 	}
 	heir, err := e.heir(ctx, who, before, &d)
 	if err != nil {
@@ -60,26 +73,34 @@ func (e Editor) update(ctx context.Context, who identity.Caller, id int64, read 
 	if err != nil {
 		return View{}, err
 	}
+	owner := heir
+	if heir.ID == 0 {
+		if owner, err = e.owner(ctx, who, before); err != nil {
+			return View{}, err
+		}
+	}
 	after := before
 	p.apply(&after)
 	ch := change{who: who, before: before, after: &after, head: audit.DecodeHead(read[1]), event: audit.Updated}
 	ch.transfer(heir)
 	if p.canonical != nil {
-		if err := e.replaceSecret(ctx, &ch, p, nil); err != nil {
+		if ed.sealed, err = e.seal(ctx, before, p, ed.sealed); err != nil {
+			return View{}, err
+		}
+		if err := ch.replaceSecret(ed.sealed, p, e.now(), nil); err != nil {
 			return View{}, err
 		}
 	}
 	ch.compare()
-	if len(ch.fields) == 0 {
-		return e.view(ctx, who, before, held)
-	}
-	if err := e.commit(ctx, &ch); err != nil {
-		return View{}, err
+	if len(ch.fields) > 0 {
+		if err := e.commit(ctx, &ch); err != nil {
+			return View{}, err
+		}
 	}
 	if now := role(who, after); now != access.None {
 		held = now // who gives a credential away sees it once more, as what he was
 	}
-	return e.view(ctx, who, after, held)
+	return View{Credential: after, Role: held, Owner: owner, Org: who.Org}, nil
 }
 
 func stale(id int64) error {
@@ -142,19 +163,41 @@ func (ch *change) transfer(heir identity.User) {
 	)
 }
 
-// replaceSecret seals the new secret under the next number and forgets the
-// verdict of the old one; proven is what a probe of the new one said, nil if it
-// was not tried. The oldest versions beyond MaxVersions go with it.
-func (e Editor) replaceSecret(ctx context.Context, ch *change, p prepared, proven *probe.Result) error {
-	old, err := e.versions(ctx, ch.before)
+// sealing is a new secret, sealed under its number, and the versions there are.
+type sealing struct {
+	number int64
+	typ    string
+	record envelope.Record
+	old    []Version
+}
+
+// seal seals a draft's secret as the next version of a credential. What was
+// sealed before under the same number is taken again: no data key is made twice
+// for one request.
+func (e Editor) seal(ctx context.Context, before Credential, p prepared, sealed sealing) (sealing, error) {
+	old, err := e.versions(ctx, before)
 	if err != nil {
-		return err
+		return sealing{}, err
 	}
+	next := before
+	next.Type, next.LastSecret = p.typ.Name, before.LastSecret+1
+	if sealed.number != next.LastSecret || sealed.typ != next.Type {
+		sealed = sealing{number: next.LastSecret, typ: next.Type}
+		if sealed.record, err = envelope.Seal(ctx, e.Keys, binding(next, next.LastSecret), p.canonical); err != nil {
+			return sealing{}, err
+		}
+	}
+	sealed.old = old
+	return sealed, nil
+}
+
+// replaceSecret makes a sealed secret the active version and forgets the verdict
+// of the old one; proven is the result of a probe of the new one, nil if it was
+// not tried. The oldest versions beyond MaxVersions go with it.
+func (ch *change) replaceSecret(s sealing, p prepared, at time.Time, proven *probe.Result) error {
 	after := ch.after
-	after.Type = p.typ.Name
-	after.Public = p.settings.Public()
-	after.LastSecret++
-	after.SecretVersion = after.LastSecret
+	after.Type, after.Public = s.typ, p.settings.Public()
+	after.LastSecret, after.SecretVersion = s.number, s.number
 	forgetVerdict(after)
 	if proven != nil {
 		kept, err := encodeResult(*after, after.Probes, *proven)
@@ -164,13 +207,13 @@ func (e Editor) replaceSecret(ctx context.Context, ch *change, p prepared, prove
 		learn(after, *proven)
 		ch.writes = append(ch.writes, kept)
 	}
-	writes, err := e.sealed(ctx, ch.who, *after, p)
+	writes, err := secretWrites(ch.who, *after, p, s.record, at)
 	if err != nil {
 		return err
 	}
 	ch.writes = append(ch.writes, writes...)
-	ch.writes = append(ch.writes, trim(*after, old)...)
-	for _, v := range old {
+	ch.writes = append(ch.writes, trim(*after, s.old)...)
+	for _, v := range s.old {
 		if v.Active {
 			ch.summary = append(ch.summary, secretChanges(v.Known, p.settings.Known())...)
 		}
@@ -284,12 +327,21 @@ func tags(t []string) []string {
 
 // commit makes the change, its audit entry and its index rows at once.
 func (s Service) commit(ctx context.Context, ch *change) error {
+	writes, err := s.writes(ch)
+	if err != nil {
+		return err
+	}
+	return s.Store.Commit(ctx, writes...)
+}
+
+// writes moves the credential to its next version and makes all writes of that.
+func (s Service) writes(ch *change) ([]store.Write, error) {
 	after := ch.after
 	after.Version++
 	after.UpdatedAt = s.now()
 	row, err := encodeChecked(*after)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	entry := s.entry(ch.who, *after, ch.event)
 	entry.Summary, entry.Changes = ch.summary, ch.fields
@@ -301,15 +353,10 @@ func (s Service) commit(ctx context.Context, ch *change) error {
 	}
 	trail, err := audit.Record(ch.head, entry, false)
 	if err != nil {
-		return err
-	}
-	writes := append([]store.Write{row}, ch.writes...)
-	writes = append(writes, reschedule(ch.before, *after)...)
-	if err := s.Store.Commit(ctx, append(writes, trail...)...); err != nil {
-		return err
+		return nil, err
 	}
 	after.rev++
-	return nil
+	return slices.Concat([]store.Write{row}, ch.writes, reschedule(ch.before, *after), trail), nil
 }
 
 // reschedule moves the credential's row in the schedule when its interval

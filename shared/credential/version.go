@@ -15,7 +15,6 @@ import (
 	"credence/shared/fault"
 	"credence/shared/id"
 	"credence/shared/identity"
-	"credence/shared/probe"
 	"credence/shared/store"
 )
 
@@ -99,6 +98,10 @@ func (e Editor) rollBack(ctx context.Context, who identity.Caller, id int64, rea
 	if err != nil {
 		return View{}, err
 	}
+	owner, err := e.owner(ctx, who, before)
+	if err != nil {
+		return View{}, err
+	}
 	after := before
 	after.SecretVersion, after.Type, after.Public = sv, v.Type, v.Public
 	recall(&after, v)
@@ -112,7 +115,7 @@ func (e Editor) rollBack(ctx context.Context, who identity.Caller, id int64, rea
 	if err := e.commit(ctx, &ch); err != nil {
 		return View{}, err
 	}
-	return e.view(ctx, who, after, held)
+	return View{Credential: after, Role: held, Owner: owner, Org: who.Org}, nil
 }
 
 // recall gives a credential the verdict that a version had.
@@ -125,87 +128,6 @@ func recall(c *Credential, v Version) {
 		c.Validity = ValidityValid
 	default:
 		c.Validity = ValidityInvalid
-	}
-}
-
-// Switcher tries a new secret before it takes the old one's place.
-type Switcher struct {
-	Editor Editor
-	Tester Tester
-}
-
-// Propose checks a new secret, probes it from memory, and makes it the active
-// version only if the system accepts it. Otherwise nothing changes and the
-// result says what is wrong. It reports whether it switched. read is what
-// SwitchReads named.
-func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, read []store.Item, d Draft) (View, probe.Result, bool, error) {
-	c, _, err := s.Editor.open(ctx, who, id, read[0], access.Update)
-	if err != nil {
-		return View{}, probe.Result{}, false, err
-	}
-	d = Draft{Credentials: d.Credentials, Faults: d.Faults, IfMatch: d.IfMatch}
-	if d.Credentials == nil {
-		d.Faults = append(d.Faults, fault.Detail{Pointer: "/credentials", Code: fault.DetailRequired, Message: "Send the new credentials."})
-	}
-	p, err := s.Editor.prepare(who, d, c.Type)
-	if err != nil {
-		return View{}, probe.Result{}, false, err
-	}
-	if !d.IfMatch.holds(c.Version) {
-		return View{}, probe.Result{}, false, stale(id)
-	}
-	result, err := s.Tester.candidate(ctx, who, c, p, read[1])
-	if err != nil || result.Verdict != probe.Valid {
-		return View{}, result, false, err
-	}
-	view, err := s.adopt(ctx, who, id, c, p, result)
-	return view, result, err == nil, err
-}
-
-// candidate probes a secret that is not stored yet, under the credential's own
-// lease. It is audited as a probe, so that nobody tries secrets unseen.
-func (t Tester) candidate(ctx context.Context, who identity.Caller, c Credential, p prepared, lease store.Item) (probe.Result, error) {
-	if err := t.free(c.ID, lease, toProbe); err != nil {
-		return probe.Result{}, err
-	}
-	cl := t.newClaim(c, p.settings)
-	if err := t.claim(ctx, cl, lease); err != nil {
-		return probe.Result{}, err
-	}
-	result := t.Prober.Run(ctx, p.typ.Name, p.settings)
-	return result, t.end(ctx, who, begun{credential: c, claim: cl}, outcome{result: result, instead: "candidate"})
-}
-
-// adopt makes the proven secret the active version, verdict included, unless
-// the credential was changed since it was read.
-func (s Switcher) adopt(ctx context.Context, who identity.Caller, id int64, c Credential, p prepared, result probe.Result) (View, error) {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
-	defer stop()
-	for attempt := 0; ; attempt++ {
-		read, err := s.Editor.Store.Get(ctx, ChangeReads(who.Org.ID, id)...)
-		if err != nil {
-			return View{}, err
-		}
-		before, held, err := s.Editor.open(ctx, who, id, read[0], access.Update)
-		if err != nil {
-			return View{}, err
-		}
-		if before.Version != c.Version {
-			return View{}, stale(id)
-		}
-		after := before
-		ch := change{who: who, before: before, after: &after, head: audit.DecodeHead(read[1]), event: audit.Updated}
-		if err := s.Editor.replaceSecret(ctx, &ch, p, &result); err != nil {
-			return View{}, err
-		}
-		ch.compare()
-		ch.summary = append(ch.summary, "switched after a valid probe")
-		if err = s.Editor.commit(ctx, &ch); err == nil {
-			return s.Editor.view(ctx, who, after, held)
-		}
-		if retry, err := again(ctx, err, attempt); !retry {
-			return View{}, err
-		}
 	}
 }
 
@@ -269,9 +191,13 @@ func (e Editor) duplicate(ctx context.Context, who identity.Caller, from Credent
 		if err != nil {
 			return View{}, err
 		}
-		err = e.insert(ctx, who, c, p, observed)
+		// A secret that was deleted by now does not live on in a copy.
+		err = e.insert(ctx, who, c, p, observed, exists(from))
 		if err == nil {
 			return View{Credential: c, Role: access.Owner, Owner: who.User, Org: who.Org}, nil
+		}
+		if gone, cause := e.vanished(ctx, from, err); cause != nil || gone {
+			return View{}, cmp.Or(cause, notFound(from.ID))
 		}
 		if retry, err := again(ctx, err, attempt); !retry {
 			return View{}, err

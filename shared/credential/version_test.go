@@ -150,7 +150,7 @@ func TestProposalSwitchesOnlyWhenValid(t *testing.T) {
 			t.Errorf("%s: logged %q", code, e.Summary)
 		}
 		if code != probe.CodeOK {
-			if switched || is.Version != before.Version || is.SecretVersion != 1 || is.Probes != before.Probes || len(w.store.everything(t)) != items+1 || w.kmsCalls() != kms { // the entry
+			if switched || is.Version != before.Version || is.SecretVersion != 1 || is.Probes != before.Probes || len(w.store.everything(t)) != items+2 || w.kmsCalls() != kms+1 { // the entries; it is sealed before it is tried
 				t.Errorf("%s: switched %v, %+v", code, switched, is.Credential)
 			}
 			continue

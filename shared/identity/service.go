@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/mail"
 	"strings"
 	"time"
@@ -27,7 +26,6 @@ const (
 	SessionLife = 24 * time.Hour
 
 	usedEvery = time.Hour // at most so often is a key's last use written
-	attempts  = 12        // of a write that others got ahead of
 )
 
 // Service makes and checks identities. Its methods may be called from many
@@ -105,29 +103,19 @@ func CheckAddress(text string) error {
 	return nil
 }
 
-// retry does what others got ahead of again, after a wait that grows and
-// varies; do reads what it depends on anew each time. Any other error, a fault
-// above all, ends it.
+// retry does what others got ahead of again, within the bounds of
+// store.StartOver; do reads what it depends on anew each time. Any other error,
+// a fault above all, ends it.
 func (s *Service) retry(ctx context.Context, do func() error) error {
 	for n := 0; ; n++ {
 		err := do()
 		var said *fault.Error
-		var lost *store.ConditionError
-		if errors.As(err, &said) || !errors.As(err, &lost) && !errors.Is(err, store.ErrConflict) {
+		if errors.As(err, &said) || !store.Overtaken(err) {
 			return err
 		}
-		overtaken := fault.New(fault.CodeConflict,
-			"Others changed the same thing at the same time, again and again. Read it and repeat your change.").Because(err)
-		if n+1 == attempts {
-			return overtaken
-		}
-		//nolint:gosec // spreading waits needs no secret randomness
-		wait := time.NewTimer(time.Duration(rand.Int64N(int64(min(n+1, 8)) * int64(5*time.Millisecond))))
-		select {
-		case <-ctx.Done():
-			wait.Stop()
-			return overtaken // the time went into losing to others, and not into the store
-		case <-wait.C:
+		if !store.StartOver(ctx, err, n) {
+			return fault.New(fault.CodeConflict,
+				"Others changed the same thing at the same time, again and again. Read it and repeat your change.").Because(err)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package credentials
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -11,8 +10,6 @@ import (
 
 	"credence/shared/access"
 	"credence/shared/credential"
-	"credence/shared/envelope"
-	"credence/shared/fault"
 	"credence/shared/httpapi"
 	"credence/shared/probe"
 )
@@ -67,15 +64,10 @@ type Probing struct {
 }
 
 // LogFailed is a Tester's Failed that writes a line to the log. The line has the
-// probe's code and, where the key service was away, the error_code of a request
-// refused for that reason: alarms count lines by both.
+// probe's code, which an alarm counts.
 func LogFailed(log *slog.Logger) func(credential.Credential, probe.Code, error) {
 	return func(c credential.Credential, code probe.Code, err error) {
-		attrs := []any{"org", c.Org, "credential", c.ID, "code", string(code), "cause", err}
-		if errors.Is(err, envelope.ErrKMSUnavailable) {
-			attrs = append(attrs, "error_code", string(fault.CodeKMSUnavailable))
-		}
-		log.Error("a probe could not begin", attrs...)
+		log.Error("a probe could not begin", "org", c.Org, "credential", c.ID, "code", string(code), "cause", err)
 	}
 }
 
