@@ -3,6 +3,7 @@ package credential_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,10 @@ const (
 	overtaken         // a *ConditionError, nothing was done
 	contended         // ErrConflict, nothing was done
 	afterwards        // what before does comes first, then the call runs
+
+	left         // the caller's context ends first, then the call runs
+	killedBefore // the process ends, nothing was done
+	killedAfter  // the process ends once it was done
 )
 
 // calls is how often each method was called.
@@ -38,6 +43,7 @@ type double struct {
 	what       mishap
 	met        bool
 	before     func()
+	leave      func() // ends the caller's context
 	partitions map[store.Table]map[string]bool
 	writes     []store.Write // of commits that went through, since reset
 }
@@ -61,6 +67,13 @@ func (d *double) plan(nth int, what mishap, before func()) {
 	d.nth, d.what, d.before = nth, what, before
 }
 
+// arm is plan for one of storeFaults.
+func (d *double) arm(nth int, f string) { d.plan(nth, storeFaults[f], nil) }
+
+func (d *double) disarm() { d.reset() }
+
+func (d *double) setLeave(leave func()) { d.mu.Lock(); defer d.mu.Unlock(); d.leave = leave }
+
 func (d *double) calls() calls { d.mu.Lock(); defer d.mu.Unlock(); return d.counted }
 
 func (d *double) happened() bool { d.mu.Lock(); defer d.mu.Unlock(); return d.met }
@@ -76,7 +89,7 @@ func (d *double) arrive(count *int, commit bool) mishap {
 	}
 	n := d.counted.gets + d.counted.ranges + d.counted.commits
 	hit := d.nth != 0 && n == d.nth
-	what, before := d.what, d.before
+	what, before, leave := d.what, d.before, d.leave
 	if hit {
 		d.met, d.nth = true, 0
 	}
@@ -84,9 +97,15 @@ func (d *double) arrive(count *int, commit bool) mishap {
 	if !hit {
 		return unharmed
 	}
-	if what == afterwards {
+	switch what {
+	case afterwards:
 		before()
 		return unharmed
+	case left:
+		leave()
+		return unharmed
+	case killedBefore:
+		runtime.Goexit()
 	}
 	return what
 }
@@ -95,23 +114,29 @@ var errAway = errors.Join(errors.New("the test took the store away"), store.ErrU
 
 func (d *double) Get(ctx context.Context, keys ...store.Key) ([]store.Item, error) {
 	what := d.arrive(&d.counted.gets, false)
-	if what == unharmed {
+	switch what {
+	case unharmed:
 		return d.Store.Get(ctx, keys...)
+	case killedAfter:
+		runtime.Goexit()
 	}
 	return nil, errAway
 }
 
 func (d *double) Range(ctx context.Context, r store.Range) (store.Page, error) {
 	what := d.arrive(&d.counted.ranges, false)
-	if what == unharmed {
+	switch what {
+	case unharmed:
 		return d.Store.Range(ctx, r)
+	case killedAfter:
+		runtime.Goexit()
 	}
 	return store.Page{}, errAway
 }
 
 func (d *double) Commit(ctx context.Context, writes ...store.Write) error {
-	what := d.arrive(&d.counted.commits, true)
 	defer func() { d.mu.Lock(); d.underWay--; d.mu.Unlock() }()
+	what := d.arrive(&d.counted.commits, true)
 	switch what {
 	case away:
 		return errAway
@@ -121,19 +146,23 @@ func (d *double) Commit(ctx context.Context, writes ...store.Write) error {
 		return store.ErrConflict
 	}
 	err := d.Store.Commit(ctx, writes...)
-	if err == nil {
-		d.keep(writes)
-	}
-	if err == nil && what == lostReply {
+	d.keep(writes, err == nil)
+	switch {
+	case err == nil && what == lostReply:
 		return store.ErrOutcomeUnknown
+	case what == killedAfter:
+		runtime.Goexit()
 	}
 	return err
 }
 
-func (d *double) keep(writes []store.Write) {
+// keep remembers where something may have been written, and what was.
+func (d *double) keep(writes []store.Write, made bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.writes = append(d.writes, writes...)
+	if made {
+		d.writes = append(d.writes, writes...)
+	}
 	for _, w := range writes {
 		d.partitions[w.Item.Key.Table][w.Item.Key.Partition] = true
 	}
