@@ -160,18 +160,40 @@ func TestOvertakenChangesStartOver(t *testing.T) {
 	}
 }
 
+// A change that loses every time ends as a conflict after a number of calls that
+// is known: eight commits where others always come first, two where the store
+// gave up on a conflict itself. The new secret is sealed once.
 func TestEndlessContentionIsAConflict(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(w.owner).ID
 	read := w.signIn(w.owner, credential.ChangeReads(w.owner.Org.ID, id)...)
-	stuck := &stuckStore{Store: w.store}
+	for _, row := range []struct {
+		err                             error
+		gets, ranges, commits, dataKeys int
+	}{
+		{store.ErrConflict, 1, 2, 2, 1},
+		{&store.ConditionError{Failed: []int{0}}, 7, 8, 8, 1},
+	} {
+		e := w.editor
+		e.Store = stuckStore{w.store, row.err}
+		w.store.reset()
+		kms := w.kmsCalls()
+		_, err := e.Update(context.Background(), w.owner, id, read, credential.Draft{Credentials: postgres("n")})
+		w.wantFault(err, fault.CodeConflict)
+		if got, want := w.store.calls(), (calls{row.gets, row.ranges, 0}); got != want || w.kmsCalls()-kms != row.dataKeys {
+			t.Errorf("%v: %+v reads and %d data keys, want %+v and %d", row.err, got, w.kmsCalls()-kms, want, row.dataKeys)
+		}
+	}
+	// Nothing starts over that would not be ended within the caller's time.
+	ctx, cancel := context.WithTimeout(context.Background(), 900*time.Millisecond)
+	defer cancel()
 	e := w.editor
-	e.Store = stuck
-	_, err := e.Update(context.Background(), w.owner, id, read, credential.Draft{Name: ptr("n")})
+	e.Store = stuckStore{w.store, &store.ConditionError{Failed: []int{0}}}
+	w.store.reset()
+	_, err := e.Update(ctx, w.owner, id, read, credential.Draft{Name: ptr("n")})
 	w.wantFault(err, fault.CodeConflict)
-	w.wantFault(e.Delete(context.Background(), w.owner, id, read, nil), fault.CodeConflict)
-	if stuck.commits > 40 {
-		t.Errorf("%d attempts", stuck.commits)
+	if got := w.store.calls(); got.gets != 0 {
+		t.Errorf("with less than a second left: %+v", got)
 	}
 	w.check()
 }
@@ -248,15 +270,13 @@ func (s endingStore) Commit(ctx context.Context, writes ...store.Write) error {
 	return s.Store.Commit(ctx, writes...)
 }
 
+// stuckStore answers each commit with an error.
 type stuckStore struct {
 	store.Store
-	commits int
+	err error
 }
 
-func (s *stuckStore) Commit(context.Context, ...store.Write) error {
-	s.commits++
-	return store.ErrConflict
-}
+func (s stuckStore) Commit(context.Context, ...store.Write) error { return s.err }
 
 func TestUpdateProbeRevealAndDeleteAtOnce(t *testing.T) {
 	w := newWorld(t)
@@ -295,18 +315,63 @@ func TestUpdateProbeRevealAndDeleteAtOnce(t *testing.T) {
 	w.check()
 }
 
-// Between the read of the row and the read of the record, the credential goes.
-func TestSecretOfACredentialDeletedMeanwhileIsNotFound(t *testing.T) {
-	for name, do := range map[string]func(w *world, id int64) error{
-		"reveal": func(w *world, id int64) error { _, err := w.reveal(w.owner, id, 0); return err },
-		"probe":  func(w *world, id int64) error { _, err := w.probe(w.owner, id); return err },
-		"copy":   func(w *world, id int64) error { _, err := w.copy(w.owner, id); return err },
+// A credential goes between any two calls of a request that opens its secret:
+// the answer is the one of a moment later, nothing is sent or handed out, and no
+// row is left.
+func TestDeleteBetweenAnyTwoCalls(t *testing.T) {
+	for name, row := range map[string]struct {
+		do   func(w *world, id int64) error
+		last int // the call of the commit after which the request came first
+	}{
+		"reveal": {func(w *world, id int64) error { _, err := w.reveal(w.owner, id, 0); return err }, 3},
+		"probe":  {func(w *world, id int64) error { _, err := w.probe(w.owner, id); return err }, 3},
+		"tree":   {func(w *world, id int64) error { _, _, err := w.tree(w.owner, id, probe.Place{}); return err }, 3},
+		"copy":   {func(w *world, id int64) error { _, err := w.copy(w.owner, id); return err }, 3},
+		"proposal": {func(w *world, id int64) error {
+			_, _, _, err := w.propose(w.owner, id, credential.Draft{Credentials: postgres("n")})
+			return err
+		}, 3},
 	} {
+		for nth := 2; nth <= row.last; nth++ {
+			w := newWorld(t)
+			id := w.create(w.owner).ID
+			w.store.plan(nth, afterwards, func() { w.must(w.delete(w.owner, id)) })
+			err := row.do(w, id)
+			if !fault.Is(err, fault.CodeNotFound) || !w.store.happened() || len(w.alarms) > 0 || w.prober.count() > 0 {
+				t.Errorf("%s, before call %d: %v, alarms %v, sent %d times", name, nth, err, w.alarms, w.prober.count())
+			}
+			w.check()
+		}
+	}
+}
+
+// A request comes between any two calls of a delete.
+func TestRevealWithinADelete(t *testing.T) {
+	for nth := 2; nth <= 3; nth++ {
 		w := newWorld(t)
 		id := w.create(w.owner).ID
-		w.store.plan(2, afterwards, func() { w.must(w.delete(w.owner, id)) })
-		if err := do(w, id); !fault.Is(err, fault.CodeNotFound) || !w.store.happened() || len(w.alarms) > 0 {
-			t.Errorf("%s: %v, alarms %v", name, err, w.alarms)
+		w.store.plan(nth, afterwards, func() {
+			_, err := w.reveal(w.owner, id, 0)
+			w.must(err)
+		})
+		w.must(w.delete(w.owner, id))
+		if !w.store.happened() {
+			t.Errorf("call %d: no reveal", nth)
+		}
+		w.check()
+	}
+}
+
+// A secret that is replaced while a probe opens it is not sent any more.
+func TestReplacedSecretIsNotSent(t *testing.T) {
+	for nth := 2; nth <= 3; nth++ {
+		w := newWorld(t)
+		id := w.create(w.owner).ID
+		w.store.plan(nth, afterwards, func() { w.setSecret(id, postgres("new")) })
+		r, err := w.probe(w.owner, id)
+		w.must(err)
+		if v := w.now(id); fmt.Sprint(w.prober.tried) != "[new]" || r.Code != probe.CodeOK || v.Validity != credential.ValidityValid {
+			t.Errorf("before call %d: %d secrets were sent, %s", nth, len(w.prober.tried), v.Validity)
 		}
 		w.check()
 	}
