@@ -152,7 +152,7 @@ func (t Tester) take(ctx context.Context, who identity.Caller, c Credential, lea
 	// A secret that was replaced or deleted by now is not sent.
 	b.claim.check = store.Write{Verb: store.Check, Item: store.Item{Key: rowKey(c.Org, c.ID)}, If: store.Equal("sv", c.SecretVersion)}
 	if b.failed == nil {
-		if b.claim.entry, err = t.started(who, c, b.claim.number, aim); err != nil {
+		if b.claim.entry, err = t.started(who, c, b.claim, aim); err != nil {
 			return begun{}, err
 		}
 	}
@@ -163,9 +163,9 @@ func (t Tester) take(ctx context.Context, who identity.Caller, c Credential, lea
 // observation of its own: no entry is ever written twice. That of the outcome
 // carries the same request id; where there is none, the process ended in
 // between, and the secret may have been sent.
-func (t Tester) started(who identity.Caller, c Credential, number int64, aim aim) (store.Write, error) {
+func (t Tester) started(who identity.Caller, c Credential, cl claim, aim aim) (store.Write, error) {
 	e := t.entry(who, c, audit.Probed)
-	e.ID, e.Summary = number, []string{aim.started()}
+	e.ID, e.At, e.Summary = cl.number, cl.began, []string{aim.started()}
 	return audit.Observe(e)
 }
 
@@ -266,7 +266,8 @@ type claim struct {
 }
 
 func (t Tester) newClaim(c Credential, s connector.Settings) claim {
-	cl := claim{number: id.New(t.now()), began: t.now(), next: t.now().Add(distance)}
+	now := t.now()
+	cl := claim{number: id.New(now), began: now, next: now.Add(distance)}
 	if c.ID != 0 {
 		cl.credential, cl.lease = c.ID, leaseKey(c.Org, c.ID)
 	}
