@@ -26,7 +26,7 @@ func TestSuggestions(t *testing.T) {
 		{"org create x", `no command "create". Did you mean add?`},
 		{"user ad x", `no command "ad". Did you mean add?`},
 		{"key add a@example.com b@example.com", `unexpected argument "b@example.com"`},
-		{"key add", `expected "<email>"`},
+		{"key add", `expected "<user>"`},
 		{"org", "expected"},
 	} {
 		if out := command(t, 2, strings.Fields(row.line)...); !strings.Contains(out, row.says) || !strings.Contains(out, "--help") {

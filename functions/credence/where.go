@@ -51,6 +51,15 @@ func (w *where) do(ctx context.Context, c admin.Command) (admin.Reply, error) {
 	return reply, err
 }
 
+// run carries out one operator's command and prints the reply.
+func (w *where) run(ctx context.Context, io streams, o output, c admin.Command) error {
+	reply, err := w.do(ctx, c)
+	if err != nil {
+		return err
+	}
+	return o.print(io.out, c.Action, reply)
+}
+
 // onData opens the data, which must exist: an operator's command creates no folder.
 func (w *where) onData(ctx context.Context, c admin.Command) (admin.Reply, error) {
 	if _, err := os.Stat(w.Data); err != nil {

@@ -61,6 +61,8 @@ type Command struct {
 	Full   string         `json:"full_name,omitzero"` // AddUser
 	Admin  bool           `json:"admin,omitzero"`     // AddUser: whether the user administers the organisation
 	Scopes []access.Scope `json:"scopes,omitzero"`    // AddKey; none = all
+
+	Another bool `json:"another,omitzero"` // AddOrg: although one of that name exists
 }
 
 // API executes commands.
@@ -123,6 +125,9 @@ func (a API) addOrg(ctx context.Context, c Command) (Reply, error) {
 	if err := identity.CheckAddress(c.Email); err != nil {
 		return Reply{}, err // before the organisation is made, not after
 	}
+	if err := a.newName(ctx, c); err != nil {
+		return Reply{}, err
+	}
 	org, err := a.Identity.CreateOrg(ctx, c.Name, c.Domain)
 	if err != nil {
 		return Reply{}, err
@@ -131,6 +136,26 @@ func (a API) addOrg(ctx context.Context, c Command) (Reply, error) {
 	reply, err := a.addUser(ctx, identity.Operator(org), c)
 	reply.OrgID, reply.OrgName = org.ID, org.Name
 	return reply, err
+}
+
+// newName rejects a name that an organisation has already, in any case, unless
+// the command asks for another one. It guards against a command given twice, so
+// it needs no lock: names need not be unique.
+func (a API) newName(ctx context.Context, c Command) error {
+	if c.Another {
+		return nil
+	}
+	orgs, err := a.Identity.Orgs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range orgs {
+		if strings.EqualFold(o.Name, c.Name) {
+			return fault.New(fault.CodeConflict, fmt.Sprintf(
+				"The organisation %q (%d) has this name already. Choose another name, or add one more of this name with --another (\"another\": true in an event).", o.Name, o.ID))
+		}
+	}
+	return nil
 }
 
 func (a API) doOrg(ctx context.Context, operator identity.Caller, verb string) (Reply, error) {
