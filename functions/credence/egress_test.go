@@ -30,3 +30,28 @@ func TestEgressIsNamed(t *testing.T) {
 		t.Errorf("the answer is %s, %v", answer, err)
 	}
 }
+
+// Loopback is a target of probes only where each caller is on this machine: a
+// trusted proxy brings others.
+func TestLoopbackTargets(t *testing.T) {
+	yes, no := true, false
+	for name, row := range map[string]struct {
+		flags serveFlags
+		want  bool
+		wrong bool
+	}{
+		"by default":                 {serveFlags{Addr: "127.0.0.1:0"}, true, false},
+		"not wanted":                 {serveFlags{Addr: "127.0.0.1:0", Loopback: &no}, false, false},
+		"behind a proxy":             {serveFlags{Addr: "127.0.0.1:0", TrustedProxy: "127.0.0.1"}, false, false},
+		"behind a proxy, and wanted": {serveFlags{Addr: "127.0.0.1:0", TrustedProxy: "127.0.0.1", Loopback: &yes}, true, false},
+		"for all":                    {serveFlags{Addr: "0.0.0.0:0", Public: true, TLSCert: "c", TLSKey: "k"}, false, false},
+		"for all, and wanted":        {serveFlags{Addr: "0.0.0.0:0", Public: true, TLSCert: "c", TLSKey: "k", Loopback: &yes}, false, true},
+		"a proxy that is no address": {serveFlags{Addr: "127.0.0.1:0", TrustedProxy: "nginx"}, true, true},
+	} {
+		row.flags.where = where{Data: t.TempDir(), Store: storeEmbedded}
+		o, problems := row.flags.validate()
+		if got := o.loopback(); got != row.want || (len(problems) > 0) != row.wrong {
+			t.Errorf("%s: %v, %q; want %v", name, got, problems, row.want)
+		}
+	}
+}

@@ -48,7 +48,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 		Failed: credentials.LogFailed(logger),
 	}
 	handler, err := httpapi.Stack(
-		httpapi.Config{SignIn: d.identity, Denials: audit.Refusals{Store: d.store, Now: time.Now}, Logger: logger},
+		httpapi.Config{SignIn: d.identity, Denials: audit.Refusals{Store: d.store, Now: time.Now}, Logger: logger, Proxies: o.proxies},
 		health.API{Store: d.store, Version: version}.Routes(),
 		openapi.API{}.Routes(),
 		signin.API{Identity: d.identity}.Routes(),
@@ -76,7 +76,7 @@ func newRunner(ctx context.Context, o options, logger *slog.Logger) (*probe.Runn
 	if err != nil {
 		return nil, fmt.Errorf("finding this machine's own addresses: %w", err)
 	}
-	guard, err := netguard.New(netguard.Policy{Allow: o.allow, Loopback: o.local(), Self: self})
+	guard, err := netguard.New(netguard.Policy{Allow: o.allow, Loopback: o.loopback(), Self: self})
 	if err != nil {
 		return nil, err
 	}

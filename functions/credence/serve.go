@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"credence/shared/boot"
+	"credence/shared/limit"
 	"credence/shared/store"
 	"credence/shared/store/embedded"
 )
@@ -70,11 +71,8 @@ func serve(ctx context.Context, o options, d *data, logger *slog.Logger, stdout 
 	if err := p.welcome(ctx, o, stdout); err != nil {
 		return err
 	}
-	server := &http.Server{
-		Handler: p.handler, TLSConfig: identity, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-	}
+	server := newServer(p.handler, identity, logger)
+	listener = limit.NewConnections(maxConnections).Attach(server, listener)
 	ended := make(chan error, 1)
 	go func() {
 		if o.TLSCert != "" {
@@ -96,6 +94,20 @@ func serve(ctx context.Context, o options, d *data, logger *slog.Logger, stdout 
 	}
 	_, _ = fmt.Fprintln(stdout, "Stopped.")
 	return nil
+}
+
+// maxConnections is above the number of requests that httpapi serves at once, so
+// that a request too many gets an answer.
+const maxConnections = 1024
+
+func newServer(h http.Handler, identity *tls.Config, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, TLSConfig: identity, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		// By default a connection buffers 1 MB of bodies that no handler reads.
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 64, MaxReceiveBufferPerConnection: 256 << 10, MaxReceiveBufferPerStream: 64 << 10},
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
 }
 
 // newLogger writes lines for a person at a terminal, JSON for anything else.

@@ -15,6 +15,11 @@ import (
 // The bounds of one process. What a bound protects is memory, so that a few
 // callers cannot end the process for all; docs/limits.md explains each.
 const (
+	// Requests of authenticated callers so many run at once. A server accepts more
+	// connections than that, so that it can answer those beyond.
+	requestsTotal = 768
+	requestsOfOrg = 256
+
 	// MaxBodyBytes is the longest body that is read; more is 413.
 	MaxBodyBytes = 256 << 10
 	// bodyTime is how long a body may take to arrive: 50 KB/s at the longest.
@@ -43,13 +48,14 @@ const (
 
 // bounds are the slots of one Stack. Each has one level of holders:
 // organisations.
-type bounds struct{ bodies, heavy, answers *limit.Slots }
+type bounds struct{ requests, bodies, heavy, answers *limit.Slots }
 
 func newBounds() bounds {
 	return bounds{
-		bodies:  limit.NewSlots(bodiesTotal, bodiesOfOrg),
-		heavy:   limit.NewSlots(heavyTotal, heavyOfOrg),
-		answers: limit.NewSlots(answersTotal, answersOfOrg),
+		requests: limit.NewSlots(requestsTotal, requestsOfOrg),
+		bodies:   limit.NewSlots(bodiesTotal, bodiesOfOrg),
+		heavy:    limit.NewSlots(heavyTotal, heavyOfOrg),
+		answers:  limit.NewSlots(answersTotal, answersOfOrg),
 	}
 }
 

@@ -149,6 +149,7 @@ func TestBoundsAreShared(t *testing.T) {
 	}{
 		"heavy routes": {httpapi.Route{Pattern: "POST /a", Needs: access.Read, Heavy: true}, 0, 2},
 		"long bodies":  {httpapi.Route{Pattern: "POST /a", Needs: access.Update}, 256 << 10, 32},
+		"requests":     {httpapi.Route{Pattern: "POST /a", Needs: access.Read}, 0, 256},
 		"short bodies": {httpapi.Route{Pattern: "POST /a", Needs: access.Update}, 1, 256},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"unicode"
@@ -37,6 +35,7 @@ func (s *stack) log(ex *exchange, status, sizeOut int, e *fault.Error, err error
 		slog.Float64("latency_ms", float64(s.Clock().Sub(ex.started).Microseconds())/1000),
 		slog.Int("bytes_in", ex.sizeIn),
 		slog.Int("bytes_out", sizeOut),
+		slog.String("client", ex.client),
 		slog.String("user_agent", plain(ex.http.UserAgent(), maxAgent)),
 	}
 	if ex.caller.KeyID != 0 {
@@ -88,22 +87,15 @@ const (
 	maxURL   = 512
 )
 
-// origin says where a request came from. The address is the connection's: a
-// header that names another can be made up by anybody.
-func origin(r *http.Request, id string) identity.Origin {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr // a gateway gives the address alone
-	}
-	if _, err := netip.ParseAddr(host); err != nil {
-		host = ""
-	}
+// origin describes where a request comes from.
+func (ex *exchange) origin() identity.Origin {
+	r := ex.http
 	address := r.URL.EscapedPath()
 	if names := queryNames(r); len(names) > 0 {
 		address += "?" + strings.Join(names, "&")
 	}
 	return identity.Origin{
-		IP: host, UserAgent: plain(r.UserAgent(), maxAgent), URL: plain(address, maxURL), RequestID: plain(id, maxAgent),
+		IP: ex.client, UserAgent: plain(r.UserAgent(), maxAgent), URL: plain(address, maxURL), RequestID: plain(ex.id, maxAgent),
 	}
 }
 

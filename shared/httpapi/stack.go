@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strconv"
@@ -43,6 +44,9 @@ type Config struct {
 	Denials Denials
 	Logger  *slog.Logger
 	Clock   func() time.Time // nil = time.Now
+	// Proxies are the reverse proxies whose X-Forwarded-For, or Forwarded without
+	// that, names the client. From any other peer both headers are ignored.
+	Proxies []netip.Prefix
 	// Elsewhere returns the patterns of every route of the API, for a process
 	// that serves some of them and answers for the methods of all: the function
 	// behind a gateway's $default. May be nil.
@@ -55,6 +59,7 @@ type stack struct {
 	Config
 	routes router
 	bounds bounds
+	client func(r *http.Request) string // the address that a request comes from
 }
 
 // Stack is the only maker of an http.Handler. For every request, in this order:
@@ -84,10 +89,11 @@ func Stack(cfg Config, routes ...[]Route) (http.Handler, error) {
 	if len(all) == 0 {
 		faults = append(faults, errors.New("building the stack: no routes"))
 	}
-	if err := errors.Join(faults...); err != nil {
+	client, err := clients(cfg.Proxies)
+	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
 	}
-	return &stack{cfg, rt, newBounds()}, nil
+	return &stack{cfg, rt, newBounds(), client}, nil
 }
 
 // exchange is what is known of one request while it is served.
@@ -95,6 +101,7 @@ type exchange struct {
 	started time.Time
 	id      string
 	http    *http.Request
+	client  string // its address; "" if there is none to be known
 	w       http.ResponseWriter
 	route   *Route // nil until one matched
 	caller  identity.Caller
@@ -104,7 +111,7 @@ type exchange struct {
 }
 
 func (s *stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ex := &exchange{started: s.Clock(), id: requestID(r.Context()), http: r, w: w}
+	ex := &exchange{started: s.Clock(), id: requestID(r.Context()), client: s.client(r), http: r, w: w}
 	defer ex.release()
 	answer, body, err := s.run(ex)
 	var e *fault.Error
@@ -161,7 +168,7 @@ func (s *stack) run(ex *exchange) (answer Answer, body []byte, err error) {
 		within = defaultWithin
 	}
 	end := time.Now().Add(within)
-	req := &Request{HTTP: ex.http, Origin: origin(ex.http, ex.id)}
+	req := &Request{HTTP: ex.http, Origin: ex.origin()}
 	if !route.Public {
 		if end, err = s.receive(ex, req, end); err != nil {
 			return Answer{}, nil, err
@@ -221,6 +228,9 @@ func (s *stack) receive(ex *exchange, req *Request, end time.Time) (time.Time, e
 	ctx, cancel := context.WithDeadline(ex.http.Context(), end)
 	defer cancel()
 	if err := s.admit(ctx, ex, req); err != nil {
+		return end, err
+	}
+	if err := ex.take(ctx, s.bounds.requests, 0, 1); err != nil {
 		return end, err
 	}
 	began := time.Now()

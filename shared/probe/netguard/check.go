@@ -90,7 +90,13 @@ func (g *Guard) denied(ip netip.Addr) bool {
 	if contains(loopbackRanges, ip) {
 		return !g.loopback
 	}
-	return contains(hardDenied, ip)
+	if contains(hardDenied, ip) {
+		return true
+	}
+	// An address may be assigned while the process runs. Where the addresses cannot
+	// be listed, none is known not to be ours.
+	own, err := g.own()
+	return err != nil || slices.Contains(own, ip)
 }
 
 func (g *Guard) listed(ip netip.Addr) bool {

@@ -3,6 +3,8 @@ package netguard
 import (
 	"errors"
 	"net/netip"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -179,6 +181,77 @@ func TestHardDenialsPrecedeEveryList(t *testing.T) {
 	}
 	if g.Check(netip.MustParseAddr("10.7.7.8")) != nil {
 		t.Error("the neighbour of the service's own address was refused")
+	}
+}
+
+// An address of any interface is this machine, from when it is assigned, whatever
+// the list allows and whether loopback may be reached or not.
+func TestOwnAddressesAreDenied(t *testing.T) {
+	own, fails := []string{}, error(nil)
+	g := newGuard(Policy{Allow: prefixes("10.0.0.0/8", "fc00::/7"), Loopback: true})
+	g.own = func() ([]netip.Addr, error) {
+		out := make([]netip.Addr, len(own))
+		for i, ip := range own {
+			out[i] = netip.MustParseAddr(ip)
+		}
+		return out, fails
+	}
+	addresses := []string{"8.8.8.8", "10.1.2.3", "fd12:3456::9", "2606:4700::1111"}
+	blocked := func(want bool, when string) {
+		t.Helper()
+		for _, ip := range append([]string{"::ffff:8.8.8.8"}, addresses...) {
+			if err := g.Check(netip.MustParseAddr(ip)); (err != nil) != want {
+				t.Errorf("%s: %s: %v", when, ip, err)
+			}
+		}
+		if err := g.Check(netip.MustParseAddr("127.0.0.1")); err != nil {
+			t.Errorf("%s: loopback: %v", when, err)
+		}
+	}
+	blocked(false, "others")
+	own = addresses
+	blocked(true, "assigned while the process runs")
+	own = nil
+	blocked(false, "given up")
+	fails = errors.New("no permission")
+	blocked(true, "not to be listed")
+}
+
+// TestInterfaces runs itself where the loopback interface has public and private
+// addresses.
+func TestInterfaces(t *testing.T) {
+	const inside = "CREDENCE_OWN_NETWORK"
+	assigned := []string{"8.8.8.8", "10.99.0.1", "2606:4700::1111", "fd12:3456::9"}
+	if os.Getenv(inside) != "" {
+		g := newGuard(Policy{Allow: prefixes("10.0.0.0/8", "fc00::/7")})
+		for _, ip := range assigned {
+			if got := blockedFor(t, g.Check(netip.MustParseAddr(ip))); got != ReasonReserved {
+				t.Errorf("%s: blocked as %s, want reserved", ip, got)
+			}
+		}
+		if err := g.Check(netip.MustParseAddr("8.8.4.4")); err != nil {
+			t.Errorf("another machine: %v", err)
+		}
+		return
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := "ip link set lo up"
+	for _, ip := range assigned {
+		script += " && ip addr add " + ip + " dev lo"
+	}
+	if out, err := exec.Command("unshare", "-n", "sh", "-c", script).CombinedOutput(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("making a network namespace: %v: %s", err, out)
+		}
+		t.Skipf("no network namespace can be made here: %v", err)
+	}
+	cmd := exec.Command("unshare", "-n", "sh", "-c", script+` && exec "$0" -test.run '^TestInterfaces$' -test.v`, program)
+	cmd.Env = append(os.Environ(), inside+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 }
 

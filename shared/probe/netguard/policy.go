@@ -34,9 +34,10 @@ type Policy struct {
 	// Loopback lets probes reach this machine itself. Only a service that
 	// listens on loopback alone may set it; never one on Lambda.
 	Loopback bool
-	// Self are addresses of this process and of what serves it (interfaces,
-	// name servers, the runtime's endpoints), as OwnAddrs finds them. They are
-	// denied whatever Allow says.
+	// Self are addresses of what serves this process (name servers, the runtime's
+	// endpoints), as OwnAddrs finds them. They are denied whatever Allow contains,
+	// and so are the addresses of this machine's interfaces, which the guard lists
+	// anew for each check.
 	Self []netip.Addr
 	// Resolver is asked for names; nil is the system's.
 	Resolver Resolver
@@ -47,6 +48,7 @@ type Guard struct {
 	allow    []netip.Prefix
 	loopback bool
 	self     []netip.Addr
+	own      func() ([]netip.Addr, error) // of the interfaces
 	resolver Resolver
 	lists    *ssrf.Guardian
 	dial     func(ctx context.Context, d *net.Dialer, network, address string) (net.Conn, error)
@@ -73,6 +75,7 @@ func newGuard(p Policy) *Guard {
 	g := &Guard{
 		allow:    slices.Clone(p.Allow),
 		loopback: p.Loopback,
+		own:      interfaceAddrs,
 		resolver: p.Resolver,
 		lists:    ssrf.New(ssrf.WithAnyPort()),
 		dial:     dialSocket,

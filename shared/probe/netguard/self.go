@@ -3,7 +3,6 @@ package netguard
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -11,16 +10,12 @@ import (
 	"strings"
 )
 
-// OwnAddrs finds the addresses of this process for Policy.Self: those of its
-// network interfaces, of the name servers in the text of a resolv.conf(5), and
-// of the endpoints given ("host", "host:port" or a URL; "" is ignored), as they
-// resolve now. Addresses of the loopback interface are left out: the loopback
-// ranges are the policy's own matter.
+// OwnAddrs finds the addresses for Policy.Self: those of the name servers in the
+// text of a resolv.conf(5), and of the endpoints given ("host", "host:port" or a
+// URL; "" is ignored), as they resolve now. Loopback addresses are left out: they
+// are the policy's own matter.
 func OwnAddrs(ctx context.Context, resolvConf string, endpoints ...string) ([]netip.Addr, error) {
-	own, err := interfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("listing the addresses of this machine: %w", err)
-	}
+	var own []netip.Addr
 	for line := range strings.Lines(resolvConf) {
 		fields := strings.Fields(line)
 		if len(fields) < 2 || fields[0] != "nameserver" {
@@ -41,24 +36,22 @@ func OwnAddrs(ctx context.Context, resolvConf string, endpoints ...string) ([]ne
 	return slices.Compact(own), nil
 }
 
+// interfaceAddrs lists the addresses of every network interface, as they are now,
+// but for loopback addresses. A public or private address may be assigned to the
+// loopback interface too, and is then this machine.
 func interfaceAddrs() ([]netip.Addr, error) {
-	interfaces, err := net.Interfaces()
+	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil, err
 	}
 	var own []netip.Addr
-	for _, i := range interfaces {
-		if i.Flags&net.FlagLoopback != 0 {
-			continue
-		}
-		addrs, err := i.Addrs()
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range addrs {
-			if p, err := netip.ParsePrefix(a.String()); err == nil {
-				own = append(own, p.Addr().Unmap().WithZone(""))
-			}
+		if ip := p.Addr().Unmap().WithZone(""); !ip.IsLoopback() {
+			own = append(own, ip)
 		}
 	}
 	return own, nil

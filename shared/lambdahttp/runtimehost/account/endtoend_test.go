@@ -21,8 +21,9 @@ import (
 )
 
 // targets is where the suite listens for probes. No probe on Lambda may reach
-// loopback, so it is a private address, which exists in a network namespace of
-// the test's own and is allowed there as an operator would allow one.
+// loopback or an address of its own interfaces, so it is a private address that
+// no interface has and that a network namespace of the test's own routes back to
+// it, allowed there as an operator would allow one.
 const (
 	targets = "10.99.0.1"
 	inside  = "CREDENCE_OWN_NETWORK"
@@ -70,7 +71,7 @@ func elsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := `ip link set lo up && ip addr add ` + targets + `/32 dev lo && exec "$0" -test.run '^` + t.Name() + `$' -test.v`
+	script := `ip link set lo up && ip route add local ` + targets + `/32 dev lo && exec "$0" -test.run '^` + t.Name() + `$' -test.v`
 	check := exec.Command("unshare", "-n", "sh", "-c", "ip link set lo up")
 	if out, err := check.CombinedOutput(); err != nil {
 		if os.Getenv("CI") != "" {
