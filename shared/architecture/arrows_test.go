@@ -30,7 +30,7 @@ var (
 		"shared/lambdahttp/runtimehost/account", "shared/lambdahttp/runtimehost/cmd")
 	builtins = exactly("shared/connector/builtin", "shared/probe/builtin")
 	aws      = anyOf("github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go")
-	awsRooms = anyOf("shared/store/dynamo", "shared/envelope/awskms", "shared/envelope/kmstest", "shared/boot", "shared/queue", "shared/probe/s3", "shared/probe/dynamodb",
+	awsRooms = anyOf("shared/store/dynamo", "shared/envelope/awskms", "shared/envelope/kmstest", "shared/boot", "shared/queue", "shared/probe/s3", "shared/probe/dynamodb", "shared/probe/http", // which signs requests to AWS APIs
 		"shared/lambdahttp/runtimehost/internal/plain")
 	drivers = anyOf("github.com/jackc/pgx", "github.com/go-sql-driver/mysql", "github.com/microsoft/go-mssqldb",
 		"github.com/aws/aws-sdk-go-v2/service/s3", "github.com/redis/go-redis", "github.com/pkg/sftp", "github.com/jlaffaye/ftp",

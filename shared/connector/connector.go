@@ -30,18 +30,20 @@ type Field struct {
 	// of its JSON. Settings hold the JSON, whichever name it came by.
 	Encoded     []string
 	Kind        Kind
-	Title       string                   // two or three words for a form
-	Help        string                   // a sentence; "" where the title says it all
-	Secret      bool                     // never shown but by reveal
-	Destination bool                     // decides where the secret is sent, or how well that is verified
-	Identity    bool                     // names, with the others marked so, the account signed in to: host, port, user
-	Public      bool                     // shown in credentials_non_secure_data; never with Secret
-	Shown       func(text string) string // what is shown of a Text that is Public; nil = all of it
-	OneOf       []string
-	Min, Max    int64 // of a Number; both 0 = no limit
-	Default     int64 // of a Number: what Settings.Int says where none was sent; 0 = none
-	MaxBytes    int   // of a Text; 0 = the general limit
-	Lines       bool  // a Destination that may hold line breaks
+	Title       string // two or three words for a form
+	Help        string // a sentence; "" where the title says it all
+	Secret      bool   // never shown but by reveal
+	Destination bool   // decides where the secret is sent, or how well that is verified
+	Identity    bool   // names, with the others marked so, the account signed in to: host, port, user
+	Public      bool   // shown in credentials_non_secure_data; never with Secret
+	// Shown returns what is shown of a Text that is Public, by the name of the
+	// method that the credential authenticates with; nil = all of it.
+	Shown    func(method, text string) string
+	OneOf    []string
+	Min, Max int64 // of a Number; both 0 = no limit
+	Default  int64 // of a Number: what Settings.Int says where none was sent; 0 = none
+	MaxBytes int   // of a Text; 0 = the general limit
+	Lines    bool  // a Destination that may hold line breaks
 	// Check tells what is wrong with a text, as a Detail code and a sentence
 	// that does not repeat it; "" = nothing. nil = anything goes.
 	Check func(text string) (code, message string)

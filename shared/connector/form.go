@@ -64,10 +64,27 @@ func CheckURL(text string) (code, message string) {
 	return "", ""
 }
 
-// WithoutQuery is a URL up to its query, which may hold a key.
-func WithoutQuery(text string) string {
+// WithoutQuery is a Field's Shown: a URL up to its query, which may hold a key.
+// Of a credential without a secret (the method NONE) the path may be the
+// secret, as that of a webhook is: there only scheme, host and port are shown.
+func WithoutQuery(method, text string) string {
 	address, _, _ := strings.Cut(text, "?")
-	return address
+	if method != "NONE" {
+		return address
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// CheckPointer accepts a JSON Pointer (RFC 6901).
+func CheckPointer(text string) (code, message string) {
+	if text[0] != '/' || strings.Contains(strings.NewReplacer("~0", "", "~1", "").Replace(text), "~") {
+		return fault.DetailMalformed, "Send a JSON Pointer (RFC 6901), such as /data/ok."
+	}
+	return "", ""
 }
 
 // CheckHeaderName takes a field name of HTTP (RFC 9110, section 5.1).

@@ -94,7 +94,7 @@ func (s Settings) Public() jsontext.Value {
 	for _, v := range s.values {
 		if f := s.typ.Fields[v.field]; f.Public {
 			if f.Shown != nil {
-				v.text = secret.NewText(f.Shown(v.text.ExposeText()))
+				v.text = secret.NewText(f.Shown(s.method, v.text.ExposeText()))
 			}
 			out[v.sentAs] = f.render(v)
 		}

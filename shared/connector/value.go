@@ -140,10 +140,24 @@ func (f Field) rules(text string) (code, message string) {
 		return fault.DetailUnknown, "Use one of: " + strings.Join(f.OneOf, ", ") + "."
 	case (f.Destination || f.Identity) && !f.Lines && strings.ContainsFunc(text, unprintable):
 		return fault.DetailMalformed, "Leave out line breaks, other control characters and marks of text direction."
-	case f.Check != nil:
-		return f.Check(text)
+	}
+	if f.Check != nil {
+		if code, message := f.Check(text); code != "" {
+			return code, message
+		}
+	}
+	if f.Public && len(f.OneOf) == 0 && inPublic(f.shown(text)) {
+		return fault.DetailForbidden, publicSecret
 	}
 	return "", ""
+}
+
+// shown is what is shown of a text whatever the method.
+func (f Field) shown(text string) string {
+	if f.Shown == nil {
+		return text
+	}
+	return f.Shown("", text)
 }
 
 // unprintable characters in a destination would end a line of a protocol, or

@@ -59,6 +59,9 @@ type Attempt struct {
 	failedAt  string
 	hostField Field
 	portField Field
+	mutual    mutual
+	rejection string // the remembered class; set before the attempt begins
+	rejected  string // the class to remember
 	warned    []Warning
 	facts     map[string]string
 }
@@ -111,10 +114,13 @@ func (a *Attempt) Explain(err error) Finding { return a.explain(Auth, err) }
 
 func (a *Attempt) explain(stage string, err error) Finding {
 	a.mu.Lock()
-	failure, at, host, port := a.failure, a.failedAt, a.hostField, a.portField
+	failure, at, host, port, mutual := a.failure, a.failedAt, a.hostField, a.portField, a.mutual
 	a.mu.Unlock()
 	if failure != nil && before(at, stage) {
 		return *failure
+	}
+	if mutual.requested && isAlert(err) {
+		return mutual.refusal(host)
 	}
 	if c := (x509.CertificateInvalidError{}); errors.As(err, &c) && c.Reason == x509.Expired && c.Cert != nil {
 		a.Ends(FactCertificateEnd, c.Cert.NotAfter)
@@ -144,6 +150,10 @@ func (a *Attempt) end(name string, spentBefore time.Duration, f *Finding) *Findi
 	}
 	if f != nil && f.Code == CodeProbeTimeout { // else what is open below is another connection's
 		a.closeBelow(name)
+	}
+	if f != nil && f.Code.Verdict() == Invalid && before(name, Auth) {
+		a.record(name, took, nil) // TLS or HTTP worked; the secret that they carried was rejected
+		return f
 	}
 	a.record(name, took, f)
 	if f != nil && a.failure != nil {

@@ -134,7 +134,7 @@ func NotBrowsed(typeName string, at time.Time) Result {
 // answers; a tree comes with CodeOK only. The result says nothing of the
 // secret, but that it was refused where it was.
 func (r *Runner) Tree(ctx context.Context, typeName string, settings Settings, at Place, depth int) (Tree, Result) {
-	tree, result := browse(ctx, r, subject{typeName, settings}, func(ctx context.Context, a *Attempt, b Browser) (Tree, Finding) {
+	tree, result := browse(ctx, r, subject{typeName: typeName, settings: settings}, func(ctx context.Context, a *Attempt, b Browser) (Tree, Finding) {
 		return b.Tree(ctx, a, at, depth)
 	})
 	left := MaxNodes
@@ -145,7 +145,7 @@ func (r *Runner) Tree(ctx context.Context, typeName string, settings Settings, a
 // Sample reads the beginning of what is at a place of the system, as Tree
 // lists it.
 func (r *Runner) Sample(ctx context.Context, typeName string, settings Settings, at Place) (Sample, Result) {
-	sample, result := browse(ctx, r, subject{typeName, settings}, func(ctx context.Context, a *Attempt, b Browser) (Sample, Finding) {
+	sample, result := browse(ctx, r, subject{typeName: typeName, settings: settings}, func(ctx context.Context, a *Attempt, b Browser) (Sample, Finding) {
 		return b.Sample(ctx, a, at)
 	})
 	sample.cut()

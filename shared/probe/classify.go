@@ -75,7 +75,6 @@ func classifyTLS(err error, hostField Field) (Finding, bool) {
 		authority x509.UnknownAuthorityError
 		verify    *tls.CertificateVerificationError
 		header    tls.RecordHeaderError
-		op        *net.OpError
 	)
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -89,10 +88,20 @@ func classifyTLS(err error, hostField Field) (Finding, bool) {
 			return Found(CodeTLSUnsupported, "The system answers without encryption on this port. Name the port on which it offers TLS.").or(hostField), true
 		}
 		return Found(CodeProtocolMismatch, "Something answers there, but not with TLS: the port may be one for unencrypted connections, or of another kind of system. Check host and port.").or(hostField), true
-	case errors.As(err, &op) && op.Op == "remote error": // a TLS alert
-		return Found(CodeTLSUnsupported, "The system refused the encrypted connection. It must offer TLS 1.2 or newer, and must not ask for a client's certificate.").or(hostField), true
+	case isAlert(err) && strings.Contains(err.Error(), "no application protocol"):
+		f := Found(CodeTLSUnsupported, "The server accepts TLS on this port, but speaks no protocol that this probe speaks. Check host and port.").or(hostField)
+		f.alpn = true
+		return f, true
+	case isAlert(err):
+		return Found(CodeTLSUnsupported, "The server aborted the TLS handshake. It must offer TLS 1.2 or newer; check that the host name is the one that it serves.").or(hostField), true
 	}
 	return Finding{}, false
+}
+
+// isAlert reports whether the other end sent a TLS alert (RFC 8446 §6).
+func isAlert(err error) bool {
+	op := (*net.OpError)(nil)
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 func classifyNet(stage string, err error) (Finding, bool) {

@@ -33,6 +33,8 @@ const (
 	CodeSourceIPDenied        Code = "SOURCE_IP_DENIED"
 	CodeHostBlocked           Code = "HOST_BLOCKED"
 	CodeSecretNotTested       Code = "SECRET_NOT_TESTED"
+	CodeTokenRefused          Code = "TOKEN_REFUSED"
+	CodeClientCertificate     Code = "CLIENT_CERTIFICATE_REQUIRED"
 	CodeRateLimited           Code = "RATE_LIMITED"
 	CodeTargetUnavailable     Code = "TARGET_UNAVAILABLE"
 	CodeProbeTimeout          Code = "PROBE_TIMEOUT"
@@ -48,6 +50,7 @@ const (
 	WarnScopeMissing     Code = "SCOPE_MISSING"
 	WarnTLSUnverified    Code = "TLS_UNVERIFIED"
 	WarnNotCrossChecked  Code = "NOT_CROSS_CHECKED"
+	WarnNoSecret         Code = "NO_SECRET"
 	WarnOverPrivileged   Code = "OVER_PRIVILEGED"
 )
 
@@ -87,6 +90,8 @@ var rules = []rule{
 	{CodeSourceIPDenied, Unknown, true, false, "The system does not let this service's address sign in. Add the egress addresses of this service to its allow-list."},
 	{CodeHostBlocked, Unknown, true, false, "The system has blocked this service's address after too many faulty connections. Have the block lifted there, then probe again."},
 	{CodeSecretNotTested, Unknown, false, false, "The system answers the same without the secret, so nothing is proven. Name an address that asks for the secret."},
+	{CodeTokenRefused, Unknown, true, false, "The authorization server issued a token, and the API rejected it. Check the audience, the scope and the resource that the token is requested for."},
+	{CodeClientCertificate, Unknown, true, false, "The server requires a client certificate. Use a credential that has one, or an address that does not require it."},
 	{CodeRateLimited, Unknown, false, true, "The system asks to come back later: too many requests. Nothing needs to be changed."},
 	{CodeTargetUnavailable, Unknown, false, true, "The system is there but reports that it cannot serve. Try again later, or ask its operator."},
 	{CodeProbeTimeout, Unknown, false, true, "The system accepted the connection but did not finish in time. Try again; if it lasts, check that host and port belong to this kind of system."},
@@ -96,11 +101,13 @@ var rules = []rule{
 	{CodeProbeInternal, Unknown, false, true, "The probe failed for a reason of our own. Try again; the operator of this service has been told."},
 }
 
+//nolint:gosec // messages
 var warnings = map[Code]sentence{
 	WarnResourceNotFound: "The secret is good, but what the credential names is not there. Check the name.",
 	WarnScopeMissing:     "The secret is good, but it may not use what the credential names. Have the right granted.",
 	WarnTLSUnverified:    "The connection was encrypted, but who is at the other end was not checked. Turn certificate checks on, with tls.ca_certificate if the authority is your own.",
-	WarnNotCrossChecked:  "The system accepted the request, but it was not tried without the secret, since the request may change something there.",
+	WarnNotCrossChecked:  "A part of this credential was not compared with a counter-example, so an error in that part would not show.",
+	WarnNoSecret:         "This credential has no secret, so only the address was tested.",
 	WarnOverPrivileged:   "The account may do far more than is needed. Use one with fewer rights.",
 }
 

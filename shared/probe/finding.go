@@ -19,7 +19,12 @@ type Finding struct {
 	field   Field
 	asked   string // the field of a request that names a place, instead
 	status  int
+	alpn    bool // the server speaks none of the protocols offered in TLS
 }
+
+// OffersOtherProtocol reports whether the TLS handshake failed because the
+// server speaks none of the application protocols offered (RFC 7301 §3.2).
+func (f Finding) OffersOtherProtocol() bool { return f.alpn }
 
 // Found concludes a code in words that tell a person what to do; "" leaves the
 // code's own. Each %d of the message takes one of the numbers.
@@ -53,6 +58,14 @@ func (f Finding) or(field Field) Finding {
 // the status of the result.
 func (f Finding) Answered(status int) Finding {
 	f.status = status
+	return f
+}
+
+// Hint appends a sentence to the message, for what else may be the cause.
+func (f Finding) Hint(more sentence) Finding {
+	if more != "" {
+		f.message = f.text() + " " + string(more)
+	}
 	return f
 }
 

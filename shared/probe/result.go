@@ -51,6 +51,10 @@ type Result struct {
 	CheckedAt      time.Time
 	ConnectionType string
 	Facts          map[string]string // server_version, FactExpires, FactCertificateEnd …
+	// Rejection is the class of answer by which the system rejected another
+	// secret; "" where the prober compares no answers, or sent no
+	// counter-example. Runner.Recheck takes it for later probes of the version.
+	Rejection string
 }
 
 // The facts that are times, in RFC 3339: when the secret stops working, and

@@ -75,19 +75,25 @@ func (r *Runner) Probes(typeName string) bool { _, ok := r.probers[typeName]; re
 // ctx ends. A type without a prober, and a target behind an SSH tunnel, are
 // answered without dialling. Every text of the result is ours.
 func (r *Runner) Run(ctx context.Context, typeName string, settings Settings) Result {
+	return r.Recheck(ctx, typeName, settings, "")
+}
+
+// Recheck is Run for a version that is proven already: where a prober compares
+// answers, it compares with the rejection that Result.Rejection gave then, and
+// sends no counter-example. "" is Run.
+func (r *Runner) Recheck(ctx context.Context, typeName string, settings Settings, rejection string) Result {
 	prober, ok := r.probers[typeName]
 	if !ok {
 		return NotRun(CodeNoProbeForType, typeName, r.config.Now())
 	}
-	return r.attempt(ctx, subject{typeName, settings}, prober.Ports(), (*Attempt).honest, func(ctx context.Context, a *Attempt) Finding {
-		return prober.Probe(ctx, a)
-	})
+	return r.attempt(ctx, subject{typeName, settings, rejection}, prober.Ports(), (*Attempt).honest, prober.Probe)
 }
 
 // subject is the credential of an attempt.
 type subject struct {
-	typeName string
-	settings Settings
+	typeName  string
+	settings  Settings
+	rejection string
 }
 
 // attempt runs do within the budget and concludes what it finds, which sound
@@ -106,7 +112,7 @@ func (r *Runner) attempt(ctx context.Context, s subject, ports netguard.Ports, s
 
 	deadline, _ := inner.Deadline()
 	a := &Attempt{
-		settings: s.settings, dialer: r.guard.Dialer(deadline, ports), sound: sound,
+		settings: s.settings, rejection: s.rejection, dialer: r.guard.Dialer(deadline, ports), sound: sound,
 		budget: r.config.Budget, now: time.Now, log: r.config.Log.With("connection_type", s.typeName),
 		stages: map[string]Stage{}, facts: map[string]string{}, hostField: "host", portField: "port",
 	}
@@ -162,7 +168,7 @@ func (a *Attempt) conclude(f Finding, typeName string, config Config) Result {
 	f = a.sound(a, f)
 	result := NotRun(f.Code, typeName, config.Now())
 	result.Message, result.Pointer, result.Status = f.text()+egress(f.Code, config.Egress), f.pointer(a.settings), f.wireStatus()
-	result.Warnings, result.Facts = a.warned, a.facts
+	result.Warnings, result.Facts, result.Rejection = a.warned, a.facts, a.rejected
 	reached := f.Code == CodeOK // a stage before one that was reached was not needed
 	for i, name := range slices.Backward(stageOrder[:]) {
 		switch s, ok := a.stages[name]; {

@@ -32,6 +32,12 @@ type TLSOptions struct {
 	Field Field
 	// NextProtos are the protocols offered (RFC 7301); nil for none.
 	NextProtos []string
+	// Certificate is the client certificate to present, if the server requests
+	// one; nil for none.
+	Certificate *tls.Certificate
+	// CertificateField is the setting that holds, or would hold, the client
+	// certificate; "" for a type that has no such setting.
+	CertificateField Field
 }
 
 // TLSConfig makes the configuration for a driver that encrypts by itself: TLS
@@ -42,6 +48,9 @@ type TLSOptions struct {
 // to Explain. The error is a Finding: tls.ca_certificate cannot be read.
 func (a *Attempt) TLSConfig(o TLSOptions) (*tls.Config, error) {
 	config := &tls.Config{ServerName: o.Host, MinVersion: tls.VersionTLS12, NextProtos: o.NextProtos}
+	a.mu.Lock()
+	a.mutual = mutual{}
+	a.mu.Unlock()
 	if text := a.settings.Text("tls.ca_certificate"); text != "" {
 		roots, ok := parseCA(text)
 		if !ok {
@@ -50,6 +59,15 @@ func (a *Attempt) TLSConfig(o TLSOptions) (*tls.Config, error) {
 		config.RootCAs = roots
 	}
 	config.InsecureSkipVerify = o.Mode == Require
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.mutual = mutual{requested: true, sent: o.Certificate != nil, field: o.CertificateField}
+		if o.Certificate == nil {
+			return &tls.Certificate{}, nil
+		}
+		return o.Certificate, nil
+	}
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		// Called when the certificate, if it was to be verified, is good.
 		a.Ends(FactCertificateEnd, state.PeerCertificates[0].NotAfter)
@@ -59,6 +77,33 @@ func (a *Attempt) TLSConfig(o TLSOptions) (*tls.Config, error) {
 		return a.Stage(TLS, func() error { return nil })
 	}
 	return config, nil
+}
+
+// mutual records what a server asked of the client in a TLS handshake.
+type mutual struct {
+	requested bool  // the server sent a CertificateRequest (RFC 8446 §4.3.2)
+	sent      bool  // a certificate was configured to answer it
+	field     Field // the setting of that certificate
+}
+
+// CertificateRequested reports whether the latest TLS handshake of this attempt
+// requested a client certificate and the credential had none to send.
+func (a *Attempt) CertificateRequested() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.mutual.requested && !a.mutual.sent
+}
+
+// refusal is the finding for a TLS alert that follows a certificate request.
+// A certificate that was sent and then rejected is a rejected secret.
+func (m mutual) refusal(hostField Field) Finding {
+	switch {
+	case m.sent:
+		return Found(CodeAuthRejected, "The server rejected the client certificate during the TLS handshake. Check that it is signed by an authority that the server trusts, that it has not expired or been revoked, and that it belongs to this client.").At(m.field)
+	case m.field != "":
+		return Found(CodeClientCertificate, "The server requires a client certificate during the TLS handshake, and this credential has none. Enter the certificate and its private key.").At(m.field)
+	}
+	return Found(CodeClientCertificate, "The server requires a client certificate during the TLS handshake. Credentials of this type have no field for one; use a host or port that authenticates with the secret alone.").At(hostField)
 }
 
 // StartTLS encrypts a connection and records the stage. On failure the

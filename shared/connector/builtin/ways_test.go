@@ -47,7 +47,7 @@ func TestWays(t *testing.T) {
 		"rest of a key":               {"rest", `{"api_key":"k"}`, "/base_url required"},
 		"rest of an address":          {"rest", `{` + api + `}`, "/api_key required"},
 		"rest, simple and named":      {"rest", `{"auth.type":"API_KEY","api_key":"k",` + api + `}`, "way api_key"},
-		"rest of a user":              {"rest", `{"basic.username":"u",` + api + `}`, "/basic.password required"},
+		"rest of a user":              {"rest", `{"basic.username":"u",` + api + `}`, "way BASIC"},
 		"rest of a user and password": {"rest", `{"basic.username":"u","basic.password":"p",` + api + `}`, "way BASIC"},
 		"rest, these for a token":     {"rest", `{"token.auth.url":"https://id.example.org","basic.username":"u","basic.password":"p"}`, "way TOKEN"},
 		"rest, a body for a token":    {"rest", `{"auth.type":"TOKEN","token.auth.url":"https://id.example.org","token.auth.body":"{}"}`, "way TOKEN"},

@@ -52,6 +52,7 @@ func rules() []rule {
 		{"null and nothing count as not sent", absent},
 		{"keys the type does not know are kept, and are not public", unknown},
 		{"public settings are those sent, as they were named", public},
+		{"public settings hold no secret", discreet},
 		{"no value shows in faults or prints", silent},
 		{"what stands in place of a secret is refused", masks},
 		{"destinations hold no control characters", controls},

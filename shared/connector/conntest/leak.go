@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,6 +62,43 @@ func public(s *subject) (found []string) {
 		}
 		if len(shown) > 0 {
 			found = append(found, fmt.Sprintf("%s: %d settings are shown that the type does not declare", one.label, len(shown)))
+		}
+	}
+	return found
+}
+
+// address are names of fields that take a URL.
+var address = regexp.MustCompile(`(url|uri|endpoint)$`)
+
+// discreet sends secrets in the public fields that take any text: each is
+// rejected there, or not shown. Of a credential without a secret the path of an
+// address may be one.
+func discreet(s *subject) (found []string) {
+	values := []string{
+		"postgresql://u1:" + canary + "@db.example.com:5432/app", "https://" + canary + "@h.example.com/x",
+		"https://h.example.com/x?password=" + canary, "jdbc:db://h.example.com/x;user=a;password=" + canary,
+		"u1:" + canary + "@db.example.com/app", "host=h password=" + canary, "postgresql%3A%2F%2Fu1%3A" + canary + "%40h%2Fapp",
+		`{"password":"` + canary + `"}`, "https://h.example.com:8443/?api_key=" + canary, "postgresql://u1:" + canary[:4] + "/" + canary[4:] + "@h/app",
+	}
+	for _, one := range s.samples {
+		without, _ := s.check(one.members)
+		for _, f := range s.typ.Fields {
+			if !f.Public || f.Kind != connector.Text || len(f.OneOf) > 0 {
+				continue
+			}
+			send := values
+			if without.Method() == "NONE" && address.MatchString(f.Name) {
+				send = append(slices.Clone(values), "https://h.example.com/hook/"+canary)
+			}
+			for _, value := range send {
+				settings, faults := s.check(one.members.with(f, f.Name, strconv.Quote(value)))
+				if at(faults, f.Name) {
+					continue
+				}
+				if shown := string(settings.Public()); strings.Contains(shown, canary[:4]) {
+					found = append(found, fmt.Sprintf("%s: a secret in %s is accepted and shown", one.label, f.Name))
+				}
+			}
 		}
 	}
 	return found

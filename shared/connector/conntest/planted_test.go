@@ -22,6 +22,7 @@ const (
 	kind        = "a value of another kind is refused at its place"
 	spelling    = "numbers and truths may come as text"
 	shown       = "public settings are those sent, as they were named"
+	discretion  = "public settings hold no secret"
 	silence     = "no value shows in faults or prints"
 	mask        = "what stands in place of a secret is refused"
 	control     = "destinations hold no control characters"
@@ -71,10 +72,14 @@ func TestPlanted(t *testing.T) {
 		plant func(*connector.Type)
 		rules []string
 	}{
-		"a capital in the name":         {func(p *connector.Type) { p.Name = "Door" }, []string{declaration}},
-		"no id":                         {func(p *connector.Type) { p.ID = 0 }, []string{declaration}},
-		"no help":                       {func(p *connector.Type) { p.Help = "" }, []string{declaration}},
-		"help that is no sentence":      {func(p *connector.Type) { at(p, "host").Help = "host" }, []string{declaration}},
+		"a capital in the name":    {func(p *connector.Type) { p.Name = "Door" }, []string{declaration}},
+		"no id":                    {func(p *connector.Type) { p.ID = 0 }, []string{declaration}},
+		"no help":                  {func(p *connector.Type) { p.Help = "" }, []string{declaration}},
+		"help that is no sentence": {func(p *connector.Type) { at(p, "host").Help = "host" }, []string{declaration}},
+		"an address that shows its path": {func(p *connector.Type) {
+			p.Fields = append(p.Fields, connector.Field{Name: "door.url", Kind: connector.Text, Title: "Address", Destination: true, Public: true, Check: connector.CheckURL})
+			p.Methods = append(p.Methods, connector.Method{Name: "NONE", Needs: []string{"door.url"}, Example: []byte(`{"host":"h.example.com","door.url":"https://h.example.com"}`)})
+		}, []string{discretion}},
 		"one title twice":               {func(p *connector.Type) { at(p, "user").Title = "Host" }, []string{declaration}},
 		"one name twice":                {func(p *connector.Type) { at(p, "user").Also = []string{"host"} }, []string{declaration}},
 		"a name that requests refuse":   {func(p *connector.Type) { at(p, "user").Also = []string{"constructor"} }, []string{declaration}},

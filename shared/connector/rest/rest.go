@@ -39,6 +39,10 @@ func keys() []connector.Method {
 		simple, dotted,
 		way("BASIC", `{"basic.username":"loader","basic.password":"correct horse battery staple","base_url":"https://api.example.com"}`,
 			"basic.username", "basic.password"),
+		// Some systems take a key as the user with an empty password, others as
+		// the password of an empty user.
+		way("BASIC", "", "basic.username"),
+		way("BASIC", "", "basic.password"),
 	}
 }
 
@@ -47,14 +51,20 @@ func exchanges() []connector.Method {
 	token := way("TOKEN", `{"auth.type":"TOKEN","token.auth.url":"https://api.example.com/login","token.auth.method":"POST","token.auth.body":"{\"key\":\"correct horse battery staple\"}","token.auth.token.path":"$.token"}`,
 		"token.auth.url")
 	token.May = []string{"token.auth.body", "token.auth.token.path"}
+	signed := way("OAUTH2", `{"auth.type":"OAUTH2","oauth2.client.auth.scheme":"private_key_jwt","oauth2.client.id":"loader","oauth2.client.private_key":"correct horse battery staple","oauth2.client.key.id":"key-1","oauth2.access.token.url":"https://id.example.com/token"}`,
+		"oauth2.client.id", "oauth2.client.private_key", "oauth2.access.token.url")
+	signed.May = []string{"oauth2.client.key.id", "oauth2.client.key.algorithm"}
 	return []connector.Method{
 		token,
 		// The whole of BASIC and more: with a token's address these are not sent
 		// to the API itself.
 		way("TOKEN", `{"token.auth.url":"https://api.example.com/login","basic.username":"loader","basic.password":"correct horse battery staple"}`,
 			"token.auth.url", "basic.username", "basic.password"),
+		way("TOKEN", "", "token.auth.url", "basic.username"),
+		way("TOKEN", "", "token.auth.url", "basic.password"),
 		way("OAUTH2", `{"auth.type":"OAUTH2","oauth2.token_exchange_type":"2-legged","oauth2.client.id":"loader","oauth2.client.secret":"correct horse battery staple","oauth2.access.token.url":"https://id.example.com/token"}`,
 			"oauth2.client.id", "oauth2.client.secret", "oauth2.access.token.url"),
+		signed,
 		way("OAUTH2", `{"auth.type":"OAUTH2","oauth2.access.token":"correct horse battery staple"}`, "oauth2.access.token"),
 		way("OAUTH2", `{"auth.type":"OAUTH2","vendor.access_token":"correct horse battery staple"}`, "vendor.access_token"),
 		way("OAUTH2", `{"auth.type":"OAUTH2","vendor.refresh_token":"correct horse battery staple"}`, "vendor.refresh_token"),
@@ -87,5 +97,6 @@ func others() []connector.Method {
 		aside("JWT", `{"jwt.enabled":true,"jwt.auth.url":"https://id.example.com/jwt","jwt.auth.body":"correct horse battery staple"}`, "jwt.auth.url"),
 		aside("HMAC", `{"hmac.enabled":true,"hmac.api.key":"loader","hmac.api.secret":"correct horse battery staple"}`, "hmac.api.secret"),
 		aside("client certificate", `{"client.p12":"Y29ycmVjdCBob3JzZSBiYXR0ZXJ5","client.p12.password":"correct horse battery staple"}`, "client.p12"),
+		aside("client certificate", `{"tls.client_certificate":"-----BEGIN CERTIFICATE-----","tls.client_key":"correct horse battery staple"}`, "tls.client_certificate", "tls.client_key"),
 	}
 }

@@ -168,7 +168,7 @@ func (p *page) proven(t *connector.Type, m connector.Method) string {
 	case probe.CodeAuthMethodUnsupported:
 		return fmt.Sprintf("no: `%s`", code)
 	case probe.CodeDNSNotFound, probe.CodeSecretNotTested:
-		if !slices.ContainsFunc(t.Fields, func(f connector.Field) bool { return f.Secret && settings.Has(f.Name) }) {
+		if m.Name == "NONE" && !slices.ContainsFunc(t.Fields, func(f connector.Field) bool { return f.Secret && settings.Has(f.Name) }) {
 			return "no: it holds no secret"
 		}
 		return "yes"
@@ -232,11 +232,31 @@ func (p *page) try(t *connector.Type, sent map[string]any) probe.Result {
 	if account, ok := sent["json_creds"].(map[string]any); ok {
 		sent = with(sent, "json_creds", with(account, "private_key", p.key))
 	}
+	p.keys(sent)
 	settings, faults := t.Check(p.marshal(sent))
 	if len(faults) > 0 {
 		p.Fatalf("%s: %v", t.Name, faults)
 	}
 	return probe.NewRunner(p.probers, probetest.Loopback(p, nowhere{}), probe.Config{}).Run(p.Context(), t.Name, settings)
+}
+
+// keys puts keys that work in the place of those that have only the form.
+func (p *page) keys(sent map[string]any) {
+	p.Helper()
+	const google, client, certificate, p12 = "gcp.service.account.credentials.json", "oauth2.client.private_key", "tls.client_certificate", "client.p12"
+	if account, ok := sent[google].(map[string]any); ok {
+		sent[google] = with(account, "private_key", p.key)
+	}
+	if sent[client] != nil {
+		sent[client] = p.key
+	}
+	leaf := probetest.NewAuthority(p).Issue(p, probetest.Leaf{})
+	if sent[certificate] != nil {
+		sent[certificate], sent["tls.client_key"] = probetest.PEM(p, leaf)
+	}
+	if sent[p12] != nil {
+		sent[p12] = probetest.P12(p, leaf, word)
+	}
 }
 
 // nowhere is a name server that knows no name.

@@ -13,14 +13,18 @@ import (
 
 	"credence/shared/probe"
 	"credence/shared/probe/roundtrip"
+	"credence/shared/probe/serviceaccount"
 	"credence/shared/secret"
 )
 
 // The addresses that a probe goes to, whatever a key file names.
 const (
-	tokenAddress = "https://oauth2.googleapis.com/token" //nolint:gosec // an address, no token
+	tokenAddress = serviceaccount.TokenAddress
 	apiAddress   = "https://storage.googleapis.com/storage/v1/"
 )
+
+// readOnly is the scope that reads buckets and objects, and nothing else.
+const readOnly = "https://www.googleapis.com/auth/devstorage.read_only"
 
 // google asks Google's two services.
 type google struct {
@@ -98,12 +102,12 @@ var errNotGoogle = probe.Found(probe.CodeProtocolMismatch, "What answered is not
 
 // accessToken trades the account's signature for an access token: who gets one
 // has proven the key. The error is a Finding.
-func (g *google) accessToken(ctx context.Context, a account) (secret.Value, error) {
-	assertion, err := a.assertion(time.Now())
+func (g *google) accessToken(ctx context.Context, a serviceaccount.Account) (secret.Value, error) {
+	assertion, err := a.Assertion(readOnly, time.Now())
 	if err != nil {
 		return secret.Value{}, probe.Found(probe.CodeAuthMethodUnsupported, "The private key in the key file cannot sign. Make a new key for the account.").At(fieldAccount)
 	}
-	form := url.Values{"grant_type": {grantType}, "assertion": {assertion}}
+	form := url.Values{"grant_type": {serviceaccount.GrantType}, "assertion": {assertion}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, g.token, strings.NewReader(form.Encode()))
 	if err != nil {
 		return secret.Value{}, probe.Found(probe.CodeProbeInternal, "")
@@ -136,25 +140,17 @@ func refusedToken(got answer) probe.Finding {
 	if json.Unmarshal(got.body, &document) != nil {
 		return errNotGoogle
 	}
-	switch document.Error {
-	case "invalid_grant":
-		if got.skewed { // an assertion that is out of time is refused by the same code
-			return errClock
+	if f, ok := serviceaccount.Refused(document.Error, got.status, got.skewed); ok {
+		if f.Code == probe.CodeProbeInternal || f.Code == probe.CodeRateLimited { // not the key's fault
+			return f
 		}
-		return probe.Found(probe.CodeAuthRejected, "Google refused the key: it was deleted or never was this account's, or the account is deleted or disabled. Make a new key and enter it here.").At(fieldAccount).Answered(got.status)
-	case "invalid_client", "deleted_client", "unauthorized_client":
-		return probe.Found(probe.CodeAuthRejected, "Google does not know this account. Check client_email in the key file, or make a new key.").At(fieldAccount).Answered(got.status)
-	case "disabled_client", "account_disabled":
-		return probe.Found(probe.CodeAuthDisabled, "The service account is disabled. Have it enabled at Google, or use another.").At(fieldAccount).Answered(got.status)
-	case "rate_limit_exceeded", "slow_down":
-		return probe.Found(probe.CodeRateLimited, "")
-	case "":
+		return f.At(fieldAccount)
+	}
+	if document.Error == "" {
 		return errNotGoogle
 	}
 	return probe.Found(probe.CodeSecretNotTested, "Google refused the sign-in for another reason than the key (status %d). Check the account's standing and the organisation's policies at Google.", got.status).At(fieldAccount)
 }
-
-var errClock = probe.Found(probe.CodeProbeInternal, "The clock of this service is wrong, so every signature is refused; nothing is known of the key. Its operator has been told.")
 
 // unavailable are answers that say nothing of a secret.
 func (a answer) unavailable() (probe.Finding, bool) {

@@ -6,6 +6,7 @@ import (
 
 	"credence/shared/pattern"
 	"credence/shared/probe"
+	"credence/shared/probe/serviceaccount"
 	"credence/shared/secret"
 )
 
@@ -24,8 +25,8 @@ const (
 
 // plan is what the settings name, checked before anything is dialled.
 type plan struct {
-	account     *account     // nil for a token
-	token       secret.Value // where there is no account
+	account     *serviceaccount.Account // nil for a token
+	token       secret.Value            // where there is no account
 	tokenField  probe.Field
 	renewable   bool // the token comes with another that renews it
 	bucket      string
@@ -58,7 +59,7 @@ func readPlan(s probe.Settings) (plan, error) {
 	hasAccount := s.Secret(string(fieldAccount)).Len() > 0
 	switch {
 	case hasAccount && (isAccount || !said):
-		a, err := readAccount(s.Secret(string(fieldAccount)))
+		a, err := serviceaccount.Read(s.Secret(string(fieldAccount)), fieldAccount)
 		if err != nil {
 			return plan{}, err
 		}
@@ -113,8 +114,8 @@ func (p *plan) readNames(s probe.Settings) error {
 	if project != "" && !projectID.MatchString(project) {
 		return probe.Found(probe.CodeDestinationBlocked, "This is not the id of a project. Write the id alone.").At(fieldProject)
 	}
-	if project == "" && p.account != nil && projectID.MatchString(p.account.project) {
-		project = p.account.project
+	if project == "" && p.account != nil && projectID.MatchString(p.account.Project) {
+		project = p.account.Project
 	}
 	p.project = project
 	return nil

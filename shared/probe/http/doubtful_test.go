@@ -41,7 +41,7 @@ func ownHeaders(t *testing.T) {
 		"asks for it":              {shows("X-Own", key), only, probe.CodeOK, ""},
 		"asks who it is besides":   {shows("X-Own", key, "User-Agent", "loader"), only, probe.CodeOK, ""},
 		"only asks who it is":      {shows("User-Agent", "loader", "Accept", "text/plain"), only, probe.CodeSecretNotTested, "base_url"},
-		"POST, only who it is":     {func(*http.Request) bool { return true }, settings{"auth.type": "NONE", "test.url": "/", "test.method": "POST", "request.headers": "Accept: a/b\nReferer: x"}, probe.CodeSecretNotTested, "auth.type"},
+		"POST, only who it is":     {func(*http.Request) bool { return true }, settings{"auth.type": "NONE", "test.url": "/", "test.method": "POST", "request.headers": "Accept: a/b\nReferer: x"}, probe.CodeOK, ""},
 		"asks for two":             {shows("X-App", "app", "X-Own", key), two, probe.CodeOK, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,9 +65,13 @@ func challenges(t *testing.T) {
 		"Negotiate or NTLM": {[]string{"Negotiate", "NTLM"}, basic, probe.CodeAuthMethodUnsupported, "auth.type"},
 		"Basic too":         {[]string{"Digest realm=x", "Basic realm=y"}, basic, probe.CodeAuthRejected, "basic.password"},
 		"Basic in one":      {[]string{"Digest realm=x, Basic realm=y"}, basic, probe.CodeAuthRejected, "basic.password"},
-		"a bearer":          {[]string{"Bearer"}, basic, probe.CodeAuthRejected, "basic.password"},
+		"a bearer":          {[]string{"Bearer"}, basic, probe.CodeAuthMethodUnsupported, "auth.type"},
+		"both in one":       {[]string{"Negotiate, NTLM"}, basic, probe.CodeAuthMethodUnsupported, "auth.type"},
+		"a quoted Basic":    {[]string{`Bearer realm="a, Basic b"`}, basic, probe.CodeAuthMethodUnsupported, "auth.type"},
+		"a token68":         {[]string{"Negotiate YII=, Basic realm=\"x\""}, basic, probe.CodeAuthRejected, "basic.password"},
 		"nothing named":     {nil, basic, probe.CodeAuthRejected, "basic.password"},
-		"Digest of a key":   {[]string{"Digest realm=x"}, settings{"api_key": key}, probe.CodeAuthRejected, "api_key"},
+		"Digest of a key":   {[]string{"Digest realm=x"}, settings{"api_key": key}, probe.CodeAuthMethodUnsupported, "auth.type"},
+		"a scheme of keys":  {[]string{"ApiKey", "Basic"}, settings{"api_key": key}, probe.CodeAuthRejected, "api_key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -94,6 +98,13 @@ func doubtfulTokens(t *testing.T) {
 		plain, _ := url.QueryUnescape(password)
 		answer(http.StatusOK, `{"user":"`+user+`","password":"`+password+`","access_token":"`+plain+`","host":"`+r.Host+`"}`)(w, r)
 	}
+	pinned := func(w http.ResponseWriter, r *http.Request) {
+		if body, _ := io.ReadAll(r.Body); string(body) == "{}" {
+			answer(http.StatusUnauthorized, "")(w, r)
+			return
+		}
+		answer(http.StatusOK, `{"token":"`+token+`"}`)(w, r)
+	}
 	anything := func(r *http.Request) bool { return r.Header.Get("Authorization") != "" }
 	bearer := shows("Authorization", "Bearer "+token)
 	login := settings{"auth.type": "TOKEN", "token.auth.url": "/token", "token.auth.body": `{"user":"app","password":"` + key + `"}`, "token.auth.token.path": "token"}
@@ -107,7 +118,7 @@ func doubtfulTokens(t *testing.T) {
 		want     probe.Code // with an address to try the token at
 		alone    probe.Code // without
 	}{
-		"no error beside":       {answer(200, `{"error":null,"errors":[],"token":"`+token+`"}`), bearer, login, probe.CodeOK, probe.CodeOK},
+		"no error beside":       {secretly(`{"error":null,"errors":[],"token":"` + token + `"}`), bearer, login, probe.CodeOK, probe.CodeOK},
 		"an error beside":       {answer(200, `{"error":{"code":1},"token":"x"}`), anything, login, untested, untested},
 		"errors beside":         {answer(200, `{"errors":["no"],"token":"x"}`), anything, login, untested, untested},
 		"an echo of the body":   {echo, anything, login.and(settings{"token.auth.token.path": "json.password"}), probe.CodeProtocolMismatch, probe.CodeProtocolMismatch},
@@ -120,10 +131,11 @@ func doubtfulTokens(t *testing.T) {
 		"for a blank body":      {given, bearer, login.and(settings{"token.auth.body": "  "}), untested, untested},
 		"for a scope":           {given, bearer, login.and(settings{"token.auth.body": "grant_type=client_credentials&scope=a"}), untested, untested},
 		"for a scope, JSON":     {given, bearer, login.and(settings{"token.auth.body": `{"scope":"a","on":true,"of":[null,{}]}`}), untested, untested},
-		"for a number":          {given, bearer, login.and(settings{"token.auth.body": `{"pin":[{"x":7}]}`}), probe.CodeOK, probe.CodeOK},
-		"for a word":            {given, bearer, login.and(settings{"token.auth.body": key}), probe.CodeOK, probe.CodeOK},
+		"for a number":          {pinned, bearer, login.and(settings{"token.auth.body": `{"pin":[{"x":7}]}`}), probe.CodeOK, probe.CodeOK},
+		"for anything":          {given, bearer, login, untested, untested},
+		"for a word":            {secretly(`{"token":"` + token + `"}`), bearer, login.and(settings{"token.auth.body": key}), probe.CodeOK, probe.CodeOK},
 		"an echo of a form":     {form, anything, login.and(settings{"token.auth.body": "user=app&password=" + key}), probe.CodeProtocolMismatch, probe.CodeProtocolMismatch},
-		"a token like a part":   {answer(200, `{"token":"`+key[:4]+`"}`), shows("Authorization", "Bearer "+key[:4]), login, probe.CodeOK, probe.CodeOK},
+		"a token like a part":   {secretly(`{"token":"` + key[:4] + `"}`), shows("Authorization", "Bearer "+key[:4]), login, probe.CodeOK, probe.CodeOK},
 		"for nothing":           {given, shows("Authorization", "Bearer "+token, "X-Own", key), free, probe.CodeOK, untested},
 		"for nothing, enough":   {given, bearer, free, untested, untested},
 		"for nothing, refused":  {given, shows("X-Own", "another"), free, probe.CodeAuthRejected, untested},

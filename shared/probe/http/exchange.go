@@ -18,186 +18,99 @@ import (
 	"credence/shared/secret"
 )
 
-// exchange trades the secret for a token at a sign-in address.
+// exchange trades the secret for a token at a token address.
 type exchange struct {
-	plan                 // its request; the secrets in it are those that are traded
-	field    probe.Field // of the sign-in address
-	guilty   probe.Field // the setting to change when the exchange is refused
-	plain    bool        // the whole body is the token
-	path     []string    // where the token stands in a JSON body
-	place    place       // where the token goes; its value is the prefix
-	asObject bool        // RFC 6749: an "error" in the answer names the cause
+	plan                     // its request; the secrets in it are those that are traded
+	field        probe.Field // of the token address
+	guilty       probe.Field // the setting to change when the exchange is rejected
+	purpose      probe.Field // the setting that decides what the token is good for
+	scope        probe.Field // the setting of its scope
+	plain        bool        // the whole body is the token
+	path         []string    // the members that lead to the token in a JSON body
+	place        place       // where the token goes
+	prefix       string      // before the token there
+	client       *clientAuth // of OAuth 2; nil for another exchange
+	byProtocol   bool        // a token proves the secret: the address is that of a known service
+	refuseReason func(x *exchange, got answer, code string) error
 }
 
-// readTokenExchange reads the settings of TOKEN: a request to token.auth.url
-// whose answer holds the token.
-func readTokenExchange(settings reader) (*exchange, error) {
-	if !settings.has(fieldLoginURL) {
-		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "Name the address that gives the token.").At(fieldLoginURL)
-	}
-	u, err := parseURL(settings.text(fieldLoginURL), fieldLoginURL)
-	if err != nil {
-		return nil, err
-	}
-	if settings.text(fieldTokenFormat) == "xml" || settings.has(fieldTokenCookie) || settings.has(fieldTokenFrom) {
-		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "A token in XML, in a cookie or in a header of the answer cannot be probed. Nothing was sent; check the credential where it is used.").At(fieldTokenFormat)
-	}
-	x := &exchange{field: fieldLoginURL, guilty: fieldLoginBody, plain: settings.text(fieldTokenFormat) == "plain"}
-	x.plan = plan{method: http.MethodPost, url: u, urlField: fieldLoginURL, header: baseHeader(), body: settings.Secret(string(fieldLoginBody))}
-	switch m := settings.text(fieldLoginMethod); m {
-	case "":
-	case http.MethodGet, http.MethodPost, http.MethodPut:
-		x.method = m
-	default:
-		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "A token is asked for by GET, POST or PUT.").At(fieldLoginMethod)
-	}
-	if x.method == http.MethodGet {
-		x.body = secret.Value{}
-	}
-	if x.body.Len() > 0 {
-		x.header.Set("Content-Type", bodyType(x.body))
-	}
-	if settings.has(fieldPassword) {
-		x.guilty = fieldPassword
-		pair, err := readBasic(settings)
-		if err != nil {
-			return nil, err
-		}
-		x.secrets = []place{pair}
-	}
-	path := strings.TrimPrefix(strings.TrimPrefix(settings.text(fieldTokenPath), "$"), ".")
-	if path == "" {
-		path = "access_token"
-	}
-	x.path = strings.Split(path, ".")
-	x.place, err = tokenPlace(settings)
-	return x, err
-}
-
-// tokenPlace reads where the token goes in the requests that follow.
-func tokenPlace(settings reader) (place, error) {
-	if settings.text(fieldTokenMode) == "URL_PARAMETER" {
-		name := settings.text(fieldTokenParam)
-		if name == "" {
-			return place{}, probe.Found(probe.CodeAuthMethodUnsupported, "Name the parameter that takes the token.").At(fieldTokenParam)
-		}
-		return place{param: name, field: fieldLoginBody}, nil
-	}
-	p := place{header: "Authorization", value: secret.NewText("Bearer "), field: fieldLoginBody}
-	if name := settings.text(fieldTokenHeader); name != "" {
-		canonical, ok := headerName(name)
-		if !ok {
-			return place{}, refuseName(fieldTokenHeader)
-		}
-		p.header, p.value = canonical, secret.Value{}
-		if canonical == "Authorization" {
-			p.value = secret.NewText("Bearer ")
-		}
-	}
-	if settings.has(fieldTokenPrefix) {
-		p.value = secret.NewText(strings.TrimSpace(settings.text(fieldTokenPrefix)) + " ")
-	}
-	return p, nil
-}
-
-// readClientCredentials reads the settings of OAUTH2 for a program that signs
-// in as itself (RFC 6749 §4.4). Tokens that a person consented to are renewed
-// in a browser, so they are not probed.
-func readClientCredentials(settings reader) (*exchange, error) {
-	unfit := probe.Found(probe.CodeAuthMethodUnsupported, "Only OAuth 2 client credentials can be probed: an access token URL, a client id and a client secret. Nothing was sent; check the credential where it is used.").At(fieldAuthType)
-	id, key := settings.text(fieldClientID), settings.Secret(string(fieldClientSecret))
-	if settings.text(fieldExchange) == "3-legged" || id == "" || key.Len() == 0 || !settings.has(fieldAccessURL) {
-		return nil, unfit
-	}
-	u, err := parseURL(settings.text(fieldAccessURL), fieldAccessURL)
-	if err != nil {
-		return nil, err
-	}
-	form, err := url.ParseQuery(settings.Secret(string(fieldAuthBody)).ExposeText())
-	if err != nil {
-		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "The body of the token request cannot be read. Write it as a form: name=value, joined by &.").At(fieldAuthBody)
-	}
-	form.Set("grant_type", "client_credentials")
-	x := &exchange{field: fieldAccessURL, guilty: fieldClientSecret, path: []string{"access_token"}, asObject: true}
-	x.plan = plan{method: http.MethodPost, url: u, urlField: fieldAccessURL, header: baseHeader()}
-	if x.secrets, err = readHeaders(settings.Secret(string(fieldAuthHeaders)), fieldAuthHeaders); err != nil {
-		return nil, err
-	}
-	switch settings.text(fieldAccessScheme) {
-	case "form":
-		form.Set("client_id", id)
-		form.Set("client_secret", key.ExposeText())
-	case "query":
-		x.secrets = append(x.secrets, place{param: "client_id", value: secret.NewText(id), field: fieldClientID},
-			place{param: "client_secret", value: key, field: fieldClientSecret})
-	default: // RFC 6749 §2.3.1: both encoded as form values first
-		pair := basic(url.QueryEscape(id), secret.NewText(url.QueryEscape(key.ExposeText())))
-		x.secrets = append(x.secrets, place{header: "Authorization", value: pair, field: fieldClientSecret})
-	}
-	if settings.text(fieldAccessMethod) == http.MethodGet {
-		x.method = http.MethodGet
-		for name := range form {
-			x.secrets = append(x.secrets, place{param: name, value: secret.NewText(form.Get(name)), field: fieldClientSecret})
-		}
-	} else {
-		x.body = secret.NewText(form.Encode())
-		x.header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	kind := "Bearer"
-	if settings.has(fieldTokenType) {
-		kind = strings.TrimSpace(settings.text(fieldTokenType))
-	}
-	x.place = place{header: "Authorization", value: secret.NewText(kind + " "), field: fieldClientSecret}
-	return x, nil
-}
-
-func baseHeader() http.Header {
-	return http.Header{"Accept": {"application/json"}}
-}
-
-func bodyType(body secret.Value) string {
-	b := body.Expose()
-	defer clear(b)
-	if jsontext.Value(b).IsValid() {
-		return "application/json"
-	}
-	return "application/x-www-form-urlencoded"
-}
-
-// obtain makes the exchange and gives the token in its place.
-func (c *client) obtain(ctx context.Context, x *exchange) (place, error) {
-	r, err := x.request()
+// obtain makes the exchange, and the same with another secret: only the
+// difference proves the secret. It returns the token in its place.
+func (t *trial) obtain(ctx context.Context) (place, error) {
+	x := t.exchange
+	got, err := t.send(ctx, x.plan, false)
 	if err != nil {
 		return place{}, err
 	}
-	got, err := c.send(ctx, r, x.field, true)
+	if got.wantsCertificate() {
+		return place{}, errCertificate.At(t.certField)
+	}
+	if err := t.refused(got); err != nil {
+		return place{}, err
+	}
+	value, err := x.token(got)
 	if err != nil {
 		return place{}, err
-	}
-	if err := x.refused(got); err != nil {
-		return place{}, err
-	}
-	value, ok := x.token(got.body)
-	switch {
-	case !ok:
-		return place{}, probe.Found(probe.CodeProtocolMismatch, "The sign-in address answered, but not with a token where one was expected. Check the address and the path of the token.").At(x.field)
-	case x.sends(string(value)):
-		return place{}, probe.Found(probe.CodeProtocolMismatch, "The sign-in address gives back what it was sent, which is no token. Check the address and the path of the token.").At(x.field)
 	}
 	token := x.place
-	token.value = secret.New(append(token.value.Expose(), value...))
+	prefix := x.prefix
+	if scheme, _, spaced := strings.Cut(string(value), " "); spaced && strings.EqualFold(scheme, strings.TrimSpace(prefix)) {
+		prefix = "" // some systems answer with the scheme before the token
+	}
+	if token.field = x.guilty; !x.trades() {
+		token.aside, token.value = true, joined(prefix, secret.New(value))
+		return token, nil
+	}
+	token = token.key(prefix, secret.New(value))
+	known := t.attempt.Rejection()
+	switch {
+	case x.byProtocol:
+	case known != "":
+		if t.plan.url == nil && got.class().String() == known {
+			return place{}, x.anySecret()
+		}
+	default:
+		if err := t.counterExchange(ctx); err != nil {
+			return place{}, err
+		}
+	}
+	t.proven = true
 	return token, nil
+}
+
+// counterExchange makes the exchange with another secret. A token for it means
+// that the address issues tokens without regard to the secret.
+func (t *trial) counterExchange(ctx context.Context) error {
+	x := t.exchange
+	other, err := t.send(ctx, x.counter(), false)
+	if err != nil {
+		return err
+	}
+	if err := other.unavailable(); err != nil {
+		return err
+	}
+	if failed, _ := x.failed(other); other.status/100 == 2 && !failed {
+		if _, err := x.token(other); err == nil {
+			return x.anySecret()
+		}
+	}
+	t.attempt.Reject(other.class().String())
+	return nil
+}
+
+func (x *exchange) anySecret() error {
+	return probe.Found(probe.CodeSecretNotTested, "The token address issues a token for another secret too, so its token proves nothing. Check that it is the token address of the system itself.").At(x.field)
 }
 
 // trades reports whether the exchange sends anything that may be secret.
 func (x *exchange) trades() bool {
-	if len(x.secrets) > 0 {
+	if x.byProtocol || x.sign != nil || slices.ContainsFunc(x.places, func(p place) bool { return !p.aside }) {
 		return true
 	}
 	body := strings.TrimSpace(x.body.ExposeText())
 	var document any
 	if json.Unmarshal([]byte(body), &document) == nil {
-		return says(document)
+		return carries(document)
 	}
 	if form, err := url.ParseQuery(body); err == nil && strings.Contains(body, "=") {
 		return slices.ContainsFunc(slices.Collect(maps.Keys(form)), func(name string) bool { return !steers(name) && form.Get(name) != "" })
@@ -205,19 +118,19 @@ func (x *exchange) trades() bool {
 	return body != ""
 }
 
-// says reports whether a document of JSON holds a text or number, but for those
-// by which nobody signs in.
-func says(document any) bool {
+// carries reports whether a JSON document has a string or number beside those
+// that only say what is requested.
+func carries(document any) bool {
 	switch v := document.(type) {
 	case string:
 		return v != ""
 	case float64:
 		return true
 	case []any:
-		return slices.ContainsFunc(v, says)
+		return slices.ContainsFunc(v, carries)
 	case map[string]any:
 		for name, value := range v {
-			if !steers(name) && says(value) {
+			if !steers(name) && carries(value) {
 				return true
 			}
 		}
@@ -225,9 +138,11 @@ func says(document any) bool {
 	return false
 }
 
-// steers reports whether a field says what is wanted (RFC 6749 §4), and not by
-// whom.
-func steers(name string) bool { return name == "grant_type" || name == "scope" }
+// steers reports whether a field says what is requested (RFC 6749 §4, RFC 8707
+// §2), and not by whom.
+func steers(name string) bool {
+	return slices.Contains([]string{"grant_type", "scope", "audience", "resource"}, name)
+}
 
 // sends reports whether a text is one of the values that the exchange sends, in
 // any of their forms: an address that echoes would otherwise give a token to
@@ -237,7 +152,7 @@ func (x *exchange) sends(text string) bool {
 	for _, values := range x.header {
 		sent = append(sent, values...)
 	}
-	for _, p := range x.secrets {
+	for _, p := range x.places {
 		value := p.value.ExposeText()
 		_, bare, _ := strings.Cut(value, " ")
 		pair, _ := base64.StdEncoding.DecodeString(bare)
@@ -255,66 +170,99 @@ func (x *exchange) sends(text string) bool {
 	})
 }
 
-// refused reads the status of the sign-in address: nil for 2xx.
-func (x *exchange) refused(got answer) error {
+// refused reads the answer of the token address: nil for 2xx without an error.
+func (t *trial) refused(got answer) error {
+	x := t.exchange
+	failed, code := x.failed(got)
+	if x.client != nil && (failed || got.status/100 != 2) {
+		if err := x.client.refused(x, got, code); err != nil {
+			return err
+		}
+	}
 	if err := got.unavailable(); err != nil {
 		return err
 	}
-	failed, cause := x.failed(got.body)
-	switch {
+	if x.refuseReason != nil && got.status/100 != 2 {
+		if err := x.refuseReason(x, got, code); err != nil {
+			return err
+		}
+	}
+	switch offered := challenges(got.header); {
 	case got.status/100 == 2 && failed:
-		return probe.Found(probe.CodeSecretNotTested, "The sign-in address answers with an error in place of a token (status %d). Check the secret and the fields that are sent with it.", got.status).At(x.field)
+		return probe.Found(probe.CodeSecretNotTested, "The token address answers with an error in place of a token (status %d). Check the secret and the fields that are sent with it.", got.status).At(x.field)
 	case got.status/100 == 2:
 		return nil
-	case got.status == http.StatusUnauthorized, got.status == http.StatusBadRequest && x.asObject && cause == "invalid_client":
-		return probe.Found(probe.CodeAuthRejected, "The sign-in address refused the secret (status %d). Enter it again, or make a new one there.", got.status).At(x.guilty).Answered(got.status)
+	case got.status == http.StatusUnauthorized && x.otherScheme(offered):
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The token address requires another way to authenticate than this credential uses (its WWW-Authenticate header names it), so it did not check the secret. Check the address and the way to authenticate.").At(x.field)
+	case got.status == http.StatusUnauthorized:
+		return x.hinted(probe.Found(probe.CodeAuthRejected, "The token address rejects the secret (status %d). Enter it again, or create a new one there.", got.status).At(x.guilty).Answered(got.status), t.settings)
+	case got.status == http.StatusForbidden && got.rejects():
+		return x.hinted(probe.Found(probe.CodeAuthRejected, "The token address rejects the secret by name (status %d). Enter it again, or create a new one there.", got.status).At(x.guilty).Answered(got.status), t.settings)
 	case got.status/100 == 3:
-		return probe.Found(probe.CodeSecretNotTested, "The sign-in address redirects (status %d), and a redirect is never followed with a secret. Name the final address.", got.status).At(x.field)
+		return probe.Found(probe.CodeSecretNotTested, "The token address redirects (status %d), and a redirect is never followed with a secret. Name the final address.", got.status).At(x.field)
+	case got.status == http.StatusNotFound, got.status == http.StatusMethodNotAllowed:
+		return probe.Found(probe.CodeSecretNotTested, "The system issues no tokens at this address by this method (status %d). Check its path.", got.status).At(x.field)
 	}
-	return probe.Found(probe.CodeSecretNotTested, "The sign-in address answers with status %d, which tells neither that the secret is good nor that it is bad. Check the address and the fields that are sent with the secret.", got.status).At(x.field)
+	return probe.Found(probe.CodeSecretNotTested, "The token address answers with status %d, which neither proves nor rejects the secret. Check the address and the fields that are sent with the secret.", got.status).At(x.field)
 }
 
-// failed reports whether an answer holds an error, whatever its status says, and
-// gives that of RFC 6749 §5.2, if it is one.
-func (x *exchange) failed(body []byte) (failed bool, code string) {
-	var answer struct {
+// failed reports whether an answer holds an error, whatever its status, and the
+// error code of RFC 6749 §5.2 if it is one.
+func (x *exchange) failed(got answer) (failed bool, code string) {
+	if x.plain {
+		return got.read().kind == bodyHTML, ""
+	}
+	var members struct {
 		Error  jsontext.Value `json:"error"`
 		Errors jsontext.Value `json:"errors"`
 	}
-	if x.plain || json.Unmarshal(body, &answer) != nil {
-		return false, ""
+	if json.Unmarshal(got.body, &members) != nil {
+		form, err := url.ParseQuery(strings.TrimSpace(string(got.body)))
+		return err == nil && form.Get("error") != "", form.Get("error")
 	}
-	_ = json.Unmarshal(answer.Error, &code)
-	return holds(answer.Error) || holds(answer.Errors), code
+	_ = json.Unmarshal(members.Error, &code)
+	return holds(members.Error) || holds(members.Errors), code
 }
 
-// holds reports whether a member holds more than that there is nothing.
-func holds(value jsontext.Value) bool {
-	_ = value.Compact()
-	switch string(value) {
-	case "", "null", "false", "0", `""`, "{}", "[]":
-		return false
+// token finds the token in an answer: JSON, or the form encoding that some
+// systems answer with (https://docs.github.com/en/apps/oauth-apps).
+func (x *exchange) token(got answer) ([]byte, error) {
+	value := x.find(got.body)
+	switch {
+	case value == nil || !headerValue(string(value)):
+		return nil, probe.Found(probe.CodeProtocolMismatch, "The token address answers, but without a token where one is expected. Check the address and the path of the token.").At(x.field)
+	case x.sends(string(value)):
+		return nil, probe.Found(probe.CodeProtocolMismatch, "The token address answers with a value that it was sent, which is no token. Check the address and the path of the token.").At(x.field)
 	}
-	return true
+	return value, nil
 }
 
-// token finds the token in the body of an answer.
-func (x *exchange) token(body []byte) ([]byte, bool) {
+func (x *exchange) find(body []byte) []byte {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\uFEFF")))
+	var text string
 	if x.plain {
-		body = bytes.TrimSpace(body)
-		return body, len(body) > 0 && headerValue(string(body))
+		if json.Unmarshal(body, &text) == nil { // a JSON string is its content
+			body = []byte(text)
+		}
+		if len(body) == 0 {
+			return nil
+		}
+		return body
 	}
 	value := jsontext.Value(body)
 	for _, name := range x.path {
 		var object map[string]jsontext.Value
-		if json.Unmarshal(value, &object) != nil {
-			return nil, false
+		if json.Unmarshal(value, &object, jsontext.AllowDuplicateNames(true)) != nil {
+			form, err := url.ParseQuery(string(body))
+			if err != nil || len(x.path) != 1 || form.Get(name) == "" || bytes.ContainsAny(body, "<{ ") {
+				return nil
+			}
+			return []byte(form.Get(name))
 		}
 		value = object[name]
 	}
-	var text string
-	if json.Unmarshal(value, &text) != nil || text == "" || !headerValue(text) {
-		return nil, false
+	if json.Unmarshal(value, &text) != nil || text == "" {
+		return nil
 	}
-	return []byte(text), true
+	return []byte(text)
 }

@@ -77,16 +77,12 @@ func web(t *testing.T, config *tls.Config, handle http.HandlerFunc) *httptest.Se
 	return s
 }
 
-// pair answers with one status to the right key, with another without any, and
-// 401 to a wrong one.
-func pair(with, without int, location string) http.HandlerFunc {
+// pair answers with one status to the right key and with another to any other.
+func pair(with, other int, location string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		status := http.StatusUnauthorized
-		switch r.Header.Get("X-Api-Key") {
-		case key:
+		status := other
+		if r.Header.Get("X-Api-Key") == key {
 			status = with
-		case "":
-			status = without
 		}
 		if location != "" {
 			w.Header().Set("Location", location)
@@ -107,17 +103,17 @@ func answersBothWays(t *testing.T) {
 		{204, 403, probe.CodeOK, ""},
 		{200, 200, probe.CodeSecretNotTested, "base_url"},
 		{200, 204, probe.CodeSecretNotTested, "base_url"},
-		{200, 404, probe.CodeSecretNotTested, "base_url"},
-		{200, 302, probe.CodeSecretNotTested, "base_url"},
-		{200, 400, probe.CodeSecretNotTested, "base_url"},
+		{200, 404, probe.CodeOK, ""},
+		{200, 302, probe.CodeOK, ""},
+		{200, 400, probe.CodeOK, ""},
 		{200, 500, probe.CodeTargetUnavailable, ""},
 		{200, 429, probe.CodeRateLimited, ""},
 		{401, 401, probe.CodeAuthRejected, "api_key"},
 		{401, 200, probe.CodeAuthRejected, "api_key"},
 		{401, 403, probe.CodeAuthRejected, "api_key"},
-		{403, 401, probe.CodeAuthRejected, "api_key"},
-		{403, 200, probe.CodeAuthRejected, "api_key"},
-		{403, 404, probe.CodeAuthRejected, "api_key"},
+		{403, 401, probe.CodeOK, ""},
+		{403, 200, probe.CodeSecretNotTested, "base_url"},
+		{403, 404, probe.CodeSecretNotTested, "base_url"},
 		{403, 403, probe.CodeSecretNotTested, "base_url"},
 		{404, 404, probe.CodeSecretNotTested, "base_url"},
 		{404, 401, probe.CodeSecretNotTested, "base_url"},
@@ -145,7 +141,7 @@ func answersBothWays(t *testing.T) {
 			if got.Verdict == probe.Invalid && got.Status != 403 {
 				t.Errorf("status %d, want 403", got.Status)
 			}
-			if got.Facts["tls_not_after"] == "" || len(got.Warnings) != 0 {
+			if got.Facts["tls_not_after"] == "" || (len(got.Warnings) != 0) != (row.with == 403 && row.without == 401) {
 				t.Errorf("facts %v, warnings %v", got.Facts, got.Warnings)
 			}
 			if got.Code == probe.CodeSecretNotTested && !strings.Contains(got.Message, fmt.Sprint(row.with)) {
@@ -163,9 +159,10 @@ func tooOften(t *testing.T) {
 		want          probe.Code
 	}{
 		"none left":  {"X-RateLimit-Remaining", "0", probe.CodeRateLimited},
-		"some left":  {"X-RateLimit-Remaining", "17", probe.CodeAuthRejected},
+		"some left":  {"X-RateLimit-Remaining", "17", probe.CodeOK},
+		"none of it": {"RateLimit", `"default";r=0;t=30`, probe.CodeRateLimited},
 		"come later": {"Retry-After", "60", probe.CodeRateLimited},
-		"no word":    {"X-Other", "0", probe.CodeAuthRejected},
+		"no word":    {"X-Other", "0", probe.CodeOK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := web(t, nil, func(w http.ResponseWriter, r *http.Request) {
@@ -227,7 +224,7 @@ func rightAndWrongSettings(t *testing.T) {
 		"another name, not verified":   {with(web(t, secure(probetest.Leaf{Names: []string{"api.example.com"}}), answer).URL, settings{"ignore.ssl.cert.validation": true}), probe.CodeOK, "", ""},
 		"TLS 1.1 at most":              {with(web(t, old, answer).URL, trusted), probe.CodeTLSUnsupported, "base_url", "tls"},
 		"TLS 1.1 at most, unverified":  {with(web(t, old, answer).URL, settings{"ignore.ssl.cert.validation": true}), probe.CodeTLSUnsupported, "base_url", "tls"},
-		"asks for a certificate":       {with(web(t, mutual, answer).URL, trusted), probe.CodeTLSUnsupported, "base_url", "tls"},
+		"asks for a certificate":       {with(web(t, mutual, answer).URL, trusted), probe.CodeClientCertificate, "tls.client_certificate", "protocol"},
 		"plain on the TLS port":        {with(strings.Replace(plain, "http:", "https:", 1), trusted), probe.CodeTLSUnsupported, "base_url", "tls"},
 		"TLS on the plain port":        {with(strings.Replace(good, "https:", "http:", 1), nil), probe.CodeTLSRequired, "base_url", "protocol"},
 		"wrong port":                   {with("https://"+closed, trusted), probe.CodeTCPRefused, "base_url", "tcp"},
@@ -412,7 +409,7 @@ func TestHangWithTheUsualBudget(t *testing.T) {
 func TestHangWithoutTheKey(t *testing.T) {
 	t.Parallel()
 	s := web(t, nil, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("X-Api-Key") == "" {
+		if r.Header.Get("X-Api-Key") != key {
 			<-r.Context().Done()
 		}
 		pair(200, 401, "")(w, r)

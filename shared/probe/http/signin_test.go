@@ -59,8 +59,8 @@ func waysToSignIn(t *testing.T) {
 		"basic, wrong":           {basicOK, settings{"auth.type": "BASIC", "basic.username": "app", "basic.password": key + "x"}, probe.CodeAuthRejected, "basic.password"},
 		"basic, wrong user":      {basicOK, settings{"auth.type": "BASIC", "basic.username": "other", "basic.password": key}, probe.CodeAuthRejected, "basic.password"},
 		"basic, colon in user":   {basicOK, settings{"auth.type": "BASIC", "basic.username": "app:x", "basic.password": key}, probe.CodeAuthMethodUnsupported, "basic.username"},
-		"none":                   {func(*http.Request) bool { return true }, settings{"auth.type": "NONE"}, probe.CodeSecretNotTested, "auth.type"},
-		"none, refused":          {header("X", "y"), settings{"auth.type": "NONE"}, probe.CodeSecretNotTested, "auth.type"},
+		"none":                   {func(*http.Request) bool { return true }, settings{"auth.type": "NONE"}, probe.CodeOK, ""},
+		"none, refused":          {header("X", "y"), settings{"auth.type": "NONE"}, probe.CodeAuthRejected, "base_url"},
 		"own headers, JSON":      {header("X-Own", key), settings{"auth.type": "NONE", "request.headers": `{"X-Own":"` + key + `","Accept":"text/plain"}`}, probe.CodeOK, ""},
 		"own headers, lines":     {header("X-Own", key), settings{"auth.type": "NONE", "request.headers": "Accept: text/plain\r\nX-Own: " + key}, probe.CodeOK, ""},
 		"own headers, wrong":     {header("X-Own", key), settings{"auth.type": "NONE", "request.headers": `{"X-Own":"` + key + `x"}`}, probe.CodeAuthRejected, "request.headers"},
@@ -75,8 +75,8 @@ func waysToSignIn(t *testing.T) {
 			t.Parallel()
 			got := run(t, at(api(t, nil, row.ok), row.settings), probe.Config{})
 			expect(t, got, row.want, row.pointer)
-			warned := len(got.Warnings) == 1 && got.Warnings[0].Code == probe.WarnNotCrossChecked
-			if post := row.settings["test.method"] == "POST" && got.Verdict == probe.Valid; post != warned {
+			warned := len(got.Warnings) == 1 && got.Warnings[0].Code == probe.WarnNoSecret
+			if warned != (name == "none") {
 				t.Errorf("warnings %v", got.Warnings)
 			}
 		})
@@ -143,34 +143,35 @@ func tokens(t *testing.T) {
 		"client credentials, query":  {grant(clientID, clientSecret, "query"), bearer, oauth(settings{"oauth2.client.auth.scheme": "query"}), probe.CodeOK, ""},
 		"client credentials, GET":    {grant(clientID, clientSecret, "query"), bearer, oauth(settings{"oauth2.client.auth.scheme": "query", "oauth2.access.token.method": "GET"}), probe.CodeOK, ""},
 		"another word than Bearer":   {grant(clientID, clientSecret, "header"), header("Authorization", "Token "+token), oauth(settings{"oauth2.token.type.override": "Token"}), probe.CodeOK, ""},
-		"wrong secret":               {grant(clientID, clientSecret+"x", "header"), bearer, oauth(nil), probe.CodeAuthRejected, "oauth2.client.secret"},
-		"wrong secret, 400":          {answer(400, `{"error":"invalid_client","error_description":"`+probetest.Foreign+`"}`), bearer, oauth(nil), probe.CodeAuthRejected, "oauth2.client.secret"},
-		"wrong scope, 400":           {answer(400, `{"error":"invalid_scope"}`), bearer, oauth(nil), probe.CodeSecretNotTested, "oauth2.access.token.url"},
+		"wrong secret":               {grant(clientID, clientSecret+"x", "header"), bearer, oauth(settings{"oauth2.client.auth.scheme": "form"}), probe.CodeAuthRejected, "oauth2.client.secret"},
+		"wrong secret, no scheme":    {grant(clientID, clientSecret+"x", "header"), bearer, oauth(nil), probe.CodeSecretNotTested, "oauth2.client.auth.scheme"},
+		"wrong secret, 400":          {answer(400, `{"error":"invalid_client","error_description":"`+probetest.Foreign+`"}`), bearer, oauth(settings{"oauth2.client.auth.scheme": "form"}), probe.CodeAuthRejected, "oauth2.client.secret"},
+		"wrong scope, 400":           {answer(400, `{"error":"invalid_scope"}`), bearer, oauth(nil), probe.CodeSecretNotTested, "oauth2.scope"},
 		"token address closed":       {answer(403, ""), bearer, oauth(nil), probe.CodeSecretNotTested, "oauth2.access.token.url"},
 		"token address redirects":    {answer(302, ""), bearer, oauth(nil), probe.CodeSecretNotTested, "oauth2.access.token.url"},
 		"token address fails":        {answer(503, ""), bearer, oauth(nil), probe.CodeTargetUnavailable, ""},
 		"token address is busy":      {answer(429, ""), bearer, oauth(nil), probe.CodeRateLimited, ""},
-		"an error that says 200":     {answer(200, `{"error":"incorrect_client_credentials","error_description":"`+probetest.Foreign+`"}`), bearer, oauth(nil), probe.CodeSecretNotTested, "oauth2.access.token.url"},
-		"an error and a token":       {answer(200, `{"error":"invalid_client","access_token":"`+token+`"}`), bearer, oauth(nil), probe.CodeSecretNotTested, "oauth2.access.token.url"},
+		"an error that says 200":     {answer(200, `{"error":"incorrect_client_credentials","error_description":"`+probetest.Foreign+`"}`), bearer, oauth(nil), probe.CodeSecretNotTested, "oauth2.client.auth.scheme"},
+		"an error and a token":       {answer(200, `{"error":"invalid_client","access_token":"`+token+`"}`), bearer, oauth(nil), probe.CodeSecretNotTested, "oauth2.client.auth.scheme"},
 		"closed for asking too often": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Retry-After", "60")
 			answer(403, probetest.Foreign)(w, r)
 		}, bearer, oauth(nil), probe.CodeRateLimited, ""},
 		"login, nothing secret":      {answer(200, `{"access_token":"`+token+`"}`), bearer, login(settings{"token.auth.body": nil, "token.auth.token.path": nil}), probe.CodeSecretNotTested, "token.auth.body"},
 		"login, GET has no body":     {answer(200, `{"access_token":"`+token+`"}`), bearer, login(settings{"token.auth.method": "GET", "token.auth.token.path": nil}), probe.CodeSecretNotTested, "token.auth.body"},
-		"login, words for a token":   {answer(200, "Invalid credentials"), bearer, login(settings{"token.auth.response.format": "plain", "base_url": nil}), probe.CodeSecretNotTested, "test.url"},
+		"login, words for a token":   {answer(200, "Invalid credentials"), bearer, login(settings{"token.auth.response.format": "plain", "base_url": nil}), probe.CodeSecretNotTested, "token.auth.url"},
 		"no token":                   {answer(200, `{"token_type":"bearer"}`), bearer, oauth(nil), probe.CodeProtocolMismatch, "oauth2.access.token.url"},
 		"token is no text":           {answer(200, `{"access_token":{"x":1}}`), bearer, oauth(nil), probe.CodeProtocolMismatch, "oauth2.access.token.url"},
 		"token with a line break":    {answer(200, `{"access_token":"a\r\nX: y"}`), bearer, oauth(nil), probe.CodeProtocolMismatch, "oauth2.access.token.url"},
 		"token is HTML":              {answer(200, "<html>"+probetest.Foreign), bearer, oauth(nil), probe.CodeProtocolMismatch, "oauth2.access.token.url"},
 		"token of 100 KiB":           {answer(200, `{"access_token":"`+strings.Repeat("x", 100<<10)+`"}`), bearer, oauth(nil), probe.CodeProtocolMismatch, "oauth2.access.token.url"},
-		"token not accepted":         {grant(clientID, clientSecret, "header"), header("X", "y"), oauth(nil), probe.CodeAuthRejected, "oauth2.client.secret"},
-		"nothing asks for the token": {grant(clientID, clientSecret, "header"), func(*http.Request) bool { return true }, oauth(nil), probe.CodeSecretNotTested, "base_url"},
+		"token not accepted":         {grant(clientID, clientSecret, "header"), header("X", "y"), oauth(nil), probe.CodeTokenRefused, "oauth2.audience"},
+		"nothing asks for the token": {grant(clientID, clientSecret, "header"), func(*http.Request) bool { return true }, oauth(nil), probe.CodeOK, ""},
 		"consented in a browser":     {nil, bearer, oauth(settings{"oauth2.token_exchange_type": "3-legged"}), probe.CodeAuthMethodUnsupported, "auth.type"},
 		"no client secret":           {nil, bearer, oauth(settings{"oauth2.client.secret": nil}), probe.CodeAuthMethodUnsupported, "auth.type"},
 		"login":                      {signIn(key), bearer, login(nil), probe.CodeOK, ""},
 		"login with a JSONPath":      {signIn(key), bearer, login(settings{"token.auth.token.path": "$.data.token"}), probe.CodeOK, ""},
-		"login, plain":               {answer(200, token+"\n"), bearer, login(settings{"token.auth.response.format": "plain"}), probe.CodeOK, ""},
+		"login, plain":               {secretly(token + "\n"), bearer, login(settings{"token.auth.response.format": "plain"}), probe.CodeOK, ""},
 		"login, own header":          {signIn(key), header("X-Session", token), login(settings{"token.auth.request.header.name": "X-Session"}), probe.CodeOK, ""},
 		"login, own prefix":          {signIn(key), header("Authorization", "Session "+token), login(settings{"token.auth.request.header.prefix": "Session"}), probe.CodeOK, ""},
 		"login, parameter":           {signIn(key), func(r *http.Request) bool { return r.URL.Query().Get("t") == token }, login(settings{"token.auth.token.include.mode": "URL_PARAMETER", "token.auth.token.url.parameter": "t"}), probe.CodeOK, ""},
@@ -190,7 +191,7 @@ func tokens(t *testing.T) {
 		delete(s, "base_url")
 		got := run(t, s, probe.Config{})
 		expect(t, got, probe.CodeOK, "")
-		if len(got.Warnings) != 1 || got.Warnings[0].Code != probe.WarnNotCrossChecked {
+		if len(got.Warnings) != 0 {
 			t.Errorf("warnings %v", got.Warnings)
 		}
 	})
@@ -239,6 +240,18 @@ func unescape(s string) string {
 	return r.URL.Query().Get("v")
 }
 
+// secretly answers with a body to a request whose body has the secret, and else
+// with 401.
+func secretly(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if sent, _ := io.ReadAll(r.Body); !strings.Contains(string(sent), key) {
+			answer(http.StatusUnauthorized, probetest.Foreign)(w, r)
+			return
+		}
+		answer(http.StatusOK, body)(w, r)
+	}
+}
+
 func signIn(password string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -257,11 +270,11 @@ func unsupportedWaysAreNotDialled(t *testing.T) {
 		settings settings
 		pointer  string
 	}{
-		"OAUTH1":           {settings{"auth.type": "OAUTH1"}, "auth.type"},
-		"AWS_SIGNATURE":    {settings{"auth.type": "AWS_SIGNATURE"}, "auth.type"},
-		"Google":           {settings{"auth.type": "gcp_service_account"}, "auth.type"},
+		"OAUTH1":           {settings{"auth.type": "OAUTH1"}, "oauth1.consumer.secret"},
+		"AWS_SIGNATURE":    {settings{"auth.type": "AWS_SIGNATURE"}, "aws.secret.key"},
+		"Google":           {settings{"auth.type": "gcp_service_account"}, "gcp.service.account.credentials.json"},
 		"unheard of":       {settings{"auth.type": "KERBEROS"}, "auth.type"},
-		"JWT":              {settings{"auth.type": "NONE", "jwt.enabled": true}, "jwt.enabled"},
+		"JWT":              {settings{"auth.type": "NONE", "jwt.enabled": true, "jwt.token.secret": key, "jwt.token.algorithm": "NONE"}, "jwt.token.algorithm"},
 		"HMAC":             {settings{"api_key": key, "hmac.enabled": true}, "hmac.enabled"},
 		"certificate":      {settings{"api_key": key, "client.p12": "x"}, "client.p12"},
 		"Host":             {settings{"auth.type": "API_KEY", "api.key.auth.key": "Host", "api.key.auth.value": key}, "api.key.auth.key"},
@@ -298,6 +311,9 @@ func TestRequests(t *testing.T) {
 			switch name {
 			case "User-Agent", "Accept", "Cache-Control", "Connection":
 			case "X-Api-Key":
+				if r.Header.Get("X-Api-Key") != key {
+					continue
+				}
 				with.Add(1)
 				return r.Header.Get("X-Own") == "acme"
 			case "X-Own":

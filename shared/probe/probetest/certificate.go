@@ -7,11 +7,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"math/big"
 	"net"
 	"testing"
 	"time"
+
+	"software.sslmate.com/src/go-pkcs12"
 )
 
 // Authority signs certificates for a test.
@@ -57,7 +60,7 @@ func (a *Authority) Issue(t testing.TB, leaf Leaf) tls.Certificate {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: Foreign + " leaf"},
 		NotBefore: leaf.NotAfter.Add(-36 * time.Hour), NotAfter: leaf.NotAfter,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	for _, name := range leaf.Names {
 		if ip := net.ParseIP(name); ip != nil {
@@ -68,6 +71,39 @@ func (a *Authority) Issue(t testing.TB, leaf Leaf) tls.Certificate {
 	}
 	key := newKey(t)
 	return tls.Certificate{Certificate: [][]byte{sign(t, template, a.cert, a, key)}, PrivateKey: key}
+}
+
+// Pool has the authority's certificate alone.
+func (a *Authority) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
+}
+
+// PEM returns a certificate that Issue made, and its private key, in PEM form.
+func PEM(t testing.TB, c tls.Certificate) (certificate, key string) {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// P12 returns a certificate that Issue made, with its key, as a PKCS #12 file
+// in base64.
+func P12(t testing.TB, c tls.Certificate, password string) string {
+	t.Helper()
+	leaf, err := x509.ParseCertificate(c.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := pkcs12.Modern.Encode(c.PrivateKey, leaf, nil, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(file)
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {

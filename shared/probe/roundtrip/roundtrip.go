@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"credence/shared/probe"
@@ -64,10 +65,7 @@ func New(a *probe.Attempt, field probe.Field) *Client {
 			if err != nil {
 				return nil, err
 			}
-			options := c.options
-			options.Host = host
-			var secured *tls.Conn
-			secured, err = a.StartTLS(ctx, raw, options)
+			secured, err := a.StartTLS(ctx, raw, c.tlsOptions(host, http1))
 			if err != nil {
 				return nil, err // not secured: a nil *tls.Conn is no nil net.Conn
 			}
@@ -77,11 +75,24 @@ func New(a *probe.Attempt, field probe.Field) *Client {
 	return c
 }
 
+func (c *Client) tlsOptions(host, protocol string) probe.TLSOptions {
+	o := c.options
+	o.Host, o.NextProtos = host, []string{protocol}
+	return o
+}
+
 // Unverified has the client take any certificate, as a setting of the
 // credential asks: each connection warns of it, at the setting. It is called
 // before the first request.
 func (c *Client) Unverified(setting probe.Field) {
-	c.options = probe.TLSOptions{Mode: probe.Require, Field: setting}
+	c.options.Mode, c.options.Field = probe.Require, setting
+}
+
+// Present gives the client a certificate for servers that request one; nil
+// presents none. The setting is the one that holds, or would hold, it. It is
+// called before the first request.
+func (c *Client) Present(certificate *tls.Certificate, setting probe.Field) {
+	c.options.Certificate, c.options.CertificateField = certificate, setting
 }
 
 // Do makes one request and records the stage protocol: a whole HTTP answer
@@ -89,39 +100,51 @@ func (c *Client) Unverified(setting probe.Field) {
 // closed. The request goes out under our own User-Agent if it has none. The
 // error is a Finding. It is the shape that the AWS SDK takes.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
-	response, _, err := c.exchange(r, MaxBody, probe.Found(probe.CodeProtocolMismatch, "The answer is far longer than such a system gives (over 64 KiB), and was not read to its end. Check the address.").At(c.field))
+	response, _, err := c.exchange(r, MaxBody, probe.Found(probe.CodeProtocolMismatch, "The answer is far longer than such a system gives (over 64 KiB), and was not read to its end. Check the address.").At(c.field), 0)
 	return response, err
 }
 
 // Begin is Do for an answer that may be longer than is wanted: most bytes of
 // its body are read, and the rest, which more tells of, is left.
 func (c *Client) Begin(r *http.Request, most int) (response *http.Response, more bool, err error) {
-	return c.exchange(r, most, nil)
+	return c.exchange(r, most, nil, 0)
 }
 
 // Look is Do without the body, which is empty in its answer, however long it
 // is: a status and headers cannot be dripped or inflated, and a verdict that
 // needs no more waits for no more.
 func (c *Client) Look(r *http.Request) (*http.Response, error) {
-	response, _, err := c.exchange(r, noBody, nil)
+	response, _, err := c.exchange(r, noBody, nil, 0)
 	return response, err
+}
+
+// Glance is Begin with a limit of time for the body: what came by then is
+// kept, and more reports that the body is not whole. An answer that never ends,
+// such as a stream of events, is told by its status and headers.
+func (c *Client) Glance(r *http.Request, most int, wait time.Duration) (response *http.Response, more bool, err error) {
+	return c.exchange(r, most, nil, wait)
 }
 
 // noBody is in place of a number of bytes to read.
 const noBody = -1
 
 // exchange makes one request. An answer of more than most bytes is the error
-// long, or is cut off where that is nil.
-func (c *Client) exchange(r *http.Request, most int, long error) (got *http.Response, more bool, err error) {
+// long, or is cut off where that is nil. A body that takes longer than wait is
+// cut off too; 0 waits as long as the request's context.
+func (c *Client) exchange(r *http.Request, most int, long error, wait time.Duration) (got *http.Response, more bool, err error) {
 	if r.Header.Get("User-Agent") == "" {
 		r.Header.Set("User-Agent", "Credence-Probe")
 	}
 	err = c.attempt.Stage(probe.Protocol, func() error {
-		response, err := c.transport.RoundTrip(r)
+		response, err := c.roundTrip(r)
 		if err != nil {
 			return c.locate(late(r, err))
 		}
 		defer func() { _ = response.Body.Close() }()
+		var cut atomic.Bool
+		if wait > 0 { // Close may be called while a Read is under way
+			defer time.AfterFunc(wait, func() { cut.Store(true); _ = response.Body.Close() }).Stop()
+		}
 		if response.StatusCode == http.StatusSwitchingProtocols { // what follows is no body
 			return probe.Found(probe.CodeProtocolMismatch, "").At(c.field)
 		}
@@ -138,6 +161,8 @@ func (c *Client) exchange(r *http.Request, most int, long error) (got *http.Resp
 			return errTLSRequired.At(c.field)
 		case most == noBody:
 			body = nil
+		case err != nil && cut.Load():
+			more = true
 		case err != nil:
 			return late(r, err)
 		case len(body) > most && long != nil:
@@ -155,8 +180,12 @@ func (c *Client) exchange(r *http.Request, most int, long error) (got *http.Resp
 
 var errTLSRequired = probe.Found(probe.CodeTLSRequired, "The system expects an encrypted connection on this port. Write https:// in place of http://.")
 
-// locate names the setting of an answer that asks for TLS.
+// locate names the setting of an answer that asks for TLS, and the limit that
+// an answer exceeds. net/http has no error type for that.
 func (c *Client) locate(err error) error {
+	if strings.Contains(err.Error(), "response headers exceeded") {
+		return probe.Found(probe.CodeProtocolMismatch, "The headers of the answer are longer than %d KiB, the limit of a probe. Test with an address that answers with fewer or shorter headers, such as one that sets no cookies.", MaxHeader>>10).At(c.field)
+	}
 	if f := c.attempt.Explain(err); f.Code == probe.CodeTLSRequired {
 		return f.At(c.field)
 	}

@@ -1,4 +1,6 @@
-package gcsprobe
+// Package serviceaccount reads keys of Google service accounts and signs the
+// assertions that are traded for access tokens.
+package serviceaccount
 
 import (
 	"crypto"
@@ -17,11 +19,14 @@ import (
 	"credence/shared/secret"
 )
 
-// account is a service account's key.
-type account struct {
+// TokenAddress is where an assertion is traded, whatever a key file names.
+const TokenAddress = "https://oauth2.googleapis.com/token" //nolint:gosec // an address, no token
+
+// Account is a service account's key.
+type Account struct {
+	Project string // that the key file names; "" for none
 	email   string
 	keyID   string
-	project string
 	key     *rsa.PrivateKey
 }
 
@@ -29,13 +34,13 @@ type account struct {
 // take 3.3 KB. Keys of less than 1,024 bits do not sign.
 const maxKeyPEM = 4 << 10
 
-// readAccount reads the JSON of a key file. Of its members only those named
+// Read reads the JSON of a key file, which is the value of the field. Of its members only those named
 // here exist for a probe: its addresses (token_uri, auth_uri, universe_domain
 // and the like) would let the credential choose where it is sent, and other
 // types than service_account name files, programs and addresses to fetch
 // tokens from. The error is a Finding and repeats nothing of the file.
-func readAccount(file secret.Value) (account, error) {
-	refuse := func(text probe.Finding) (account, error) { return account{}, text.At(fieldAccount) }
+func Read(file secret.Value, field probe.Field) (Account, error) {
+	refuse := func(text probe.Finding) (Account, error) { return Account{}, text.At(field) }
 	var members struct {
 		Type       string `json:"type"`
 		Email      string `json:"client_email"`
@@ -58,7 +63,7 @@ func readAccount(file secret.Value) (account, error) {
 	if !ok {
 		return refuse(probe.Found(code, "The private key in the key file cannot be read. It must be an RSA key in PEM form, of 4,096 bits at most, unchanged. Nothing was sent."))
 	}
-	return account{email: members.Email, keyID: members.KeyID, project: members.Project, key: key}, nil
+	return Account{Project: members.Project, email: members.Email, keyID: members.KeyID, key: key}, nil
 }
 
 // plain reports whether a text is printable ASCII without spaces, of a
@@ -89,21 +94,19 @@ func readKey(text string) (*rsa.PrivateKey, bool) {
 }
 
 const (
-	// readOnly reads buckets and objects, and nothing else.
-	readOnly = "https://www.googleapis.com/auth/devstorage.read_only"
-	// grantType is that of RFC 7523 §2.1.
-	grantType = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	// GrantType is that of RFC 7523 §2.1.
+	GrantType = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 	// early lets the clock of the other end be behind ours by that much.
 	early = 10 * time.Second
 	// life is far less than the hour that is allowed: it is used at once.
 	life = 5 * time.Minute
 )
 
-// assertion signs the statement that is traded for an access token (RFC 7523
-// §3, RS256 of RFC 7518 §3.3). Its audience is Google's token address, which
+// Assertion signs the statement that is traded for an access token of the scope
+// (RFC 7523 §3, RS256 of RFC 7518 §3.3). Its audience is Google's token address, which
 // nobody else accepts it for.
 // https://developers.google.com/identity/protocols/oauth2/service-account#authorizingrequests
-func (a account) assertion(now time.Time) (string, error) {
+func (a Account) Assertion(scope string, now time.Time) (string, error) {
 	head, err := json.Marshal(struct {
 		Algorithm string `json:"alg"`
 		Type      string `json:"typ"`
@@ -118,7 +121,7 @@ func (a account) assertion(now time.Time) (string, error) {
 		Audience string `json:"aud"`
 		Issued   int64  `json:"iat"`
 		Expires  int64  `json:"exp"`
-	}{a.email, readOnly, tokenAddress, now.Add(-early).Unix(), now.Add(life).Unix()})
+	}{a.email, scope, TokenAddress, now.Add(-early).Unix(), now.Add(life).Unix()})
 	if err != nil {
 		return "", err
 	}
@@ -129,4 +132,25 @@ func (a account) assertion(now time.Time) (string, error) {
 		return "", err
 	}
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}
+
+// Refused is the finding for an error code of RFC 6749 §5.2, or one of Google's
+// own, that answers an assertion with a status; false for an unknown one. skewed
+// reports that the clock of the other end differs from ours. The caller names
+// the field.
+func Refused(code string, status int, skewed bool) (probe.Finding, bool) {
+	switch code {
+	case "invalid_grant":
+		if skewed { // an assertion that is out of time is refused by the same code
+			return probe.Found(probe.CodeProbeInternal, "The clock of this service is wrong, so every signature is refused; nothing is known of the key. Its operator has been told."), true
+		}
+		return probe.Found(probe.CodeAuthRejected, "Google refused the key: it was deleted or never was this account's, or the account is deleted or disabled. Make a new key and enter it here.").Answered(status), true
+	case "invalid_client", "deleted_client", "unauthorized_client":
+		return probe.Found(probe.CodeAuthRejected, "Google does not know this account. Check client_email in the key file, or make a new key.").Answered(status), true
+	case "disabled_client", "account_disabled":
+		return probe.Found(probe.CodeAuthDisabled, "The service account is disabled. Have it enabled at Google, or use another.").Answered(status), true
+	case "rate_limit_exceeded", "slow_down":
+		return probe.Found(probe.CodeRateLimited, ""), true
+	}
+	return probe.Finding{}, false
 }
