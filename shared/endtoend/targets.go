@@ -133,7 +133,7 @@ func wants(key string) http.HandlerFunc {
 	}
 }
 
-// forbids is wants that answers 403.
+// forbids is wants that rejects a wrong key with 403 and names it.
 func forbids(key string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Api-Key") == "" {
@@ -141,7 +141,7 @@ func forbids(key string) http.HandlerFunc {
 			return
 		}
 		if r.Header.Get("X-Api-Key") != key {
-			http.Error(w, "not you", http.StatusForbidden)
+			http.Error(w, "invalid API key", http.StatusForbidden)
 		}
 	}
 }
