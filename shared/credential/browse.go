@@ -67,7 +67,11 @@ func look[T any](ctx context.Context, t Tester, who identity.Caller, l looking[T
 		return none, *b.failed, t.end(ctx, who, b, outcome{result: *b.failed, instead: l.named()})
 	}
 	found, result := l.do(ctx, b)
-	if err := t.end(ctx, who, b, outcome{result: result, instead: l.named()}); err != nil {
+	name := l.named()
+	if s, ok := any(found).(probe.Sample); ok && s.Path != "" {
+		name += fmt.Sprintf(", its file %q", s.Path)
+	}
+	if err := t.end(ctx, who, b, outcome{result: result, instead: name}); err != nil {
 		return none, probe.Result{}, err
 	}
 	return found, result, nil

@@ -130,6 +130,7 @@ func browseTree(t *testing.T, su *suite) {
 	}{
 		{object{"depth": 1}, fields{"readme.txt": fileForm, "2031": empty}},
 		{object{"depth": "2"}, fields{"readme.txt": fileForm, "2031": folderForm(fields{"b.json": fileForm, "may": empty})}},
+		{object{"depth": 1, "path": "/reports/"}, fields{"readme.txt": fileForm, "2031": empty}},
 		{object{"depth": 10, "path": "2031/may"}, fields{"a.csv": fileForm, "raw": folderForm(fields{"c.bin": fileForm})}},
 		{object{"depth": 1, "path": "/2031/"}, fields{"b.json": fileForm, "may": empty}},
 	} {
@@ -163,9 +164,11 @@ func browseSample(t *testing.T, su *suite) {
 		}.shape()
 	}
 	for path, want := range map[string]struct{ contentType, response string }{
-		"2031/may/a.csv":     {"text/csv", "id,name\n1,x\n"},
-		"/2031/b.json":       {"application/json", `{"a":1}`},
-		"2031/may/raw/c.bin": {"application/octet-stream", "AP8B"},
+		"2031/may/a.csv":      {"text/csv", "id,name\n1,x\n"},
+		"/2031/b.json":        {"application/json", `{"a":1}`},
+		"2031/may/raw/c.bin":  {"application/octet-stream", "AP8B"},
+		"reports/2031/b.json": {"application/json", `{"a":1}`}, // the bucket's own name before it
+		"/2031/may/":          {"text/csv", "id,name\n1,x\n"},  // the first file of a folder
 	} {
 		r := c.by.post(t, c.path+"/probe/sample", object{"path": path}).ok(t).form(t, sampleForm(want.contentType))
 		if r.text("output", "response") != want.response || r.at("truncated") != any(false) {

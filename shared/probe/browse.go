@@ -104,6 +104,7 @@ type Sample struct {
 	Columns     []string
 	Rows        [][]any // of a table: nil, bool, int64, float64 or string
 	Truncated   bool    // there is more than is shown
+	Path        string  // of the file that stands for the folder that was asked for; else ""
 }
 
 // Asked names the field of the request, one of the AskedX, that named the

@@ -163,6 +163,7 @@ type output struct {
 	ContentType string `json:"contentType"`
 	StatusCode  int    `json:"statusCode"`
 	Encoding    string `json:"encoding,omitzero"`
+	Path        string `json:"path,omitzero"` // of the file shown, where a folder was asked for
 	Response    any    `json:"response"`
 }
 
@@ -172,7 +173,7 @@ type table struct {
 }
 
 func sampleOf(s probe.Sample) output {
-	out := output{ContentType: s.ContentType, StatusCode: http.StatusOK}
+	out := output{ContentType: s.ContentType, StatusCode: http.StatusOK, Path: s.Path}
 	switch {
 	case s.Columns != nil:
 		t := table{s.Columns, s.Rows}

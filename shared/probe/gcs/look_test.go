@@ -91,6 +91,7 @@ func TestLooks(t *testing.T) {
 		"depth 1":               {in, "", 1, seen{ok, "", first, false}, 1},
 		"depth 10":              {in, "", 10, seen{ok, "", `""{"x":1} "..":1 "a":3 "a.csv":13 "a/"{""{"b":2}} "bare"{"x":0} "busy":1 "d"{".."{"e":2}} "empty":0 "gone":1 "in"{"deep"{"er"{"three":2}} "one.json":7} "kept"{} "long.csv":81000 "n\n\x01":3 "packed.csv":5 "shut":1 ` + odd + `{"a b+c%20&d?e#f":3}`, false}, 1},
 		"a folder":              {in, "in", 1, seen{ok, "", `"deep"{} "one.json":7`, false}, 1},
+		"its own bucket":        {in, goodBucket + "/in", 1, seen{ok, "", `"deep"{} "one.json":7`, false}, 3},
 		"in full":               {in, "gs://" + goodBucket + "/in", 2, seen{ok, "", `"deep"{"er"{}} "one.json":7`, false}, 1},
 		"a file":                {in, "in/one.json", 3, seen{ok, "", `"one.json":7`, false}, 2},
 		"an odd folder":         {in, oddName, 1, seen{ok, "", `"a b+c%20&d?e#f":3`, false}, 1},
@@ -136,10 +137,12 @@ func TestLooks(t *testing.T) {
 		"sample, dots":              {in, "..", 0, seen{notFound, path, "", false}, 1},
 		"sample, both":              {in, "a", 0, seen{ok, "", "text/plain", false}, 2},
 		"sample, may not list":      {in, "bare", 0, seen{notFound, path, "", false}, 2},
-		"sample, a folder":          {in, "in", 0, seen{notFound, path, "", false}, 2},
-		"sample, a marker":          {in, "kept/", 0, seen{notFound, path, "", false}, 2},
+		"sample, a folder":          {in, "in", 0, seen{ok, "", "application/octet-stream", false}, 3},
+		"sample, its slash":         {in, "in/", 0, seen{ok, "", "application/octet-stream", false}, 2},
+		"sample, its own bucket":    {in, goodBucket + "/in/one.json", 0, seen{ok, "", "application/json", false}, 4},
+		"sample, a marker":          {in, "kept/", 0, seen{notFound, path, "", false}, 1},
 		"sample, nothing":           {in, "nowhere", 0, seen{notFound, path, "", false}, 2},
-		"sample, the bucket":        {in, "", 0, seen{notFound, path, "", false}, 0},
+		"sample, the bucket":        {in, "", 0, seen{ok, "", "text/plain", false}, 2},
 		"sample, denied":            {in, "shut", 0, seen{scope, path, "", false}, 2},
 		"sample, all denied":        {account, "of-somebody-else/x", 0, seen{scope, path, "", false}, 2},
 		"sample, fails":             {in, "busy", 0, seen{probe.CodeRateLimited, "", "", false}, 1},
@@ -161,6 +164,9 @@ func TestLooks(t *testing.T) {
 					sample, got := of.sample(t, row.path)
 					row.want.hold(t, got, sample.ContentType, sample.Truncated)
 					_, name, _ := strings.Cut(row.path, goodBucket+"/")
+					if sample.Path != "" {
+						_, name, _ = strings.Cut(sample.Path, goodBucket+"/")
+					}
 					if content := d.files.buckets[goodBucket][strings.TrimPrefix(row.path, "/")].Content + d.files.buckets[goodBucket][name].Content; got.Code == ok && (sample.Bytes == nil || !strings.HasPrefix(content, string(sample.Bytes)) || len(sample.Bytes) == 0 && content != "") {
 						t.Errorf("%d bytes of %d", len(sample.Bytes), len(content))
 					}

@@ -152,6 +152,16 @@ func many(n int, form string) []string {
 
 func in(key string) objectstore.Location { return objectstore.Location{Bucket: "b", Key: key} }
 
+// located reads a path of the bucket b.
+func located(t *testing.T, path string) objectstore.Location {
+	t.Helper()
+	at, err := objectstore.Locate(path, "s3://", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
 func count(nodes []probe.Node) int {
 	n := len(nodes)
 	for _, node := range nodes {

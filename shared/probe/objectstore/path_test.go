@@ -2,11 +2,13 @@ package objectstore_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"credence/shared/probe"
 	"credence/shared/probe/objectstore"
+	"credence/shared/probe/probetest"
 )
 
 func TestLocate(t *testing.T) {
@@ -20,7 +22,9 @@ func TestLocate(t *testing.T) {
 		{"in/x", "b", objectstore.Location{Bucket: "b", Key: "in/x"}, ""},
 		{"/in/x", "b", objectstore.Location{Bucket: "b", Key: "in/x"}, ""},
 		{"//in/x", "b", objectstore.Location{Bucket: "b", Key: "/in/x"}, ""},
-		{"b/x", "b", objectstore.Location{Bucket: "b", Key: "b/x"}, ""},
+		{"b/x", "b", objectstore.Location{Bucket: "b", Key: "b/x", Named: true}, ""},
+		{"/b", "b", objectstore.Location{Bucket: "b", Key: "b", Named: true}, ""},
+		{"bb/x", "b", objectstore.Location{Bucket: "b", Key: "bb/x"}, ""},
 		{"s3://b", "b", objectstore.Location{Bucket: "b"}, ""},
 		{"s3://b/", "b", objectstore.Location{Bucket: "b"}, ""},
 		{"s3://b/in//x/", "b", objectstore.Location{Bucket: "b", Key: "in//x/"}, ""},
@@ -47,6 +51,35 @@ func TestLocate(t *testing.T) {
 		var f probe.Finding
 		if errors.As(err, &f); f.Code != row.fails || (err != nil) != (row.fails != "") || got != row.want {
 			t.Errorf("%q of %q: %+v, %v", row.path, row.bucket, got, err)
+		}
+	}
+}
+
+// What is at the path as it stands comes before what is there without the bucket's
+// name; where nothing is, a path with the name leads where one without it does.
+func TestOwnBucketInAPath(t *testing.T) {
+	for name, row := range map[string]struct {
+		keys  []string
+		path  string
+		nodes string // of the tree, one level
+		file  string // of the sample: its size
+	}{
+		"a folder of the bucket's name": {[]string{"b/x:1", "x:2"}, "b", "[x]", "1"},
+		"the same, a file in it":        {[]string{"b/x:1", "x:2"}, "b/x", "[x]", "1"},
+		"a file of the bucket's name":   {[]string{"b:1", "x:2"}, "b", "[b]", "1"},
+		"the bucket":                    {[]string{"a/x:3", "z:2"}, "/b/", "[a z]", "3"},
+		"a folder in it":                {[]string{"in/x:3"}, "b/in", "[x]", "3"},
+		"a file in it":                  {[]string{"in/x:3"}, "/b/in/x", "[x]", "3"},
+	} {
+		m := &memory{t: t, buckets: map[string]probetest.Bucket{"b": bucketOf(row.keys...)}}
+		tree, err := m.tree(located(t, row.path), 1)
+		var names []string
+		for _, n := range tree.Nodes {
+			names = append(names, n.Name)
+		}
+		sample, failed := objectstore.Sample(t.Context(), m, located(t, row.path))
+		if got := fmt.Sprint(names); err != nil || failed != nil || got != row.nodes || fmt.Sprint(len(sample.Bytes)) != row.file {
+			t.Errorf("%s: %s, %v, %d bytes, %v", name, got, err, len(sample.Bytes), failed)
 		}
 	}
 }

@@ -4,37 +4,85 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"credence/shared/probe"
 )
 
-// Sample reads the beginning of a file. Before that it asks for a list, which
-// tells a folder from nothing, and shows that what answers is a store: not
-// whatever serves something at an address of that form. The error is a Finding.
+// Sample reads the beginning of a file, or, of a folder, that of the first file
+// below it. A path is read as it stands first; where nothing is there and it
+// begins with the bucket's own name, without that. The error is a Finding.
 func Sample(ctx context.Context, s Store, at Location) (probe.Sample, error) {
-	if at.Key == "" {
-		return probe.Sample{}, errFolder
+	sample, err := read(ctx, s, at)
+	if at.Named && errors.Is(err, errNotThere) {
+		return read(ctx, s, at.unnamed())
 	}
-	inside, err := begin(Query{Prefix: asFolder(at.Key), Keys: 1, Bytes: onePage}, func(q Query) (Page, error) { return s.List(ctx, at.Bucket, q) })
-	if f := (probe.Finding{}); err != nil && (!errors.As(err, &f) || f.Code != probe.WarnScopeMissing) {
+	return sample, err
+}
+
+// maxLook is how many keys of a folder are looked at for its first file, a page.
+const maxLook = 100
+
+// read asks for a list before the file. The list tells a folder from nothing, and
+// shows that a store answers, not whatever serves something at an address of that
+// form.
+func read(ctx context.Context, s Store, at Location) (probe.Sample, error) {
+	folder := asFolder(at.Key)
+	inside, err := begin(Query{Prefix: folder, Flat: true, Keys: maxLook, Bytes: maxPage}, func(q Query) (Page, error) { return s.List(ctx, at.Bucket, q) })
+	if f := (probe.Finding{}); err != nil && (at.Key == "" || !errors.As(err, &f) || f.Code != probe.WarnScopeMissing) {
 		return probe.Sample{}, err // who may not list may still read
 	}
 	if inside.Cut {
 		return probe.Sample{}, errForeign
 	}
-	content, err := s.Read(ctx, at, probe.MaxSampleBytes)
-	marker := strings.HasSuffix(at.Key, "/") && len(content.Bytes) == 0
-	switch {
-	case err != nil:
-		return probe.Sample{}, err
-	case !content.Missing && !marker:
-		return show(at.Key, content), nil
-	case !content.Missing, len(inside.Objects)+len(inside.Folders) > 0:
-		return probe.Sample{}, errFolder
+	if at.Key != folder || err != nil {
+		content, err := s.Read(ctx, at, probe.MaxSampleBytes)
+		marker := strings.HasSuffix(at.Key, "/") && len(content.Bytes) == 0
+		switch {
+		case err != nil:
+			return probe.Sample{}, err
+		case !content.Missing && !marker:
+			return show(at.Key, content), nil
+		case !content.Missing:
+			return probe.Sample{}, errFolder
+		}
 	}
-	return probe.Sample{}, errNotThere
+	return first(ctx, s, at, inside)
+}
+
+// first reads the first file of a page of what is in a folder.
+func first(ctx context.Context, s Store, at Location, inside Page) (probe.Sample, error) {
+	if len(inside.Objects)+len(inside.Folders) == 0 {
+		return probe.Sample{}, errNotThere
+	}
+	for _, o := range inside.Objects {
+		switch {
+		case !strings.HasPrefix(o.Key, asFolder(at.Key)) || o.Size < 0:
+			return probe.Sample{}, errForeign
+		case !isFile(o):
+			continue
+		}
+		content, err := s.Read(ctx, Location{Bucket: at.Bucket, Key: o.Key}, probe.MaxSampleBytes)
+		switch {
+		case err != nil:
+			return probe.Sample{}, err
+		case content.Missing: // deleted since
+			return probe.Sample{}, errNotThere
+		}
+		sample := show(o.Key, content)
+		sample.Path = at.Bucket + "/" + o.Key
+		return sample, nil
+	}
+	return probe.Sample{}, errFolder
+}
+
+// isFile tells a file from the marker of a folder, and from what a server on the
+// way could read as another path (RFC 3986, section 5.2.4).
+func isFile(o Object) bool {
+	parts := strings.Split(o.Key, "/")
+	return !(strings.HasSuffix(o.Key, "/") && o.Size == 0) && !slices.Contains(parts, ".") && !slices.Contains(parts, "..")
 }
 
 // show is the sample of what was read. A text that goes on ends with its last

@@ -127,41 +127,51 @@ func TestNoSample(t *testing.T) {
 		refuse map[string]error
 		answer func(q objectstore.Query, page *objectstore.Page, n int)
 		want   probe.Code // "" for a sample
-		folder bool       // it is said to be one
+		path   string     // of the file that stands for a folder; "folder" where it has none
 	}{
-		"a file":                         {"in/x", nil, nil, "", false},
-		"the bucket":                     {"", nil, nil, probe.WarnResourceNotFound, true},
-		"a folder":                       {"in", nil, nil, probe.WarnResourceNotFound, true},
-		"a folder, its slash":            {"in/", nil, nil, probe.WarnResourceNotFound, true},
-		"a folder of folders":            {"deep", nil, nil, probe.WarnResourceNotFound, true},
-		"a folder by its marker":         {"kept/", nil, nil, probe.WarnResourceNotFound, true},
-		"the same, no slash":             {"kept", nil, nil, probe.WarnResourceNotFound, true},
-		"a marker with content":          {"full/", nil, nil, "", false},
-		"a file and a folder":            {"both", nil, nil, "", false},
-		"the folder of these":            {"both/", nil, nil, probe.WarnResourceNotFound, true},
-		"nothing":                        {"i", nil, nil, probe.WarnResourceNotFound, false},
-		"nothing in it":                  {"in/y", nil, nil, probe.WarnResourceNotFound, false},
-		"may not list, may read":         {"in/x", map[string]error{"b/in/x/": scope}, nil, "", false},
-		"may list, may not read":         {"in/x", map[string]error{"b/in/x read": scope}, nil, probe.WarnScopeMissing, false},
-		"may not list, and it is a file": {"in/z", map[string]error{"b/in/z/": scope}, nil, probe.WarnResourceNotFound, false},
-		"no bucket":                      {"in/x", map[string]error{"b/in/x/": probe.Found(probe.WarnResourceNotFound, "")}, nil, probe.WarnResourceNotFound, false},
-		"breaks off":                     {"in/x", map[string]error{"b/in/x/": reset}, nil, probe.CodeTCPReset, false},
-		"breaks off later":               {"in/x", map[string]error{"b/in/x read": reset}, nil, probe.CodeTCPReset, false},
-		"a folder behind empty pages":    {"in", nil, gap, probe.WarnResourceNotFound, true},
-		"nothing behind empty pages":     {"i", nil, gap, probe.WarnResourceNotFound, false},
-		"no store":                       {"in/x", nil, huge, probe.CodeProtocolMismatch, false},
+		"a file":                         {"in/x", nil, nil, "", ""},
+		"the bucket":                     {"", nil, nil, "", "b/both"},
+		"a folder":                       {"in", nil, nil, "", "b/in/x"},
+		"a folder, its slash":            {"in/", nil, nil, "", "b/in/x"},
+		"a folder of folders":            {"deep", nil, nil, "", "b/deep/er/x"},
+		"a folder by its marker":         {"kept/", nil, nil, probe.WarnResourceNotFound, "folder"},
+		"the same, no slash":             {"kept", nil, nil, probe.WarnResourceNotFound, "folder"},
+		"a marker with content":          {"full/", nil, nil, "", "b/full/"},
+		"a file and a folder":            {"both", nil, nil, "", ""},
+		"the folder of these":            {"both/", nil, nil, "", "b/both/x"},
+		"nothing":                        {"i", nil, nil, probe.WarnResourceNotFound, ""},
+		"nothing in it":                  {"in/y", nil, nil, probe.WarnResourceNotFound, ""},
+		"may not list, may read":         {"in/x", map[string]error{"b/in/x/": scope}, nil, "", ""},
+		"may list, may not read":         {"in/x", map[string]error{"b/in/x read": scope}, nil, probe.WarnScopeMissing, ""},
+		"may not list, and it is a file": {"in/z", map[string]error{"b/in/z/": scope}, nil, probe.WarnResourceNotFound, ""},
+		"no bucket":                      {"in/x", map[string]error{"b/in/x/": probe.Found(probe.WarnResourceNotFound, "")}, nil, probe.WarnResourceNotFound, ""},
+		"breaks off":                     {"in/x", map[string]error{"b/in/x/": reset}, nil, probe.CodeTCPReset, ""},
+		"breaks off later":               {"in/x", map[string]error{"b/in/x read": reset}, nil, probe.CodeTCPReset, ""},
+		"a folder behind empty pages":    {"in", nil, gap, "", "b/in/x"},
+		"nothing behind empty pages":     {"i", nil, gap, probe.WarnResourceNotFound, ""},
+		"no store":                       {"in/x", nil, huge, probe.CodeProtocolMismatch, ""},
+		"a folder of dots":               {"dots/", nil, nil, "", "b/dots/z"},
+		"its own bucket":                 {"b", nil, nil, "", "b/both"},
+		"its own bucket, a file":         {"b/in/x", nil, nil, "", ""},
+		"its own bucket, a folder":       {"b/in/", nil, nil, "", "b/in/x"},
+		"its own bucket, nothing":        {"b/i", nil, nil, probe.WarnResourceNotFound, ""},
+		"its own bucket, twice":          {"b/b/in/x", nil, nil, probe.WarnResourceNotFound, ""},
+		"another bucket":                 {"c/in/x", nil, nil, probe.WarnResourceNotFound, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := bucketOf("in/x:3", "deep/er/x:1", "kept/:0", "full/:4", "both:1", "both/x:1")
+			b := bucketOf("in/x:3", "deep/er/x:1", "kept/:0", "full/:4", "both:1", "both/x:1", "dots/", "dots/./a:1", "dots/../a:1", "dots/z:1")
 			m := &memory{t: t, buckets: map[string]probetest.Bucket{"b": b}, refuse: row.refuse, answer: row.answer}
-			got, err := objectstore.Sample(t.Context(), m, in(row.at))
+			got, err := objectstore.Sample(t.Context(), m, located(t, row.at))
 			var f probe.Finding
 			_ = errors.As(err, &f)
 			if f.Code != row.want || (err == nil) != (row.want == "") || (got.Bytes != nil) != (err == nil) {
 				t.Errorf("%v, %d bytes", err, len(got.Bytes))
 			}
-			if (f == objectstore.ErrFolder) != row.folder {
-				t.Errorf("it is said to be a folder: %v", f == objectstore.ErrFolder)
+			if (f == objectstore.ErrFolder) != (row.path == "folder") || err == nil && got.Path != row.path {
+				t.Errorf("it is said to be a folder: %v; the file is %q, want %q", f == objectstore.ErrFolder, got.Path, row.path)
+			}
+			if len(m.asked) > 6 {
+				t.Errorf("asked %q", m.asked)
 			}
 		})
 	}

@@ -81,5 +81,5 @@ type Content struct {
 var (
 	errForeign  = probe.Found(probe.CodeProtocolMismatch, "The store lists what it was not asked for. Check the address, and that it is an object store's own.")
 	errNotThere = probe.Found(probe.WarnResourceNotFound, "There is no file and no folder at this path. Look at the tree of the folder above it; upper and lower case count.").Asked(probe.AskedPath)
-	errFolder   = probe.Found(probe.WarnResourceNotFound, "This is a folder, which has no content of its own. Name a file in it, as its tree shows them.").Asked(probe.AskedPath)
+	errFolder   = probe.Found(probe.WarnResourceNotFound, "This is a folder, and none of its first keys is a file. Name a file in it, as its tree shows them.").Asked(probe.AskedPath)
 )

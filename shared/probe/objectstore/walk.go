@@ -45,12 +45,22 @@ type walk struct {
 // level by level; deeper, it first asks for all keys at once, since many a
 // place has few enough for one answer. Folders that may not be listed, and what
 // neither the requests nor the bytes of an attempt reach, are left out, and the
-// tree says that it is truncated. The error is a Finding.
+// tree says that it is truncated. A path is read as it stands first; where nothing
+// is there and it begins with the bucket's own name, without that. The error is a
+// Finding.
 func Tree(ctx context.Context, s Store, at Location, depth int) (probe.Tree, error) {
-	w := &walk{
-		store: s, bucket: at.Bucket, tree: newForest(asFolder(at.Key), depth), until: half(ctx),
-		requests: maxRequests, bytes: maxBytes, seen: map[string]bool{},
+	w := &walk{store: s, until: half(ctx), requests: maxRequests, bytes: maxBytes}
+	tree, err := w.look(ctx, at, depth)
+	if at.Named && errors.Is(err, errNotThere) && w.requests > 0 {
+		return w.look(ctx, at.unnamed(), depth)
 	}
+	return tree, err
+}
+
+// look makes the tree of a place, within what is left of the walk's requests and
+// bytes.
+func (w *walk) look(ctx context.Context, at Location, depth int) (probe.Tree, error) {
+	w.bucket, w.tree, w.seen = at.Bucket, newForest(asFolder(at.Key), depth), map[string]bool{}
 	if err := w.first(ctx, at.Bucket != "" && depth > 1); err != nil {
 		return probe.Tree{}, err
 	}

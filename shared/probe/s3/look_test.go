@@ -117,6 +117,7 @@ func TestGatewayLooks(t *testing.T) {
 			"plain, listed":        {in.and(settings{"endpoint": gateway.plain}), "", 1, seen{ok, "", top, false}},
 			"a folder":             {in, "in", 1, seen{ok, "", `"deep"{} "one.json":7`, false}},
 			"a folder, depth 2":    {in, "/in/", 2, seen{ok, "", `"deep"{"er"{}} "one.json":7`, false}},
+			"its own bucket":       {in, fileBucket + "/in/", 1, seen{ok, "", `"deep"{} "one.json":7`, false}},
 			"in full":              {in, "s3://" + fileBucket + "/in", 1, seen{ok, "", `"deep"{} "one.json":7`, false}},
 			"a folder's marker":    {in, "kept", 3, seen{ok, "", ``, false}},
 			"an odd folder":        {in, oddName, 1, seen{ok, "", `"a b+c%20&d?e#f":3`, false}},
@@ -186,10 +187,11 @@ func TestGatewayLooks(t *testing.T) {
 			"binary":               {in, "in/deep/er/three", 2, seen{ok, "", "application/octet-stream", false}},
 			"odd":                  {in, oddName + "/a b+c%20&d?e#f", 3, seen{ok, "", "text/plain", false}},
 			"a line's end in it":   {in, "日本/😀\n", 7, seen{ok, "", "text/plain", false}},
-			"a folder":             {in, "in", 0, seen{notFound, "/path", "", false}},
-			"a folder, its slash":  {in, "in/", 0, seen{notFound, "/path", "", false}},
+			"a folder":             {in, "in", 2, seen{ok, "", "application/octet-stream", false}},
+			"a folder, its slash":  {in, "/in/", 2, seen{ok, "", "application/octet-stream", false}},
+			"its own bucket":       {in, fileBucket + "/in/one.json", 7, seen{ok, "", "application/json", false}},
 			"a folder's marker":    {in, "kept/", 0, seen{notFound, "/path", "", false}},
-			"the bucket":           {in, "", 0, seen{notFound, "/path", "", false}},
+			"the bucket":           {in, "/", 13, seen{ok, "", "text/csv", false}},
 			"nowhere":              {in, "in/two", 0, seen{notFound, "/path", "", false}},
 			"dots":                 {in, "in/../a.csv", 0, seen{probe.CodeDestinationBlocked, "/path", "", false}},
 			"dots to elsewhere":    {in, "../" + ownBucket + "/three", 0, seen{probe.CodeDestinationBlocked, "/path", "", false}},
@@ -204,6 +206,9 @@ func TestGatewayLooks(t *testing.T) {
 				sample, got := trial{settings: saved(t, row.settings), prober: builtin.Probers()["s3"]}.sample(t, row.path)
 				row.want.hold(t, got, sample.ContentType, sample.Truncated)
 				key := strings.TrimPrefix(strings.TrimPrefix(row.path, "s3://"), fileBucket+"/")
+				if sample.Path != "" {
+					key = strings.TrimPrefix(sample.Path, fileBucket+"/")
+				}
 				if content := files()[key]; len(sample.Bytes) != row.bytes || !strings.HasPrefix(content, string(sample.Bytes)) {
 					t.Errorf("%d bytes, want %d of %q", len(sample.Bytes), row.bytes, content[:min(len(content), 20)])
 				}
