@@ -69,7 +69,7 @@ func look[T any](ctx context.Context, t Tester, who identity.Caller, l looking[T
 	found, result := l.do(ctx, b)
 	name := l.named()
 	if s, ok := any(found).(probe.Sample); ok && s.Path != "" {
-		name += fmt.Sprintf(", its file %q", s.Path)
+		name += aim(fmt.Sprintf(", its file %q", s.Path))
 	}
 	if err := t.end(ctx, who, b, outcome{result: result, instead: name}); err != nil {
 		return none, probe.Result{}, err
