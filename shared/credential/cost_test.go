@@ -113,8 +113,9 @@ func newAccount(t *testing.T) *account {
 		Service: a.service, Keys: caller(kmstest.Decrypt), Prober: a.target,
 		Failed: func(_ credential.Credential, code probe.Code, err error) { a.Errorf("probe: %s: %v", code, err) },
 	}
-	a.org, err = a.people.CreateOrg(t.Context(), "Example", "example.com")
+	made, err := a.people.CreateOrg(t.Context(), identity.Org{Name: "Example", EmailDomain: "example.com"}, identity.User{Email: "first@example.com"}, false)
 	a.must(err)
+	a.org = made.Org
 	return a
 }
 
@@ -154,11 +155,9 @@ var origin = identity.Origin{IP: "203.0.113.77", UserAgent: "python-requests/2.3
 // user makes a person and returns the text of his service key.
 func (a *account) user(name string, admin bool) string {
 	a.Helper()
-	u, err := a.people.CreateUser(a.Context(), a.org.ID, identity.User{Email: name + "@example.com", FullName: "The " + name, Admin: admin})
+	made, err := a.people.CreateUser(a.Context(), a.org, identity.User{Email: name + "@example.com", FullName: "The " + name, Admin: admin})
 	a.must(err)
-	_, key, err := a.people.FirstKey(a.Context(), u, "pipeline", nil)
-	a.must(err)
-	return key
+	return made.Text
 }
 
 func (a *account) session(key string) string {

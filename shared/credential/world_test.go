@@ -82,17 +82,18 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) makeOrg(name string) identity.Org {
 	w.Helper()
-	o, err := w.people.CreateOrg(context.Background(), name, "example.com")
+	made, err := w.people.CreateOrg(context.Background(), identity.Org{Name: name, EmailDomain: "example.com"}, identity.User{Email: "first@example.com"}, false)
 	w.must(err)
-	return o
+	return made.Org
 }
 
 func (w *world) makeCaller(o identity.Org, name string, admin bool) identity.Caller {
 	w.Helper()
-	u, err := w.people.CreateUser(context.Background(), o.ID, identity.User{
+	made, err := w.people.CreateUser(context.Background(), o, identity.User{
 		Email: name + "@example.com", FullName: "The " + name, Admin: admin,
 	})
 	w.must(err)
+	u := made.User
 	return identity.Caller{
 		Org: o, User: u, KeyID: u.ID + 1, Scopes: access.Scopes,
 		Origin: identity.Origin{IP: "127.0.0.1", UserAgent: "test", URL: "/data_credentials", RequestID: "r"},

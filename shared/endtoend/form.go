@@ -111,6 +111,7 @@ var keyForm = fields{
 	"id": id, "owner_id": id, "org_id": id, "name": nonempty, "description": text.or(null), "status": nonempty,
 	"scopes": list(scope), "expires_at": timestamp.or(null), "last_rotated_at": timestamp.or(null),
 	"last_used_at": timestamp.or(null), "created_at": timestamp, "updated_at": timestamp,
+	"created_by": id.or(null), "parent_id": id.or(null),
 }
 
 var membershipForm = fields{

@@ -40,3 +40,7 @@ func First(t time.Time) int64 {
 	}
 	return ms << randomBits
 }
+
+// At returns the id at t that n selects: equal arguments give equal ids. It
+// names a thing of which there is one for each t and n.
+func At(t time.Time, n int64) int64 { return First(t) | n&(1<<randomBits-1) }

@@ -3,6 +3,7 @@
 package identity
 
 import (
+	"slices"
 	"time"
 
 	"credence/shared/access"
@@ -35,7 +36,9 @@ type User struct {
 type Key struct {
 	ID          int64
 	OrgID       int64
-	OwnerID     int64 // the user it signs in
+	OwnerID     int64   // the user it signs in
+	MakerID     int64   // the user who made it; 0 = the operator
+	Lineage     Lineage // the keys that it was made with; none if the operator made it
 	Name        string
 	Description string
 	Paused      bool
@@ -46,6 +49,39 @@ type Key struct {
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 	Rev         int64 // of the stored row: the precondition of its next write
+}
+
+// ParentID returns the id of the key that k was made with, 0 for none.
+func (k Key) ParentID() int64 { return k.Lineage[0].Key }
+
+// KeyRef names a service key of an organisation.
+type KeyRef struct{ User, Key int64 }
+
+// Lineage is the chain of keys that a key was made with, its parent first; zero
+// elements end it.
+type Lineage [MaxGenerations - 1]KeyRef
+
+// Keys returns the members of the chain.
+func (l Lineage) Keys() []KeyRef {
+	for n, r := range l {
+		if r == (KeyRef{}) {
+			return l[:n]
+		}
+	}
+	return l[:]
+}
+
+// Has reports whether the key is one of the chain.
+func (l Lineage) Has(key int64) bool {
+	return slices.ContainsFunc(l.Keys(), func(r KeyRef) bool { return r.Key == key })
+}
+
+// of returns the lineage of a key that is made with parent, whose own lineage
+// is l. It reports false if the chain is full.
+func (l Lineage) of(parent KeyRef) (Lineage, bool) {
+	child := Lineage{parent}
+	copy(child[1:], l[:])
+	return child, l[len(l)-1] == KeyRef{}
 }
 
 // Session is what a sign-in opens. Token is shown once; of it only a hash is
@@ -72,7 +108,11 @@ type Caller struct {
 	User    User
 	KeyID   int64 // the service key that the session came from
 	KeyName string
+	// Lineage, Scopes and Expires are the key's rights: the scopes that the key
+	// and all keys of its lineage hold, and the earliest of their expiries.
+	Lineage Lineage
 	Scopes  []access.Scope
+	Expires time.Time
 	Origin  Origin
 
 	operator bool

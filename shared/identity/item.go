@@ -1,11 +1,9 @@
 package identity
 
 import (
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"credence/shared/access"
 	"credence/shared/store"
@@ -18,8 +16,9 @@ import (
 //	ORG#<o>       USER#<u>            a user; rev counts its writes
 //	ORG#<o>       MAIL#<address>      the user of an address
 //	ORG#<o>#U#<u> KEY#<k>             a service key; rev counts its writes
-//	ORG#<o>#U#<u> SES#<sha256, hex>   a session, which expires
-//	SYS           ORG#<o>             that the organisation exists
+//	ORG#<o>#U#<u> SES#<k>             the sessions of a key; expires with the last
+//	SYS           ORG#<o>             the existence of an organisation
+//	SYS           NAME#<name>         the last organisation of a name, in lower case
 
 func orgPartition(org int64) string { return "ORG#" + strconv.FormatInt(org, 10) }
 
@@ -55,8 +54,10 @@ func SystemKey(org int64) store.Key {
 
 const keyPrefix = "KEY#"
 
-func sessionKey(org, user int64, h hash) store.Key {
-	return store.Key{Table: store.Meta, Partition: userPartition(org, user), Sort: "SES#" + hex.EncodeToString(h[:])}
+// orgNameKey is the row by which the name of a new organisation is found to be
+// used, without regard to case.
+func orgNameKey(name string) store.Key {
+	return store.Key{Table: store.Meta, Partition: "SYS", Sort: "NAME#" + strings.ToLower(name)}
 }
 
 // DecodeOrg reads what lies under OrgKey. An item that is not there, or is not
@@ -71,11 +72,8 @@ func DecodeOrg(i store.Item) (Org, error) {
 }
 
 func encodeOrg(o Org) store.Item {
-	a := store.Attributes{"name": o.Name}
+	a := store.Attributes{"name": o.Name, "rev": int64(1)}
 	a.SetText("domain", o.EmailDomain)
-	if o.Suspended {
-		a["suspended"] = true
-	}
 	a.SetTime("created", o.CreatedAt)
 	return store.Item{Key: OrgKey(o.ID), Attributes: a}
 }
@@ -110,13 +108,17 @@ func encodeUser(u User) store.Item {
 }
 
 // keyRow is a service key as it is stored: with the hash of its secret and the
-// revision at which that secret was made. A session remembers that revision,
-// so that a new secret ends every session of the old one without a search.
+// revision at which that secret was made. The row of its sessions repeats that
+// revision, so that a new secret ends every session of the old one.
 type keyRow struct {
 	Key
 	hash   hash
 	madeAt int64
+	// held is set while somebody other than the owner keeps the key paused.
+	held bool
 }
+
+func (k keyRow) ref() KeyRef { return KeyRef{k.OwnerID, k.ID} }
 
 func decodeKey(i store.Item) (keyRow, error) {
 	var org, user int64
@@ -130,14 +132,19 @@ func decodeKey(i store.Item) (keyRow, error) {
 	if err != nil || err2 != nil || !ok || len(a.Bytes("hash")) != len(hash{}) {
 		return keyRow{}, fmt.Errorf("reading a service key's row: %w", errRow)
 	}
+	lineage, err := decodeLineage(a.Text("lineage"))
+	if err != nil {
+		return keyRow{}, fmt.Errorf("reading a service key's row: %w", err)
+	}
 	k := keyRow{
 		Key: Key{
-			ID: id, OrgID: org, OwnerID: user, Name: a.Text("name"), Description: a.Text("description"),
+			ID: id, OrgID: org, OwnerID: user, MakerID: a.Int("maker"), Lineage: lineage, Name: a.Text("name"), Description: a.Text("description"),
 			Paused: a.Bool("paused"), ExpiresAt: a.Time("expires"), RotatedAt: a.Time("rotated"),
 			UsedAt: a.Time("used"), CreatedAt: a.Time("created"), UpdatedAt: a.Time("updated"), Rev: a.Int("rev"),
 		},
 		hash:   hash(a.Bytes("hash")),
 		madeAt: a.Int("made"),
+		held:   a.Bool("held"),
 	}
 	for s := range strings.FieldsSeq(a.Text("scopes")) {
 		k.Scopes = append(k.Scopes, access.Scope(s))
@@ -155,6 +162,13 @@ func encodeKey(k keyRow) store.Item {
 		"hash": k.hash[:], "made": k.madeAt, "rev": k.Rev,
 	}
 	a.SetText("description", k.Description)
+	a.SetText("lineage", encodeLineage(k.Lineage))
+	if k.MakerID != 0 {
+		a["maker"] = k.MakerID
+	}
+	if k.held {
+		a["held"] = true
+	}
 	a.SetTime("expires", k.ExpiresAt)
 	a.SetTime("rotated", k.RotatedAt)
 	a.SetTime("used", k.UsedAt)
@@ -163,10 +177,30 @@ func encodeKey(k keyRow) store.Item {
 	return store.Item{Key: ServiceKeyKey(k.OrgID, k.OwnerID, k.ID), Attributes: a}
 }
 
-func encodeSession(k keyRow, h hash, expires time.Time) store.Item {
-	a := store.Attributes{"key": k.ID, "made": k.madeAt}
-	a.SetTime("expires", expires)
-	return store.Item{Key: sessionKey(k.OrgID, k.OwnerID, h), Attributes: a, Expires: expires}
+// encodeLineage writes a lineage as "user:key user:key", the parent first.
+func encodeLineage(l Lineage) string {
+	var pairs []string
+	for _, r := range l.Keys() {
+		pairs = append(pairs, fmt.Sprintf("%d:%d", r.User, r.Key))
+	}
+	return strings.Join(pairs, " ")
+}
+
+func decodeLineage(text string) (Lineage, error) {
+	var l Lineage
+	for n, pair := range strings.Fields(text) {
+		user, key, ok := strings.Cut(pair, ":")
+		r, err := KeyRef{}, error(nil)
+		r.User, err = trailing(user, "")
+		if err == nil {
+			r.Key, err = trailing(key, "")
+		}
+		if err != nil || !ok || n == len(l) {
+			return Lineage{}, errRow
+		}
+		l[n] = r
+	}
+	return l, nil
 }
 
 var errRow = fmt.Errorf("not there, or of another kind")

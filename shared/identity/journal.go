@@ -16,12 +16,15 @@ type Occurrence struct {
 	Event   string // one of the Event constants
 	By      Caller // the actor and the origin; without a user for the operator and for failed sign-ins
 	At      time.Time
+	// ID names the entry; 0 = a new id. Two occurrences of one ID are kept once.
+	ID      int64
+	Expires time.Time // zero = never
 }
 
 // The events of an Occurrence.
 const (
 	EventSignIn        = "sign_in"         // a service key opened a session
-	EventSignInRefused = "sign_in_refused" // a key was presented that is unknown, paused, expired or wrong
+	EventSignInRefused = "sign_in_refused" // a key that exists was presented with a wrong secret, paused or expired
 	EventRefresh       = "sign_in_renewed" // a session opened another
 	EventSignOut       = "sign_out"
 	EventKeyCreated    = "key_created"

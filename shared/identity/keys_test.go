@@ -82,7 +82,7 @@ func TestAKeysLife(t *testing.T) {
 	}
 	got := w.journal()
 	slices.Sort(got)
-	want = append(want, "key_created", "sign_in") // of the admin, made to look at the member's key
+	want = append(want, "key_created", "sign_in") // of the admin, whose key the member asks for
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("journal\n%q, want\n%q", got, want)
@@ -94,9 +94,8 @@ func second[T any](_ T, err error) error { return err }
 func TestWhatAKeyMayNotBe(t *testing.T) {
 	w := newWorld(t)
 	member := w.caller(w.member)
-	narrow := member
-	narrow.Scopes = []access.Scope{access.ScopeRead, access.ScopeWrite}
-	wide, _ := w.firstKey(w.member)
+	narrow := w.made(member, access.ScopeRead, access.ScopeWrite)
+	wide, _ := w.rootKey(w.member)
 	at := func(d time.Duration) identity.Draft { x := w.time.Add(d); return identity.Draft{ExpiresAt: &x} }
 	of := func(user int64) identity.Draft { return identity.Draft{OwnerID: &user} }
 	scopes := func(s ...access.Scope) identity.Draft { return identity.Draft{Scopes: s} }
@@ -121,7 +120,8 @@ func TestWhatAKeyMayNotBe(t *testing.T) {
 		if row.draft.OwnerID != nil {
 			continue
 		}
-		if err := second(w.UpdateKey(t.Context(), row.who, wide.ID, row.draft)); !errors.As(err, &e) || len(e.Details) != 1 || e.Details[0].Pointer != row.pointer {
+		own := narrow.KeyID
+		if err := second(w.UpdateKey(t.Context(), row.who, own, row.draft)); !errors.As(err, &e) || len(e.Details) != 1 || e.Details[0].Pointer != row.pointer {
 			t.Errorf("update %s: %v", name, err)
 		}
 	}
@@ -141,11 +141,22 @@ func TestWhatAKeyMayNotBe(t *testing.T) {
 	}
 }
 
+// made makes a key with the caller's own and signs in with it.
+func (w *world) made(who identity.Caller, scopes ...access.Scope) identity.Caller {
+	w.t.Helper()
+	name := "made"
+	_, text, err := w.CreateKey(w.t.Context(), who, identity.Draft{Name: &name, Scopes: scopes})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.signIn(text).Caller
+}
+
 func second2[T, U any](_ T, _ U, err error) error { return err }
 
 func (w *world) suspended() identity.User {
 	w.t.Helper()
-	u := must(w.CreateUser(w.t.Context(), w.org.ID, identity.User{Email: "gone@acme.example"}))(w.t)
+	u := must(w.CreateUser(w.t.Context(), w.org, identity.User{Email: "gone@acme.example"}))(w.t).User
 	w.suspend(u)
 	return u
 }
@@ -176,7 +187,7 @@ func TestTheTwentyFirstKey(t *testing.T) {
 	group.Wait()
 	keys := must(w.ListKeys(t.Context(), who, who.User.ID))(t)
 	user := must(identity.DecodeUser(must(w.store.Get(t.Context(), identity.UserKey(w.org.ID, w.member.ID)))(t)[0]))(t)
-	if len(keys) != int(made.Load())+1 || user.KeyCount != len(keys) || len(keys) > identity.MaxKeysPerUser {
+	if len(keys) != int(made.Load())+2 || user.KeyCount != len(keys) || len(keys) > identity.MaxKeysPerUser {
 		t.Errorf("%d keys, %d counted, %d made, %d refused, %d late", len(keys), user.KeyCount, made.Load(), full.Load(), late.Load())
 	}
 	for len(must(w.ListKeys(t.Context(), who, who.User.ID))(t)) < identity.MaxKeysPerUser {
@@ -204,9 +215,9 @@ func TestTheCountKeepsTheRestOfTheRow(t *testing.T) {
 	if err := w.store.Commit(t.Context(), store.Write{Verb: store.Put, Item: items[0], If: store.Present()}); err != nil {
 		t.Fatal(err)
 	}
-	w.firstKey(w.member)
+	w.rootKey(w.member)
 	items = must(w.store.Get(t.Context(), identity.UserKey(w.org.ID, w.member.ID)))(t)
-	if a := items[0].Attributes; a.Text("teams") != "1 2 3" || a.Int("keys") != 1 || a.Int("rev") != 2 {
+	if a := items[0].Attributes; a.Text("teams") != "1 2 3" || a.Int("keys") != 2 || a.Int("rev") != 2 {
 		t.Errorf("the row is %v", a)
 	}
 }
@@ -269,7 +280,7 @@ func TestRacesOfOneKey(t *testing.T) {
 	})
 	t.Run("logout twice", func(t *testing.T) {
 		w := newWorld(t)
-		_, text := w.firstKey(w.member)
+		_, text := w.rootKey(w.member)
 		s := w.signIn(text)
 		w.store.before = func() {
 			if err := w.Logout(t.Context(), s.Token, from); err != nil {
@@ -325,15 +336,15 @@ func TestUsers(t *testing.T) {
 		"Admin@Acme.example": fault.CodeInvalidRequest, "": fault.CodeInvalidRequest, "none": fault.CodeInvalidRequest,
 		"Ada <ada@acme.example>": fault.CodeInvalidRequest, " ada@acme.example": fault.CodeInvalidRequest,
 	} {
-		if _, err := w.CreateUser(t.Context(), w.org.ID, identity.User{Email: address}); !fault.Is(err, code) {
+		if _, err := w.CreateUser(t.Context(), w.org, identity.User{Email: address}); !fault.Is(err, code) {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
-	if _, err := w.CreateUser(t.Context(), w.org.ID+1, identity.User{Email: "a@b.example"}); !fault.Is(err, fault.CodeNotFound) {
+	if _, err := w.CreateUser(t.Context(), identity.Org{ID: w.org.ID + 1}, identity.User{Email: "a@b.example"}); !fault.Is(err, fault.CodeNotFound) {
 		t.Errorf("a user of no organisation: %v", err)
 	}
-	other := must(w.CreateOrg(t.Context(), "Other", ""))(t)
-	if _, err := w.CreateUser(t.Context(), other.ID, identity.User{Email: "admin@acme.example"}); err != nil {
+	other := must(w.CreateOrg(t.Context(), identity.Org{Name: "Other"}, identity.User{Email: "o@other.example"}, false))(t).Org
+	if _, err := w.CreateUser(t.Context(), other, identity.User{Email: "admin@acme.example"}); err != nil {
 		t.Errorf("one address in two organisations: %v", err)
 	}
 	if _, err := identity.DecodeUser(store.Item{}); err == nil {

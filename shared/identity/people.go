@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"credence/shared/access"
 	"credence/shared/fault"
 	"credence/shared/store"
 )
@@ -121,10 +120,6 @@ func (s *Service) UpdateUser(ctx context.Context, who Caller, user int64, d User
 	return u, nil
 }
 
-// mayManage reports whether the caller sees and changes a user of the caller's
-// organisation: the own one, and for admins and the operator each.
-func (c Caller) mayManage(user int64) bool { return c.operator || c.User.Admin || c.User.ID == user }
-
 // mayChange returns the fault for a change that the caller may not make.
 func mayChange(who Caller, before, after User) error {
 	if who.operator || before.Active == after.Active && before.Admin == after.Admin {
@@ -140,9 +135,6 @@ func mayChange(who Caller, before, after User) error {
 	}
 	return nil
 }
-
-// unrestricted reports whether the caller's key holds every scope.
-func (c Caller) unrestricted() bool { return holds(c.Scopes, access.Scopes) }
 
 // apply returns the changed user and the event that names the change, "" where
 // nothing changes.

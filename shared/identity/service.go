@@ -3,9 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/mail"
-	"strings"
 	"time"
 
 	"credence/shared/fault"
@@ -15,9 +13,15 @@ import (
 
 // Limits.
 const (
-	// MaxKeysPerUser is how many service keys a user may have, paused and
-	// expired ones counted.
-	MaxKeysPerUser = 20
+	// MaxKeysPerUser is the number of service keys up to which a user may add
+	// one, paused and expired ones counted. The room above it is for those who
+	// help a user whose keys are used up: admins first, then the operator.
+	MaxKeysPerUser    = 20
+	maxKeysByAdmin    = 25
+	maxKeysByOperator = 40
+	// MaxGenerations is the length of a chain of keys made with each other, the
+	// one that the operator made included: it bounds what each request reads.
+	MaxGenerations = 4
 	// MaxKeyLife is the longest a key may be valid from when it is made or its
 	// expiry is changed; a key that names no expiry gets it.
 	MaxKeyLife = 365 * 24 * time.Hour
@@ -43,55 +47,6 @@ func New(s store.Store, j Journal, now func() time.Time) *Service {
 
 // clock is the time to the millisecond, as it will be read back.
 func (s *Service) clock() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
-
-// CreateOrg makes an organisation. Two of one name are two organisations, so
-// a call whose outcome is unknown is not to be repeated blindly.
-func (s *Service) CreateOrg(ctx context.Context, name, emailDomain string) (Org, error) {
-	var o Org
-	err := s.retry(ctx, func() error {
-		now := s.clock()
-		o = Org{ID: id.New(now), Name: name, EmailDomain: strings.ToLower(emailDomain), CreatedAt: now}
-		return s.store.Commit(ctx,
-			store.Write{Verb: store.Put, Item: encodeOrg(o), If: store.Absent()},
-			store.Write{Verb: store.Put, Item: store.Item{Key: SystemKey(o.ID), Attributes: store.Attributes{"org": o.ID}}, If: store.Absent()})
-	})
-	if err != nil {
-		return Org{}, fmt.Errorf("making an organisation: %w", err)
-	}
-	return o, nil
-}
-
-// CreateUser makes an active user of an organisation that exists. Only the
-// e-mail address, the full name and Admin of u are read. An address may be one
-// user's of the organisation, without regard to case.
-func (s *Service) CreateUser(ctx context.Context, org int64, u User) (User, error) {
-	if err := CheckAddress(u.Email); err != nil {
-		return User{}, err
-	}
-	err := s.retry(ctx, func() error {
-		now := s.clock()
-		u = User{
-			ID: id.New(now), OrgID: org, Email: u.Email, FullName: u.FullName, Admin: u.Admin, Active: true,
-			CreatedAt: now, UpdatedAt: now, Rev: 1,
-		}
-		named := store.Item{Key: MailKey(org, u.Email), Attributes: store.Attributes{"user": u.ID}}
-		err := s.store.Commit(ctx,
-			store.Write{Verb: store.Put, Item: encodeUser(u), If: store.Absent()},
-			store.Write{Verb: store.Put, Item: named, If: store.Absent()},
-			store.Write{Verb: store.Check, Item: store.Item{Key: OrgKey(org)}, If: store.Present()})
-		switch {
-		case store.ConditionFailed(err, 2):
-			return fault.New(fault.CodeNotFound, "There is no such organisation.").Because(err)
-		case store.ConditionFailed(err, 1):
-			return invalid("/email", fault.DetailDuplicate, "Another user of the organisation has this address.")
-		}
-		return err
-	})
-	if err != nil {
-		return User{}, fmt.Errorf("making a user: %w", err)
-	}
-	return u, nil
-}
 
 // CheckAddress takes an e-mail address (RFC 5322 addr-spec, at most 254 bytes)
 // and answers the fault for anything else.
@@ -122,9 +77,27 @@ func (s *Service) retry(ctx context.Context, do func() error) error {
 
 // note makes the journal's write about a key.
 func (s *Service) note(event string, k Key, by Caller) (store.Write, error) {
-	return s.journal.Write(Occurrence{
-		Org: k.OrgID, User: k.OwnerID, Key: k.ID, KeyName: k.Name, Event: event, By: by, At: s.clock(),
-	})
+	return s.journal.Write(occurrence(event, k, by, s.clock()))
+}
+
+func occurrence(event string, k Key, by Caller, at time.Time) Occurrence {
+	return Occurrence{Org: k.OrgID, User: k.OwnerID, Key: k.ID, KeyName: k.Name, Event: event, By: by, At: at}
+}
+
+// notes makes the journal's writes of one commit, with ids that differ.
+func (s *Service) notes(all ...Occurrence) ([]store.Write, error) {
+	writes := make([]store.Write, 0, len(all))
+	now := s.clock()
+	first := id.New(now)
+	for n, o := range all {
+		o.ID = id.At(now, first+int64(n))
+		w, err := s.journal.Write(o)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, w)
+	}
+	return writes, nil
 }
 
 func invalid(pointer, code, message string) error {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"credence/shared/access"
 	"credence/shared/fault"
+	"credence/shared/id"
 	"credence/shared/store"
 )
 
@@ -17,9 +20,9 @@ func unauthenticated() *fault.Error {
 }
 
 // SignIn trades a service key for a session. A key that is unknown, wrong,
-// paused, expired or its user's who is no longer active is CodeUnauthenticated,
-// whichever it is; if its organisation exists, the journal keeps the attempt,
-// and a journal that cannot be written is the error instead.
+// paused or expired, whose user or organisation is suspended, or one of whose
+// lineage is any of that, is CodeUnauthenticated, without a difference. The
+// journal keeps the first attempt of each hour with a key that exists.
 func (s *Service) SignIn(ctx context.Context, text string, from Origin) (Session, error) {
 	t, ok := parseToken(keyToken, text)
 	if !ok {
@@ -27,18 +30,18 @@ func (s *Service) SignIn(ctx context.Context, text string, from Origin) (Session
 	}
 	var session Session
 	err := s.retry(ctx, func() error {
-		items, err := s.store.Get(ctx, OrgKey(t.org), UserKey(t.org, t.user), ServiceKeyKey(t.org, t.user, t.key))
+		items, err := s.store.Get(ctx, t.rows()...)
 		if err != nil {
 			return err
 		}
-		p, err := s.principal(items[0], items[1], items[2])
+		p, err := s.principal(t, items)
 		if err != nil {
 			return err
 		}
 		// The comparison is made even where there is no key, so that a miss
 		// takes as long as a wrong secret.
 		if right := p.key.hash.matches(t.hash); !right || !p.valid {
-			return s.refuse(ctx, t, p, from)
+			return s.refuse(ctx, p, from)
 		}
 		session, err = s.open(ctx, p, EventSignIn, from)
 		return err
@@ -49,70 +52,119 @@ func (s *Service) SignIn(ctx context.Context, text string, from Origin) (Session
 	return session, nil
 }
 
-// principal is whom a token leads to.
+// rows lists the rows that decide whether a token is accepted: organisation,
+// user, key and sessions, then user and key of each member of the lineage.
+func (t token) rows() []store.Key {
+	keys := []store.Key{
+		OrgKey(t.org), UserKey(t.org, t.user), ServiceKeyKey(t.org, t.user, t.key), sessionsKey(t.org, t.user, t.key),
+	}
+	for _, r := range t.lineage.Keys() {
+		keys = append(keys, UserKey(t.org, r.User), ServiceKeyKey(t.org, r.User, r.Key))
+	}
+	return keys
+}
+
+// principal is the user and key that a token leads to.
 type principal struct {
-	orgFound bool
-	valid    bool // user active, key neither paused nor expired
+	found    bool
+	valid    bool // neither the key nor its user, organisation or lineage prevents its use
 	org      Org
 	user     User
 	key      keyRow
+	scopes   []access.Scope // that the key and its lineage hold
+	expires  time.Time      // the earliest expiry among the key and its lineage
+	sessions sessions
 	keyItem  store.Item
 }
 
-func (s *Service) principal(org, user, key store.Item) (principal, error) {
-	p := principal{orgFound: org.Found(), keyItem: key}
-	if !org.Found() {
+// principal decodes the rows of a token.
+func (s *Service) principal(t token, rows []store.Item) (principal, error) {
+	p := principal{keyItem: rows[2]}
+	if !rows[0].Found() || !rows[1].Found() || !rows[2].Found() {
 		return p, nil
 	}
-	var errs [3]error
-	p.org, errs[0] = DecodeOrg(org)
-	if errs[0] == nil && (!user.Found() || !key.Found()) {
-		return p, nil
-	}
-	p.user, errs[1] = DecodeUser(user)
-	p.key, errs[2] = decodeKey(key)
+	now := s.clock()
+	var errs [4]error
+	p.org, errs[0] = DecodeOrg(rows[0])
+	p.user, errs[1] = DecodeUser(rows[1])
+	p.key, errs[2] = decodeKey(rows[2])
+	p.sessions, errs[3] = decodeSessions(p.key, rows[3], now)
 	if err := errors.Join(errs[:]...); err != nil {
 		return principal{}, err
 	}
-	p.valid = !p.org.Suspended && p.user.Active && !p.key.Paused && s.clock().Before(p.key.ExpiresAt)
+	p.found, p.scopes, p.expires = true, p.key.Scopes, p.key.ExpiresAt
+	p.valid = !p.org.Suspended && p.user.Active && usable(p.key.Key, now) && p.key.Lineage == t.lineage
+	child := p.user
+	for _, pair := range slices.Collect(slices.Chunk(rows[4:], 2)) {
+		if !p.valid || !pair[0].Found() || !pair[1].Found() {
+			p.valid = false
+			return p, nil
+		}
+		maker, err := DecodeUser(pair[0])
+		k, err2 := decodeKey(pair[1])
+		if err := errors.Join(err, err2); err != nil {
+			return principal{}, err
+		}
+		// A key for another user is an admin's to make, and to keep.
+		p.valid = maker.Active && usable(k.Key, now) && (maker.ID == child.ID || maker.Admin)
+		p.scopes = slices.DeleteFunc(slices.Clone(p.scopes), func(s access.Scope) bool { return !slices.Contains(k.Scopes, s) })
+		if k.ExpiresAt.Before(p.expires) {
+			p.expires = k.ExpiresAt
+		}
+		child = maker
+	}
 	return p, nil
 }
 
+// usable reports whether a key is neither paused nor expired.
+func usable(k Key, now time.Time) bool { return !k.Paused && now.Before(k.ExpiresAt) }
+
 func (p principal) caller(from Origin) Caller {
-	return Caller{Org: p.org, User: p.user, KeyID: p.key.ID, KeyName: p.key.Name, Scopes: p.key.Scopes, Origin: from}
+	return Caller{
+		Org: p.org, User: p.user, KeyID: p.key.ID, KeyName: p.key.Name, Lineage: p.key.Lineage, Scopes: p.scopes, Expires: p.expires, Origin: from,
+	}
 }
 
-// refuse journals a failed sign-in, if there is an organisation whose it is,
-// and returns what the caller gets.
-func (s *Service) refuse(ctx context.Context, t token, p principal, from Origin) error {
-	if !p.orgFound {
+// refusalKept is the time for which the journal keeps a failed sign-in.
+const refusalKept = 90 * 24 * time.Hour
+
+// refuse journals a failed sign-in with a key that exists, once for each key
+// and hour and not for ever, so that a stranger cannot fill the journal. It
+// returns the error for the caller.
+func (s *Service) refuse(ctx context.Context, p principal, from Origin) error {
+	if !p.found {
 		return unauthenticated()
 	}
-	w, err := s.note(EventSignInRefused, Key{ID: t.key, OrgID: t.org, OwnerID: t.user}, Caller{Org: p.org, Origin: from})
+	now := s.clock()
+	w, err := s.journal.Write(Occurrence{
+		Org: p.org.ID, User: p.user.ID, Key: p.key.ID, KeyName: p.key.Name, Event: EventSignInRefused, By: Caller{Org: p.org, Origin: from}, At: now,
+		ID: id.At(now.Truncate(time.Hour), p.key.ID), Expires: now.Add(refusalKept),
+	})
 	if err != nil {
 		return err
 	}
-	if err := s.store.Commit(ctx, w); err != nil {
+	err = s.store.Commit(ctx, w)
+	if store.ConditionFailed(err, 0) || errors.Is(err, store.ErrConflict) {
+		err = nil // the hour has its entry
+	}
+	if err != nil {
 		return err
 	}
 	return unauthenticated()
 }
 
-// open makes a session and its entry in the journal, one commit. The key's row
-// joins it when its last use is an hour old. That the key may be rotated or
-// paused meanwhile does no harm: each request compares the session with the
-// key as it then is.
+// open adds a session to those of the key, with its entry in the journal. The
+// key's row joins the commit when its last use is an hour old. A rotation or a
+// pause meanwhile needs no condition: each request compares the session with
+// the key as it is then.
 func (s *Service) open(ctx context.Context, p principal, event string, from Origin) (Session, error) {
 	now := s.clock()
-	text, h := newToken(sessionToken, p.org.ID, p.user.ID, p.key.ID)
+	text, h := newToken(sessionToken, p.key.Key)
 	note, err := s.note(event, p.key.Key, p.caller(from))
 	if err != nil {
 		return Session{}, err
 	}
-	writes := []store.Write{
-		{Verb: store.Put, Item: encodeSession(p.key, h, now.Add(SessionLife)), If: store.Absent()},
-		note,
-	}
+	writes := []store.Write{p.sessions.with(h, now.Add(SessionLife)), note}
 	if now.Sub(p.key.UsedAt) >= usedEvery {
 		writes = append(writes, touched(p.keyItem, p.key.Rev, "used", now))
 	}
@@ -146,9 +198,7 @@ func (s *Service) session(ctx context.Context, bearer string, reads func(org int
 	if !ok {
 		return token{}, principal{}, nil, unauthenticated()
 	}
-	keys := []store.Key{
-		OrgKey(t.org), UserKey(t.org, t.user), ServiceKeyKey(t.org, t.user, t.key), sessionKey(t.org, t.user, t.hash),
-	}
+	keys := t.rows()
 	own := len(keys)
 	if reads != nil {
 		keys = append(keys, reads(t.org)...)
@@ -157,15 +207,11 @@ func (s *Service) session(ctx context.Context, bearer string, reads func(org int
 	if err != nil {
 		return token{}, principal{}, nil, err
 	}
-	p, err := s.principal(items[0], items[1], items[2])
+	p, err := s.principal(t, items[:own])
 	if err != nil {
 		return token{}, principal{}, nil, err
 	}
-	// The item's own name holds the token's hash, so finding it is the proof;
-	// what the token says of its key must be what the session says.
-	a := items[3].Attributes
-	alive := items[3].Found() && s.clock().Before(a.Time("expires"))
-	if !p.valid || !alive || a.Int("key") != t.key || a.Int("made") != p.key.madeAt {
+	if !p.valid || !p.sessions.has(t.hash) {
 		return token{}, principal{}, nil, unauthenticated()
 	}
 	return t, p, items[own:], nil
@@ -201,8 +247,7 @@ func (s *Service) Logout(ctx context.Context, bearer string, from Origin) error 
 		if err != nil {
 			return err
 		}
-		return s.store.Commit(ctx,
-			store.Write{Verb: store.Delete, Item: store.Item{Key: sessionKey(t.org, t.user, t.hash)}, If: store.Present()}, note)
+		return s.store.Commit(ctx, p.sessions.without(t.hash), note)
 	})
 	if err != nil {
 		return fmt.Errorf("signing out: %w", err)

@@ -34,9 +34,13 @@ func TestTokensComeBack(t *testing.T) {
 	for _, prefix := range []string{keyToken, sessionToken} {
 		for n := range 500 {
 			org, user, key := int64(1+n), id.Max-int64(n), int64(1+n*n)
-			text, h := newToken(prefix, org, user, key)
+			k := Key{ID: key, OrgID: org, OwnerID: user}
+			for g := range n % MaxGenerations {
+				k.Lineage[g] = KeyRef{id.Max - int64(g), int64(1 + n)}
+			}
+			text, h := newToken(prefix, k)
 			got, ok := parseToken(prefix, text)
-			if !ok || got != (token{prefix, org, user, key, h}) {
+			if !ok || got != (token{prefix, org, user, key, k.Lineage, h}) {
 				t.Fatalf("token %d does not come back", n)
 			}
 			if seen[h] {
@@ -59,7 +63,8 @@ func seeds() map[string]string {
 	random := body[len("crk_7_8_9_"):]
 	return map[string]string{
 		"empty": "", "prefix": "crk_", "a session": right("crs" + body[3:]), "upper case": right("CRK" + body[3:]),
-		"no prefix": right(body[4:]), "two numbers": right("crk_7_8_" + random), "four numbers": right("crk_7_8_9_10_" + random),
+		"no prefix": right(body[4:]), "two numbers": right("crk_7_8_" + random), "four numbers": right("crk_7_8_9_10_" + random), "five generations": right("crk_7_8_9_1_1_2_2_3_3_4_4_" + random),
+		"a lineage with a zero": right("crk_7_8_9_8_0_" + random), "a lineage with no number": right("crk_7_8_9_8__" + random),
 		"a zero": right("crk_0_8_9_" + random), "a leading zero": right("crk_07_8_9_" + random), "a plus": right("crk_+7_8_9_" + random),
 		"a minus": right("crk_-7_8_9_" + random), "a space": right("crk_ 7_8_9_" + random), "hexadecimal": right("crk_0x7_8_9_" + random),
 		"2^53": right("crk_9007199254740992_8_9_" + random), "20 digits": right("crk_99999999999999999999_8_9_" + random),
@@ -108,7 +113,11 @@ func FuzzToken(f *testing.F) {
 			if err != nil || sha256.Sum256(raw) != got.hash {
 				t.Fatal("the hash is of other bytes")
 			}
-			again := fmt.Sprintf("%s_%d_%d_%d_%s", prefix, got.org, got.user, got.key, base64.RawURLEncoding.EncodeToString(raw))
+			again := fmt.Sprintf("%s_%d_%d_%d_", prefix, got.org, got.user, got.key)
+			for _, r := range got.lineage.Keys() {
+				again += fmt.Sprintf("%d_%d_", r.User, r.Key)
+			}
+			again += base64.RawURLEncoding.EncodeToString(raw)
 			if again+checksum(again) != text {
 				t.Fatal("two spellings of one token")
 			}

@@ -60,7 +60,7 @@ type Command struct {
 	Domain string         `json:"domain,omitzero"`    // AddOrg: of its e-mail addresses
 	Full   string         `json:"full_name,omitzero"` // AddUser
 	Admin  bool           `json:"admin,omitzero"`     // AddUser: whether the user administers the organisation
-	Scopes []access.Scope `json:"scopes,omitzero"`    // AddKey; none = all
+	Scopes []access.Scope `json:"scopes,omitzero"`    // AddKey; none = all but reveal, which has to be named
 
 	Another bool `json:"another,omitzero"` // AddOrg: although one of that name exists
 }
@@ -122,25 +122,22 @@ func (a API) addOrg(ctx context.Context, c Command) (Reply, error) {
 	if c.Email == "" {
 		c.Email = "admin@" + c.Domain
 	}
-	if err := identity.CheckAddress(c.Email); err != nil {
-		return Reply{}, err // before the organisation is made, not after
-	}
 	if err := a.newName(ctx, c); err != nil {
 		return Reply{}, err
 	}
-	org, err := a.Identity.CreateOrg(ctx, c.Name, c.Domain)
-	if err != nil {
-		return Reply{}, err
+	return welcomeReply(a.Identity.CreateOrg(ctx, identity.Org{Name: c.Name, EmailDomain: c.Domain}, c.person(), c.Another))
+}
+
+// person is the user to add.
+func (c Command) person() identity.User {
+	if c.Full == "" {
+		c.Full, _, _ = strings.Cut(c.Email, "@")
 	}
-	c.Admin = true
-	reply, err := a.addUser(ctx, identity.Operator(org), c)
-	reply.OrgID, reply.OrgName = org.ID, org.Name
-	return reply, err
+	return identity.User{Email: c.Email, FullName: c.Full, Admin: c.Admin}
 }
 
 // newName rejects a name that an organisation has already, in any case, unless
-// the command asks for another one. It guards against a command given twice, so
-// it needs no lock: names need not be unique.
+// the command asks for another one: it guards against a command given twice.
 func (a API) newName(ctx context.Context, c Command) error {
 	if c.Another {
 		return nil
@@ -152,7 +149,7 @@ func (a API) newName(ctx context.Context, c Command) error {
 	for _, o := range orgs {
 		if strings.EqualFold(o.Name, c.Name) {
 			return fault.New(fault.CodeConflict, fmt.Sprintf(
-				"The organisation %q (%d) has this name already. Choose another name, or add one more of this name with --another (\"another\": true in an event).", o.Name, o.ID))
+				"The organisation %q (%d) has this name already. Make a key for one of its users with key add, choose another name, or add one more of this name with --another (\"another\": true in an event).", o.Name, o.ID))
 		}
 	}
 	return nil
@@ -169,7 +166,7 @@ func (a API) doOrg(ctx context.Context, operator identity.Caller, verb string) (
 func (a API) doUser(ctx context.Context, operator identity.Caller, verb string, c Command) (Reply, error) {
 	switch verb {
 	case "add":
-		return a.addUser(ctx, operator, c)
+		return welcomeReply(a.Identity.CreateUser(ctx, operator.Org, c.person()))
 	case "list":
 		users, err := a.Identity.Users(ctx, operator)
 		return Reply{Users: each(users, userReply)}, err
@@ -185,17 +182,6 @@ func (a API) doUser(ctx context.Context, operator identity.Caller, verb string, 
 	return Reply{Users: []UserReply{userReply(u)}}, nil
 }
 
-func (a API) addUser(ctx context.Context, operator identity.Caller, c Command) (Reply, error) {
-	if c.Full == "" {
-		c.Full, _, _ = strings.Cut(c.Email, "@")
-	}
-	u, err := a.Identity.CreateUser(ctx, operator.Org.ID, identity.User{Email: c.Email, FullName: c.Full, Admin: c.Admin})
-	if err != nil {
-		return Reply{}, err
-	}
-	return a.newKey(ctx, u, "first key", nil)
-}
-
 func (a API) doKey(ctx context.Context, operator identity.Caller, verb string, c Command) (Reply, error) {
 	switch verb {
 	case "add":
@@ -206,7 +192,11 @@ func (a API) doKey(ctx context.Context, operator identity.Caller, verb string, c
 		if c.Name == "" {
 			c.Name = "key made by the operator"
 		}
-		return a.newKey(ctx, u, c.Name, c.Scopes)
+		k, text, err := a.Identity.CreateKey(ctx, operator, identity.Draft{Name: &c.Name, OwnerID: &u.ID, Scopes: c.Scopes})
+		if err != nil {
+			return Reply{}, err
+		}
+		return Reply{UserID: u.ID, Email: u.Email, ServiceKey: text, Keys: []KeyReply{keyReply(k)}}, nil
 	case "list":
 		return a.listKeys(ctx, operator, c)
 	}
@@ -241,14 +231,6 @@ func (a API) listKeys(ctx context.Context, operator identity.Caller, c Command) 
 	}
 	keys, err := a.Identity.ListKeys(ctx, operator, u.ID)
 	return Reply{UserID: u.ID, Email: u.Email, Keys: each(keys, keyReply)}, err
-}
-
-func (a API) newKey(ctx context.Context, u identity.User, name string, scopes []access.Scope) (Reply, error) {
-	k, text, err := a.Identity.FirstKey(ctx, u, name, scopes)
-	if err != nil {
-		return Reply{}, err
-	}
-	return Reply{UserID: u.ID, Email: u.Email, ServiceKey: text, Keys: []KeyReply{keyReply(k)}}, nil
 }
 
 // org finds the organisation named, or the only one there is.

@@ -64,6 +64,16 @@ func each[T, R any](list []T, form func(T) R) []R {
 	return out
 }
 
+func welcomeReply(w identity.Welcome, err error) (Reply, error) {
+	if err != nil {
+		return Reply{}, err
+	}
+	return Reply{
+		OrgID: w.Org.ID, OrgName: w.Org.Name, UserID: w.User.ID, Email: w.User.Email, ServiceKey: w.Text,
+		Users: []UserReply{userReply(w.User)}, Keys: []KeyReply{keyReply(w.Key)},
+	}, nil
+}
+
 func orgReply(o identity.Org) OrgReply {
 	return OrgReply{ID: o.ID, Name: o.Name, Domain: o.EmailDomain, Status: status(!o.Suspended, "SUSPENDED"), CreatedAt: o.CreatedAt}
 }
@@ -78,7 +88,7 @@ func userReply(u identity.User) UserReply {
 func keyReply(k identity.Key) KeyReply {
 	return KeyReply{
 		ID: k.ID, OwnerID: k.OwnerID, Name: k.Name, Status: status(!k.Paused, "PAUSED"), Scopes: k.Scopes,
-		ExpiresAt: k.ExpiresAt, UsedAt: k.UsedAt, CreatedAt: k.CreatedAt,
+		ExpiresAt: k.ExpiresAt, UsedAt: k.UsedAt, CreatedAt: k.CreatedAt, CreatedBy: k.MakerID, ParentID: k.ParentID(),
 	}
 }
 

@@ -85,19 +85,11 @@ func TestAProbeThatIsAskedForLater(t *testing.T) {
 
 func signedIn(t *testing.T, people *identity.Service) string {
 	t.Helper()
-	org, err := people.CreateOrg(t.Context(), "Org", "example.com")
+	made, err := people.CreateOrg(t.Context(), identity.Org{Name: "Org", EmailDomain: "example.com"}, identity.User{Email: "owner@example.com", FullName: "Owner"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := people.CreateUser(t.Context(), org.ID, identity.User{Email: "owner@example.com", FullName: "Owner"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, key, err := people.FirstKey(t.Context(), u, "key", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := people.SignIn(t.Context(), key, identity.Origin{})
+	session, err := people.SignIn(t.Context(), made.Text, identity.Origin{})
 	if err != nil {
 		t.Fatal(err)
 	}

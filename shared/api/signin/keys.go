@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -13,10 +14,11 @@ import (
 func (a API) listKeys(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 	q := r.Query()
 	paging, sorting := q.Paging(), q.Sorting()
+	owner, _ := q.Int("owner_id", 1, id.Max)
 	if err := q.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
-	keys, err := a.Identity.ListKeys(ctx, r.Caller, r.Caller.User.ID)
+	keys, err := a.keysOf(ctx, r.Caller, owner)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -25,6 +27,15 @@ func (a API) listKeys(ctx context.Context, r *httpapi.Request) (httpapi.Answer, 
 		rows[n] = serviceKeyOf(k, "")
 	}
 	return httpapi.SortedList(r, paging, rows, sorting.Ascending, func(k serviceKey) httpapi.Mark { return keyMark(sorting.By, k) })
+}
+
+// keysOf lists the keys of a user. Without one an admin gets the keys of every
+// user, and anybody else the own ones.
+func (a API) keysOf(ctx context.Context, who identity.Caller, owner int64) ([]identity.Key, error) {
+	if owner == 0 && who.User.Admin {
+		return a.Identity.OrgKeys(ctx, who)
+	}
+	return a.Identity.ListKeys(ctx, who, cmp.Or(owner, who.User.ID))
 }
 
 // keyMark is the place of a key in a list. The id keeps equal keys in one order

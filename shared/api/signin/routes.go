@@ -23,7 +23,7 @@ func (a API) Routes() []httpapi.Route {
 		{Pattern: "POST /token/refresh", Needs: access.SignedIn, Handle: a.refresh},
 		{Pattern: "POST /token/logout", Needs: access.SignedIn, Handle: a.logout},
 		{Pattern: "GET /users/current", Needs: access.SignedIn, Handle: a.current},
-		{Pattern: "GET /service_keys", Needs: access.Read, Query: httpapi.ListQuery, Handle: a.listKeys},
+		{Pattern: "GET /service_keys", Needs: access.Read, Query: append([]string{"owner_id"}, httpapi.ListQuery...), Handle: a.listKeys},
 		{Pattern: "POST /service_keys", Needs: access.ManageKeys, Handle: a.createKey},
 		{Pattern: "GET /service_keys/{id}", Needs: access.Read, Resource: identity.KeyResource, Handle: a.getKey},
 		{Pattern: "PUT /service_keys/{id}", Needs: access.ManageKeys, Resource: identity.KeyResource, Handle: a.updateKey},

@@ -55,13 +55,9 @@ func newService(t *testing.T) *service {
 		}
 	})
 	s := &service{t: t, log: &bytes.Buffer{}, id: identity.New(store, audit.Journal{}, now)}
-	s.org, err = s.id.CreateOrg(t.Context(), "Acme", "acme.example")
+	made, err := s.id.CreateOrg(t.Context(), identity.Org{Name: "Acme", EmailDomain: "acme.example"}, identity.User{Email: "ada@acme.example", FullName: "Ada Acme"}, false)
 	check(t, err)
-	s.admin, err = s.id.CreateUser(t.Context(), s.org.ID, identity.User{Email: "ada@acme.example", FullName: "Ada Acme", Admin: true})
-	check(t, err)
-	var first identity.Key
-	first, s.key, err = s.id.FirstKey(t.Context(), s.admin, "first", nil)
-	check(t, err)
+	s.org, s.admin, s.key = made.Org, made.User, made.Text
 	at = at.Add(time.Minute)
 	s.Handler, err = httpapi.Stack(httpapi.Config{
 		SignIn: s.id, Denials: audit.Refusals{Store: store, Now: now}, Logger: slog.New(slog.NewJSONHandler(s.log, nil)), Clock: now,
@@ -69,7 +65,7 @@ func newService(t *testing.T) *service {
 	check(t, err)
 	s.name(fmt.Sprint(s.org.ID), "<org>")
 	s.name(fmt.Sprint(s.admin.ID), "<admin>")
-	s.name(fmt.Sprint(first.ID), "<first key>")
+	s.name(fmt.Sprint(made.Key.ID), "<first key>")
 	return s
 }
 

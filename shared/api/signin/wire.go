@@ -85,6 +85,8 @@ type serviceKey struct {
 	UsedAt      httpapi.Timestamp `json:"last_used_at"`
 	CreatedAt   httpapi.Timestamp `json:"created_at"`
 	UpdatedAt   httpapi.Timestamp `json:"updated_at"`
+	CreatedBy   *int64            `json:"created_by"`       // the user who made it; null = the operator
+	ParentID    *int64            `json:"parent_id"`        // the key it was made with; null = none
 	APIKey      string            `json:"api_key,omitzero"` // only when made or rotated
 }
 
@@ -124,8 +126,17 @@ func serviceKeyOf(k identity.Key, text string) serviceKey {
 		ID: k.ID, OwnerID: k.OwnerID, OrgID: k.OrgID, Name: k.Name, Description: nullable(k.Description),
 		Status: activeOr(!k.Paused, "PAUSED"), Scopes: k.Scopes,
 		ExpiresAt: httpapi.Timestamp(k.ExpiresAt), RotatedAt: httpapi.Timestamp(k.RotatedAt), UsedAt: httpapi.Timestamp(k.UsedAt),
-		CreatedAt: httpapi.Timestamp(k.CreatedAt), UpdatedAt: httpapi.Timestamp(k.UpdatedAt), APIKey: text,
+		CreatedAt: httpapi.Timestamp(k.CreatedAt), UpdatedAt: httpapi.Timestamp(k.UpdatedAt),
+		CreatedBy: numbered(k.MakerID), ParentID: numbered(k.ParentID()), APIKey: text,
 	}
+}
+
+// numbered is an id, or null for 0.
+func numbered(id int64) *int64 {
+	if id == 0 {
+		return nil
+	}
+	return &id
 }
 
 func activeOr(active bool, otherwise string) string {
