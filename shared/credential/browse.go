@@ -59,6 +59,11 @@ func look[T any](ctx context.Context, t Tester, who identity.Caller, l looking[T
 	if err := l.fits(places, l.what); err != nil {
 		return none, probe.Result{}, err
 	}
+	free, err := t.slot(ctx, who)
+	if err != nil {
+		return none, probe.Result{}, err
+	}
+	defer free()
 	b, err := t.begin(ctx, who, c, l.Read, l.named())
 	if err != nil {
 		return none, probe.Result{}, err

@@ -16,6 +16,7 @@ import (
 	"credence/shared/fault"
 	"credence/shared/id"
 	"credence/shared/identity"
+	"credence/shared/limit"
 	"credence/shared/probe"
 	"credence/shared/store"
 )
@@ -25,6 +26,9 @@ type Tester struct {
 	Service
 	Keys   envelope.Decrypter
 	Prober Prober
+	// Slots bounds the probes and looks under way, as ProbeSlots makes it; nil where
+	// the process serves one request at a time.
+	Slots *limit.Slots
 	// Failed is told of a probe that could not begin by our fault: for the log
 	// and the alarm. err may be nil.
 	Failed func(c Credential, code probe.Code, err error)
@@ -70,6 +74,11 @@ func (t Tester) probe(ctx context.Context, who identity.Caller, id int64, read [
 	if err != nil {
 		return probe.Result{}, err
 	}
+	free, err := t.slot(ctx, who)
+	if err != nil {
+		return probe.Result{}, err
+	}
+	defer free()
 	b, err := t.begin(ctx, who, c, read, toProbe)
 	if err != nil {
 		return probe.Result{}, err
@@ -241,6 +250,11 @@ func (t Tester) Try(ctx context.Context, who identity.Caller, d Draft) (probe.Re
 	if err != nil {
 		return probe.Result{}, err
 	}
+	free, err := t.slot(ctx, who)
+	if err != nil {
+		return probe.Result{}, err
+	}
+	defer free()
 	cl := t.newClaim(Credential{Org: who.Org.ID, Type: p.typ.Name}, p.settings)
 	if err := t.claim(ctx, cl, store.Item{}); err != nil {
 		_, err = again(ctx, err, 0)

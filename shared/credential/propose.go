@@ -54,6 +54,11 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, re
 	if err := s.Tester.free(id, read[1], candidate); err != nil {
 		return View{}, probe.Result{}, false, err
 	}
+	free, err := s.Tester.slot(ctx, who)
+	if err != nil {
+		return View{}, probe.Result{}, false, err
+	}
+	defer free()
 	if pr.view, err = s.Editor.view(ctx, who, c, held); err != nil {
 		return View{}, probe.Result{}, false, err
 	}
