@@ -30,6 +30,7 @@ const (
 	CodeAuthLocked            Code = "AUTH_LOCKED"
 	CodeAuthMFARequired       Code = "AUTH_MFA_REQUIRED"
 	CodeAuthMethodUnsupported Code = "AUTH_METHOD_UNSUPPORTED"
+	CodeAuthWorkLimit         Code = "AUTH_WORK_LIMIT"
 	CodeSourceIPDenied        Code = "SOURCE_IP_DENIED"
 	CodeHostBlocked           Code = "HOST_BLOCKED"
 	CodeSecretNotTested       Code = "SECRET_NOT_TESTED"
@@ -87,6 +88,7 @@ var rules = []rule{
 	{CodeAuthLocked, Unknown, true, false, "The account is locked at the system. Have it unlocked there, then probe again."},
 	{CodeAuthMFARequired, Unknown, true, false, "The account asks for a second factor, which a program cannot give. Use an account or key made for programs."},
 	{CodeAuthMethodUnsupported, Unknown, true, false, "This way of signing in cannot be probed. Nothing was sent; use another way, or check the credential where it is used."},
+	{CodeAuthWorkLimit, Unknown, true, false, "The system asks for more computation to authenticate than a probe does. Nothing of the secret was sent; have the work factor lowered there."},
 	{CodeSourceIPDenied, Unknown, true, false, "The system does not let this service's address sign in. Add the egress addresses of this service to its allow-list."},
 	{CodeHostBlocked, Unknown, true, false, "The system has blocked this service's address after too many faulty connections. Have the block lifted there, then probe again."},
 	{CodeSecretNotTested, Unknown, false, false, "The system answers the same without the secret, so nothing is proven. Name an address that asks for the secret."},

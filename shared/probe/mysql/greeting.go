@@ -13,7 +13,10 @@ import (
 )
 
 const (
-	maxGreeting = 4 << 10   // bytes; usual ones have about 100
+	// maxGreeting is in bytes; usual greetings have about 100. It bounds each packet
+	// of a sign-in without TLS, and with that the server's RSA key to 32,000 bits:
+	// 10 ms of a core.
+	maxGreeting = 4 << 10
 	maxSent     = 192 << 10 // bytes of a packet to the server: a query may name hundreds of columns
 
 	packetOK     = 0x00

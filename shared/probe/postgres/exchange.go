@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"io"
 	"strconv"
@@ -14,9 +15,13 @@ const (
 	// maxMessage is the longest message that is read; those of a sign-in and of
 	// our queries have a few hundred bytes.
 	maxMessage = 64 << 10
-	// maxRounds of SCRAM are computed: 0.2 s of a core. PostgreSQL's own default
+	// maxRounds of SCRAM are computed: 0.15 s of a core. PostgreSQL's own default
 	// is 4096; a server may name any number, and no context stops the driver.
-	maxRounds = 1_000_000
+	maxRounds = 600_000
+	// usualRounds and fewer are computed at once. Of probes that have more to
+	// compute one in the process does at a time, so that servers that ask for much
+	// take one core at most.
+	usualRounds = 50_000
 )
 
 // The kinds of AuthenticationXXX messages.
@@ -30,6 +35,9 @@ const (
 	authDigest       = 13 // Amazon Redshift's own: SHA-256
 )
 
+// computing holds a token while a driver computes more than usualRounds.
+var computing = make(chan struct{}, 1)
+
 var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not a PostgreSQL server. Check host and port.").At(database.FieldHost)
 
 // exchange reads the server's messages on their way to the driver and notes
@@ -42,7 +50,11 @@ type exchange struct {
 	plaintext bool          // the connection is without TLS
 	prepare   func()        // called before the driver answers SCRAM
 	reader    io.Reader
+	writer    io.Writer
 	left      []byte // of the message that is being handed out
+
+	ended    <-chan struct{} // with the attempt
+	computes bool            // the token of computing is this exchange's
 
 	began     bool   // the server sent a message of this protocol
 	asked     uint32 // the last kind of authentication it asked for; 0 for none
@@ -104,10 +116,8 @@ func (x *exchange) note(kind uint32, data []byte) error {
 	case authSASL:
 		x.prepare()
 	case authSASLContinue:
-		_, rounds, _ := bytes.Cut(data, []byte(",i="))
-		rounds, _, _ = bytes.Cut(rounds, []byte(","))
-		if n, err := strconv.Atoi(string(rounds)); err == nil && n > maxRounds {
-			return probe.Found(probe.CodeAuthMethodUnsupported, "The server asks for more rounds of SCRAM than a probe computes (%d at most). Nothing of the password was sent; set scram_iterations lower there and set the password again.", maxRounds)
+		if err := x.compute(data); err != nil {
+			return err
 		}
 		x.presented = true
 	case authSASLFinal: // https://www.rfc-editor.org/rfc/rfc5802#section-7
@@ -118,4 +128,40 @@ func (x *exchange) note(kind uint32, data []byte) error {
 	}
 	x.asked = kind
 	return nil
+}
+
+// compute admits the rounds that the server's first message of SCRAM asks for
+// (RFC 5802 section 5.1), which the driver computes once it has the message.
+func (x *exchange) compute(data []byte) error {
+	_, rounds, _ := bytes.Cut(data, []byte(",i="))
+	rounds, _, _ = bytes.Cut(rounds, []byte(","))
+	n, err := strconv.Atoi(string(rounds))
+	switch {
+	case err != nil || n <= usualRounds: // what is no number the driver refuses
+		return nil
+	case n > maxRounds:
+		return probe.Found(probe.CodeAuthWorkLimit, "The server asks for more rounds of SCRAM than a probe computes (600,000 at most). Nothing of the password was sent; set scram_iterations lower there and set the password again.").At(database.FieldHost)
+	}
+	select {
+	case computing <- struct{}{}:
+		x.computes = true
+		return nil
+	case <-x.ended:
+		return context.DeadlineExceeded
+	}
+}
+
+// computed gives the token back, if the exchange has it: when the driver sends
+// what it computed, and when it ends without that.
+func (x *exchange) computed() {
+	if x.computes {
+		x.computes = false
+		<-computing
+	}
+}
+
+// Write passes on what the driver sends.
+func (x *exchange) Write(p []byte) (int, error) {
+	x.computed()
+	return x.writer.Write(p)
 }

@@ -125,7 +125,7 @@ func TestScripts(t *testing.T) {
 		"Kerberos":                            {script{say(message('R', 8, "\x00\x00\x00\x02"))}, method, "username", "auth", ""},
 		"GSSAPI":                              {script{say(&pgproto3.AuthenticationGSS{})}, method, "username", "auth", ""},
 		"SASL of another kind":                {script{say(&pgproto3.AuthenticationSASL{AuthMechanisms: []string{"OAUTHBEARER"}})}, method, "username", "auth", ""},
-		"SCRAM of ten million rounds":         {script{scram, say(&pgproto3.AuthenticationSASLContinue{Data: []byte("r=x,s=eA==,i=10000000")})}, method, "", "auth", ""},
+		"SCRAM of ten million rounds":         {script{scram, say(&pgproto3.AuthenticationSASLContinue{Data: []byte("r=x,s=eA==,i=10000000")})}, probe.CodeAuthWorkLimit, "host", "auth", ""},
 		"a length that is none":               {script{say(message('R', 3, ""))}, mismatch, "host", "protocol", ""},
 		"a length beyond reason":              {script{say(message('R', 1<<30, ""))}, mismatch, "host", "protocol", ""},
 		"a length beyond reason, signed in":   {script{clear, say(ok, message('S', 1<<30, ""))}, mismatch, "host", "protocol", ""},

@@ -63,7 +63,7 @@ func signIn(ctx context.Context, a *probe.Attempt, login database.Login, absent 
 	if f := (probe.Finding{}); errors.As(err, &f) {
 		return nil, f
 	}
-	s := &session{exchange: exchange{attempt: a, absent: absent, plaintext: login.Plaintext()}, raw: raw}
+	s := &session{exchange: exchange{attempt: a, absent: absent, plaintext: login.Plaintext(), ended: ctx.Done()}, raw: raw}
 	conn := raw
 	if !login.Plaintext() {
 		conn, err = encrypt(ctx, a, login, raw)
@@ -74,6 +74,7 @@ func signIn(ctx context.Context, a *probe.Attempt, login database.Login, absent 
 			if err != nil {
 				return probe.Found(probe.CodeProbeInternal, "")
 			}
+			defer s.computed()
 			s.conn, s.denial = pgconn.ConnectConfig(ctx, config)
 			return s.outcome(s.denial)
 		})
@@ -155,8 +156,8 @@ func configure(login database.Login, conn net.Conn, x *exchange) (*pgconn.Config
 	}
 	x.prepare = func() { config.Password = prepared(config.Password) }
 	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
-		x.reader = r
-		return pgproto3.NewFrontend(x, w)
+		x.reader, x.writer = r, w
+		return pgproto3.NewFrontend(x, x)
 	}
 	return config, nil
 }

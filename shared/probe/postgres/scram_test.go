@@ -1,12 +1,14 @@
 package postgres_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"encoding/base64"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,6 +23,7 @@ import (
 type scram struct {
 	password string
 	nonce    string                    // in place of the client's
+	rounds   int                       // 0 = 4096
 	final    string                    // in place of the last message of SCRAM
 	after    []pgproto3.BackendMessage // in place of what follows it
 }
@@ -39,7 +42,7 @@ func (s scram) serve(_ context.Context, c net.Conn) {
 	if s.nonce != "" {
 		nonce = s.nonce
 	}
-	first := "r=" + nonce + "more,s=" + base64.StdEncoding.EncodeToString([]byte("salt")) + ",i=4096"
+	first := "r=" + nonce + "more,s=" + base64.StdEncoding.EncodeToString([]byte("salt")) + ",i=" + strconv.Itoa(s.iterations())
 	answer, ok := ask(b, pgproto3.AuthTypeSASLContinue, &pgproto3.AuthenticationSASLContinue{Data: []byte(first)}).(*pgproto3.SASLResponse)
 	if !ok {
 		return
@@ -82,6 +85,8 @@ func ask(b *pgproto3.Backend, kind uint32, m pgproto3.BackendMessage) pgproto3.F
 	return answer
 }
 
+func (s scram) iterations() int { return cmp.Or(s.rounds, 4096) }
+
 // verify gives the proof that is due for what was said, and the server's own.
 func (s scram) verify(said string) (proof, signature string) {
 	mac := func(key []byte, text string) []byte {
@@ -89,7 +94,7 @@ func (s scram) verify(said string) (proof, signature string) {
 		h.Write([]byte(text))
 		return h.Sum(nil)
 	}
-	salted, _ := pbkdf2.Key(sha256.New, s.password, []byte("salt"), 4096, sha256.Size)
+	salted, _ := pbkdf2.Key(sha256.New, s.password, []byte("salt"), s.iterations(), sha256.Size)
 	key := mac(salted, "Client Key")
 	stored := sha256.Sum256(key)
 	for i, x := range mac(stored[:], said) {
@@ -111,6 +116,11 @@ func TestSCRAM(t *testing.T) {
 	}{
 		"knows it":                                 {scram{password: secret}, probe.CodeOK, "", ""},
 		"knows another":                            {scram{password: "canary-other"}, probe.CodeAuthRejected, "password", "auth"},
+		"asks for much":                            {scram{password: secret, rounds: 60_000}, probe.CodeOK, "", ""},
+		"asks for as much as may be":               {scram{password: secret, rounds: 600_000}, probe.CodeOK, "", ""},
+		"asks for much, and knows another":         {scram{password: "canary-other", rounds: 60_000}, probe.CodeAuthRejected, "password", "auth"},
+		"asks for much, of another nonce":          {scram{password: secret, rounds: 60_000, nonce: "abc"}, mismatch, "host", "protocol"},
+		"asks for too much":                        {scram{password: secret, rounds: 600_001}, probe.CodeAuthWorkLimit, "host", "auth"},
 		"signs with another, and lets in":          {scram{password: "canary-other", after: say(&pgproto3.AuthenticationOk{}, &pgproto3.ReadyForQuery{TxStatus: 'I'})}, mismatch, "host", "protocol"},
 		"signs with nothing":                       {scram{password: secret, final: "v="}, mismatch, "host", "protocol"},
 		"signs not at all":                         {scram{password: secret, final: "x"}, mismatch, "host", "protocol"},
