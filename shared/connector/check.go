@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/fault"
+	"credence/shared/nearest"
 )
 
 // Check validates a credentials object. It returns the settings under their
@@ -25,12 +26,13 @@ func (t *Type) Check(credentials jsontext.Value) (Settings, []fault.Detail) {
 	}
 	c := check{
 		typ: t, settings: Settings{typ: t, values: map[string]setting{}},
-		empty: map[string]string{}, broken: map[string]bool{}, asked: map[string]bool{},
+		empty: map[string]string{}, broken: map[string]bool{}, asked: map[string]bool{}, meant: map[string]string{},
 	}
 	if err := json.Unmarshal(credentials, &c.sent); err != nil {
 		return Settings{}, []fault.Detail{malformed()}
 	}
 	c.read()
+	c.findUnknown()
 	for _, name := range t.Needs {
 		c.need(name)
 	}
@@ -50,6 +52,7 @@ type check struct {
 	empty    map[string]string // sent as null or "", by the name it was sent under
 	broken   map[string]bool   // sent, but wrongly: its fault is told, and it is not missing
 	asked    map[string]bool   // told to be missing
+	meant    map[string]string // an undeclared name that was sent, by the field it is near to
 
 	discriminated bool // a discriminator was sent
 }
@@ -65,19 +68,12 @@ func (c *check) add(name, code, message string) {
 
 // read takes each declared field under whichever of its names was sent.
 func (c *check) read() {
-	c.settings.unknown = len(c.sent)
-	ownsIgnored := false
 	for i, f := range c.typ.Fields {
 		for _, name := range f.names() {
-			ownsIgnored = ownsIgnored || name == ignored
 			if raw, ok := c.sent[name]; ok {
-				c.settings.unknown--
 				c.readAs(i, name, raw)
 			}
 		}
-	}
-	if _, ok := c.sent[ignored]; ok && !ownsIgnored {
-		c.settings.unknown--
 	}
 }
 
@@ -121,6 +117,9 @@ func (c *check) need(name string) {
 	}
 	if others := f.names()[1:]; len(others) > 0 {
 		message += " It is also taken as " + strings.Join(others, " or ") + "."
+	}
+	if sent, ok := c.meant[name]; ok {
+		message += " You sent " + sent + "." + nearest.Hint(name)
 	}
 	c.add(at, fault.DetailRequired, message)
 }

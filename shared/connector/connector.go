@@ -26,6 +26,10 @@ const (
 type Field struct {
 	Name string   // the canonical name, literal, dots included
 	Also []string // other names clients send for it
+	// Near are names that people send for the field and that it is not taken
+	// under: an error or a warning suggests the field. Names that differ from it
+	// by a spelling error need not be listed.
+	Near []string
 	// Encoded are names under which clients send an Object as base64 (RFC 4648)
 	// of its JSON. Settings hold the JSON, whichever name it came by.
 	Encoded     []string
@@ -72,9 +76,10 @@ type Method struct {
 
 // Type is the declaration of one credentials_type.
 type Type struct {
-	Name           string // "postgres"
-	ID             int64  // the connector's id on the wire, fixed for ever
-	ConnectionType string // family on the wire: "file", "database", "rest" …
+	Name           string   // "postgres"
+	Near           []string // names of the type that people send and that it is not taken under
+	ID             int64    // the connector's id on the wire, fixed for ever
+	ConnectionType string   // family on the wire: "file", "database", "rest" …
 	Title          string
 	Help           string
 	Fields         []Field

@@ -65,6 +65,13 @@ func (d *declaration) names() {
 			taken[name] = f.Name
 		}
 	}
+	for _, f := range d.typ.Fields {
+		for _, name := range f.Near {
+			if _, accepted := taken[name]; accepted || name == "" {
+				d.bad("%s is near to the name %q, which a field takes", f.Name, name)
+			}
+		}
+	}
 }
 
 func (d *declaration) field(f Field) {

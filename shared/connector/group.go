@@ -87,13 +87,13 @@ func OAuthMethods(when map[string]string, example string) []Method {
 // usual one of its kind.
 func Database(port int64) []Field {
 	return []Field{
-		{Name: "host", Kind: Text, Title: "Host", Help: "A name or an address, without scheme and port.", Destination: true, Identity: true, Public: true, MaxBytes: 253, Check: CheckHost},
-		{Name: "port", Kind: Number, Title: "Port", Destination: true, Identity: true, Public: true, Min: 1, Max: 65535, Default: port},
-		{Name: "username", Also: []string{"user"}, Kind: Text, Title: "User name", Identity: true, Public: true},
-		{Name: "password", Kind: Text, Title: "Password", Secret: true},
-		{Name: "database_name", Also: []string{"database"}, Kind: Text, Title: "Database", Destination: true, Public: true},
+		{Name: "host", Near: []string{"server", "address", "addr", "hostaddr", "host_address", "endpoint", "fqdn", "ip"}, Kind: Text, Title: "Host", Help: "A name or an address, without scheme and port.", Destination: true, Identity: true, Public: true, MaxBytes: 253, Check: CheckHost},
+		{Name: "port", Near: []string{"port_number", "tcp_port", "server_port"}, Kind: Number, Title: "Port", Destination: true, Identity: true, Public: true, Min: 1, Max: 65535, Default: port},
+		{Name: "username", Also: []string{"user"}, Near: []string{"login", "uid", "user_id", "account", "role"}, Kind: Text, Title: "User name", Identity: true, Public: true},
+		{Name: "password", Near: []string{"pwd", "passphrase", "secret"}, Kind: Text, Title: "Password", Secret: true},
+		{Name: "database_name", Also: []string{"database"}, Near: []string{"dbname", "db", "catalog", "initial_catalog"}, Kind: Text, Title: "Database", Destination: true, Public: true},
 		{
-			Name: "sslmode", Kind: Text, Title: "TLS", Destination: true, Public: true, OneOf: []string{"verify-full", "verify-ca", "require", "disable"},
+			Name: "sslmode", Near: []string{"ssl", "tls", "tls_mode", "use_ssl", "encrypt"}, Kind: Text, Title: "TLS", Destination: true, Public: true, OneOf: []string{"verify-full", "verify-ca", "require", "disable"},
 			Help: "verify-full where it is left out; disable only towards addresses that the operator allows.",
 		},
 		CACertificate(),
@@ -104,7 +104,7 @@ func Database(port int64) []Field {
 // chain ends in.
 func CACertificate() Field {
 	return Field{
-		Name: "tls.ca_certificate", Kind: Text, Title: "CA certificates", Help: "PEM, at most ten; only these are trusted then.",
+		Name: "tls.ca_certificate", Near: []string{"sslrootcert", "ssl_ca", "ca", "ca_cert", "ca_certificate", "cafile", "root_cert"}, Kind: Text, Title: "CA certificates", Help: "PEM, at most ten; only these are trusted then.",
 		Destination: true, MaxBytes: 16 << 10, Check: CheckCertificates, Lines: true,
 	}
 }
@@ -115,9 +115,9 @@ func ServiceAccount() []Field {
 	return []Field{
 		{Name: "is_service_account", Kind: Bool, Title: "Signs in as a service account", Public: true},
 		{
-			Name: "json_creds", Encoded: []string{"service_account_key"}, Kind: Object, Title: "Service account's key",
+			Name: "json_creds", Encoded: []string{"service_account_key"}, Near: []string{"key_file", "keyfile", "json_key", "service_account", "credentials_json"}, Kind: Object, Title: "Service account's key",
 			Help: "The JSON of the key file, or its text.", Secret: true, Check: CheckServiceAccount,
 		},
-		{Name: "project_id", Kind: Text, Title: "Project", Destination: true, Public: true, Check: Form(projectForm, "Send a project's id alone.")},
+		{Name: "project_id", Near: []string{"project_name", "gcp_project"}, Kind: Text, Title: "Project", Destination: true, Public: true, Check: Form(projectForm, "Send a project's id alone.")},
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"credence/shared/fault"
 	"credence/shared/secret"
 )
 
@@ -17,10 +18,11 @@ import (
 // Settings finds names that the type declares and nothing that was sent. The
 // zero Settings has no fields. It may be read from many goroutines.
 type Settings struct {
-	typ     *Type
-	method  string
-	values  map[string]setting
-	unknown int
+	typ      *Type
+	method   string
+	values   map[string]setting
+	unknown  int
+	warnings []fault.Detail
 }
 
 type setting struct {
@@ -85,6 +87,10 @@ func sorted(values map[string]setting) func(func(string) bool) {
 // Unknown is how many keys were sent that the type does not declare. They are
 // sealed with the rest and never shown.
 func (s Settings) Unknown() int { return s.unknown }
+
+// Warnings are about keys that were sent and that the type does not declare. They
+// hold no value, and no name but one that is near to a declared one.
+func (s Settings) Warnings() []fault.Detail { return s.warnings }
 
 // Public is the object of those public settings that were sent, under the
 // names they were sent by, sorted. A number or truth sent as text is a number

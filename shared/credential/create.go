@@ -33,6 +33,7 @@ func (e Editor) Create(ctx context.Context, who identity.Caller, d Draft, idem I
 	for attempt := 0; ; attempt++ {
 		if idem.Key != "" {
 			if view, found, err := e.replay(ctx, who, idem); err != nil || found {
+				view.Warnings = p.settings.Warnings()
 				return view, err
 			}
 		}
@@ -45,7 +46,7 @@ func (e Editor) Create(ctx context.Context, who identity.Caller, d Draft, idem I
 		}
 		err := e.insert(ctx, who, c, p, extra...)
 		if err == nil {
-			return View{Credential: c, Role: access.Owner, Owner: who.User, Org: who.Org}, nil
+			return View{Credential: c, Role: access.Owner, Owner: who.User, Org: who.Org, Warnings: p.settings.Warnings()}, nil
 		}
 		// What can fail is that the id is new, or that the idempotency key is:
 		// the next attempt draws another id and reads what the key made.

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/access"
+	"credence/shared/fault"
 	"credence/shared/identity"
 	"credence/shared/probe"
 )
@@ -79,6 +80,8 @@ type View struct {
 	Role  access.Role
 	Owner identity.User
 	Org   identity.Org
+	// Warnings are about the request that led to this view, which was carried out.
+	Warnings []fault.Detail
 }
 
 // Full reports whether the caller sees the public settings too.

@@ -124,7 +124,7 @@ func (s Switcher) adopt(ctx context.Context, pr proposal) (View, error) {
 		}
 		err = s.Editor.Store.Commit(ctx, writes...)
 		if err == nil {
-			pr.view.Credential = after
+			pr.view.Credential, pr.view.Warnings = after, pr.p.settings.Warnings()
 			return pr.view, nil
 		}
 		leases = stillHeld(leases, writes, err)

@@ -100,7 +100,7 @@ func (e Editor) update(ctx context.Context, ed *edit, read []store.Item) (View, 
 	if now := role(who, after); now != access.None {
 		held = now // who gives a credential away sees it once more, as what he was
 	}
-	return View{Credential: after, Role: held, Owner: owner, Org: who.Org}, nil
+	return View{Credential: after, Role: held, Owner: owner, Org: who.Org, Warnings: p.settings.Warnings()}, nil
 }
 
 func stale(id int64) error {

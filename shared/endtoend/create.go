@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -20,6 +22,7 @@ func createChecks() []check {
 		{"a service account's key", serviceAccount},
 		{"fields that only the service sets are ignored", serviceFields},
 		{"every accepted name of a field", acceptedNames},
+		{"names that are nearly right", misspelt},
 		{"create with all that may be said", createWhole},
 		{"faults of a request are told together", createFaults},
 		{"types that are none", createUnknownType},
@@ -181,6 +184,36 @@ func serviceFields(t *testing.T, su *suite) {
 	same(t, su.admin.put(t, c.path, raw(read.body)).ok(t).form(t, fullForm))
 	if c.again(t).text("description") != "claimed" {
 		t.Error("sending back the object read changes the description")
+	}
+}
+
+// misspelt holds names that are nearly right to the name that they suggest: an
+// unknown field is kept, as a secret, and a required one is asked for.
+func misspelt(t *testing.T, su *suite) {
+	postgres := object{"host": "h.example.org", "database": "d", "user": "u", "password": su.leaks.secret()}
+	body := func(credentials object) object {
+		return object{"name": label("misspelt"), "credentials_type": "postgres", "credentials": credentials}
+	}
+	c := su.admin.create(t, body(with(postgres, object{"ssl_mode": su.leaks.secret(), "own.key": su.leaks.secret()})))
+	if w, _ := c.at("warnings").([]any); len(w) != 2 || !strings.Contains(fmt.Sprint(w), "Did you mean sslmode?") {
+		t.Errorf("the warnings are %v", w)
+	}
+	if c.again(t).at("warnings") != nil {
+		t.Error("a warning outlives the answer to the request that it is about")
+	}
+	if r := su.admin.put(t, c.path, object{"credentials": postgres}).ok(t); r.at("warnings") != nil {
+		t.Error("a right update has warnings")
+	}
+	r := su.admin.post(t, "/data_credentials", body(with(without(postgres, "host", "password"), object{"hostname": "h", "pasword": su.leaks.secret()})))
+	r.refused(t, http.StatusBadRequest, "", "/credentials/host", "/credentials/password")
+	for _, want := range []string{"You sent hostname. Did you mean host?", "You sent pasword. Did you mean password?"} {
+		if !strings.Contains(string(r.body), want) {
+			t.Errorf("the refusal does not suggest it: %s", want)
+		}
+	}
+	r = su.admin.post(t, "/data_credentials", with(body(postgres), object{"credentials_type": "postgresql"}))
+	if r.refused(t, http.StatusBadRequest, "invalid_connector_type"); !strings.Contains(string(r.body), "Did you mean postgres?") {
+		t.Error("the type is not suggested")
 	}
 }
 

@@ -68,14 +68,17 @@ var Codes = map[Code]int{
 
 // Codes of a Detail: what is wrong with one field.
 const (
-	DetailRequired    = "required"      // missing, null or empty
-	DetailWrongKind   = "wrong_kind"    // a string where a number belongs, …
-	DetailUnknown     = "unknown_value" // not one of the values allowed
-	DetailTooLong     = "too_long"      // more than the limit
-	DetailOutOfRange  = "out_of_range"  // a number beyond its limits
-	DetailMalformed   = "malformed"     // the right kind, but not of the form asked
-	DetailConflict    = "conflicting"   // excludes another field that is there too
-	DetailDuplicate   = "duplicate"     // the same thing twice
-	DetailForbidden   = "not_allowed"   // a name or value that is refused
-	DetailPlaceholder = "placeholder"   // "***" sent back in place of a secret
+	DetailRequired  = "required"      // missing, null or empty
+	DetailWrongKind = "wrong_kind"    // a string where a number belongs, …
+	DetailUnknown   = "unknown_value" // not one of the values allowed
+	// DetailUnknownField is the code of a warning: the type of the credential
+	// does not have this field.
+	DetailUnknownField = "unknown_field"
+	DetailTooLong      = "too_long"     // more than the limit
+	DetailOutOfRange   = "out_of_range" // a number beyond its limits
+	DetailMalformed    = "malformed"    // the right kind, but not of the form asked
+	DetailConflict     = "conflicting"  // excludes another field that is there too
+	DetailDuplicate    = "duplicate"    // the same thing twice
+	DetailForbidden    = "not_allowed"  // a name or value that is refused
+	DetailPlaceholder  = "placeholder"  // "***" sent back in place of a secret
 )

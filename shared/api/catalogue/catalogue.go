@@ -10,6 +10,7 @@ import (
 	"credence/shared/connector"
 	"credence/shared/fault"
 	"credence/shared/httpapi"
+	"credence/shared/nearest"
 )
 
 // API is the family of routes. Types is required.
@@ -60,9 +61,10 @@ func (a API) list(_ context.Context, r *httpapi.Request) (httpapi.Answer, error)
 // schema answers the JSON Schema of one type's credentials. Names are told
 // apart by case, as they are in a credential.
 func (a API) schema(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
-	t, ok := a.Types.Lookup(r.HTTP.PathValue("type"))
+	name := r.HTTP.PathValue("type")
+	t, ok := a.Types.Lookup(name)
 	if !ok {
-		return httpapi.Answer{}, fault.New(fault.CodeNotFound, "There is no such type: GET /credential_types lists those there are.")
+		return httpapi.Answer{}, fault.New(fault.CodeNotFound, "There is no such type: GET /credential_types lists those there are."+nearest.Hint(a.Types.Suggest(name)))
 	}
 	return httpapi.Answer{Body: t.Schema()}, nil
 }

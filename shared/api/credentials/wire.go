@@ -45,6 +45,14 @@ type full struct {
 	Interval      string `json:"probe_interval"`
 	ends
 	LastProbe *lastProbe `json:"last_probe"`
+	Warnings  []notice   `json:"warnings,omitzero"` // about the request that this answers
+}
+
+// notice is something about a request that was carried out.
+type notice struct {
+	Pointer string `json:"pointer"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
 }
 
 type index struct {
@@ -135,6 +143,9 @@ func (w wire) full(v credential.View) full {
 	}
 	if v.Full() {
 		f.Public = v.PublicOrEmpty()
+	}
+	for _, w := range v.Warnings {
+		f.Warnings = append(f.Warnings, notice(w))
 	}
 	if p := v.LastProbe; p != nil {
 		f.LastProbe = &lastProbe{

@@ -14,7 +14,7 @@ func Type() *connector.Type {
 	account := map[string]string{"is_service_account": "true"}
 	person := map[string]string{"is_service_account": "false"}
 	return &connector.Type{
-		Name: "gcs", ID: 4, ConnectionType: "gcs", Title: "Google Cloud Storage",
+		Name: "gcs", Near: []string{"google_cloud_storage", "gs", "google_storage", "gcp_storage", "google"}, ID: 4, ConnectionType: "gcs", Title: "Google Cloud Storage",
 		Help: "Buckets of a Google Cloud project, signed in to with a service account or a token.",
 		Fields: slices.Concat(connector.ServiceAccount(), []connector.Field{
 			{Name: "bucket", Kind: connector.Text, Title: "Bucket", Destination: true, Public: true, Check: connector.Form(bucketForm, "Send a bucket's name alone, in lower case, of three characters at least: no address, no path.")},

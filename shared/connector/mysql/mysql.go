@@ -10,7 +10,7 @@ import (
 // Type is the declaration.
 func Type() *connector.Type {
 	return &connector.Type{
-		Name: "mysql", ID: 3, ConnectionType: "mysql", Title: "MySQL",
+		Name: "mysql", Near: []string{"mariadb", "maria", "percona"}, ID: 3, ConnectionType: "mysql", Title: "MySQL",
 		Help:    "A MySQL or MariaDB server, signed in to with user and password.",
 		Fields:  slices.Concat(connector.Database(3306), connector.SSHTunnel()),
 		Needs:   []string{"host", "username", "password"},

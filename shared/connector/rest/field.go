@@ -20,7 +20,7 @@ var request = []connector.Field{
 		Name: "auth.type", Kind: text, Title: "Way to sign in", Public: true,
 		OneOf: []string{"NONE", "BASIC", "API_KEY", "TOKEN", "OAUTH1", "OAUTH2", "AWS_SIGNATURE", "gcp_service_account"},
 	},
-	{Name: "base_url", Also: []string{"endpoint", "url"}, Kind: text, Title: "Base URL", Destination: true, Identity: true, Public: true, Shown: connector.WithoutQuery, Check: connector.CheckURL},
+	{Name: "base_url", Also: []string{"endpoint", "url"}, Near: []string{"host", "hostname", "address", "uri", "server"}, Kind: text, Title: "Base URL", Destination: true, Identity: true, Public: true, Shown: connector.WithoutQuery, Check: connector.CheckURL},
 	{Name: "test.url", Kind: text, Title: "Test URL", Help: "What a probe asks for; the base URL where it is left out.", Destination: true, Identity: true, Check: connector.CheckURL},
 	{Name: "test.method", Kind: text, Title: "Test method", Destination: true, Public: true, OneOf: []string{"GET", "POST"}},
 	{Name: "test.content.type", Kind: text, Title: "Test content type", Destination: true},
@@ -28,19 +28,19 @@ var request = []connector.Field{
 	{Name: "test.expect.pointer", Kind: text, Title: "Expected member", Help: "A JSON Pointer (RFC 6901) to a member that the answer has when the secret is good.", Check: connector.CheckPointer},
 	{Name: "test.expect.value", Kind: text, Title: "Expected value", Help: "The value of that member."},
 	{Name: "test.body", Kind: text, Title: "Test body", Secret: true},
-	{Name: "request.headers", Kind: text, Title: "Headers of every request", Help: "A JSON object, or a line for each.", Secret: true},
+	{Name: "request.headers", Near: []string{"headers", "header"}, Kind: text, Title: "Headers of every request", Help: "A JSON object, or a line for each.", Secret: true},
 	{Name: "ignore.ssl.cert.validation", Kind: truth, Title: "Do not verify the certificate", Destination: true, Public: true},
 	{Name: "skip.validation", Kind: truth, Title: "Do not test", Public: true},
 	connector.CACertificate(),
 }
 
 var basic = []connector.Field{
-	{Name: "basic.username", Kind: text, Title: "User name", Identity: true},
-	{Name: "basic.password", Kind: text, Title: "Password", Secret: true},
+	{Name: "basic.username", Near: []string{"user", "username", "login"}, Kind: text, Title: "User name", Identity: true},
+	{Name: "basic.password", Near: []string{"password", "pass", "pwd"}, Kind: text, Title: "Password", Secret: true},
 }
 
 var apiKey = []connector.Field{
-	{Name: "api_key", Kind: text, Title: "API key", Help: "Sent in the header X-Api-Key.", Secret: true},
+	{Name: "api_key", Near: []string{"key", "token", "apikey_value", "x-api-key"}, Kind: text, Title: "API key", Help: "Sent in the header X-Api-Key.", Secret: true},
 	{Name: "api.key.include.mode", Kind: text, Title: "Place of the API key", Destination: true, OneOf: []string{"HEADER", "URL_PARAMETER"}},
 	{Name: "api.key.auth.key", Kind: text, Title: "Name of the header or parameter", Destination: true, MaxBytes: 256},
 	{Name: "api.key.auth.value", Kind: text, Title: "Value of the API key", Secret: true},
@@ -75,10 +75,10 @@ var oauth1 = []connector.Field{
 
 var oauth2 = slices.Concat([]connector.Field{
 	{Name: "oauth2.token_exchange_type", Kind: text, Title: "OAuth 2 exchange", OneOf: []string{"2-legged", "3-legged"}},
-	{Name: "oauth2.client.id", Kind: text, Title: "Client id", Identity: true},
-	{Name: "oauth2.client.secret", Kind: text, Title: "Client secret", Secret: true},
+	{Name: "oauth2.client.id", Near: []string{"client_id"}, Kind: text, Title: "Client id", Identity: true},
+	{Name: "oauth2.client.secret", Near: []string{"client_secret"}, Kind: text, Title: "Client secret", Secret: true},
 	{Name: "oauth2.auth.url", Kind: text, Title: "Consent address", Destination: true, Check: connector.CheckURL},
-	{Name: "oauth2.access.token.url", Kind: text, Title: "Token address", Destination: true, Check: connector.CheckURL},
+	{Name: "oauth2.access.token.url", Near: []string{"token_url"}, Kind: text, Title: "Token address", Destination: true, Check: connector.CheckURL},
 	{Name: "oauth2.access.token.method", Kind: text, Title: "Token method", Destination: true, OneOf: []string{"GET", "POST"}},
 	{Name: "oauth2.token.type.override", Kind: text, Title: "Type of the token"},
 	{Name: "oauth2.client.auth.scheme", Kind: text, Title: "Place of the client's secret", Destination: true, OneOf: []string{"header", "form", "query", "private_key_jwt"}},

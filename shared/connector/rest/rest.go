@@ -10,7 +10,7 @@ import (
 // Type is the declaration.
 func Type() *connector.Type {
 	return &connector.Type{
-		Name: "rest", ID: 5, ConnectionType: "rest", Title: "REST API",
+		Name: "rest", Near: []string{"http", "https", "api", "web", "webhook", "graphql", "soap"}, ID: 5, ConnectionType: "rest", Title: "REST API",
 		Help:    "An HTTP API, signed in to with a key, a password, a token or a signature.",
 		Fields:  slices.Concat(request, basic, apiKey, token, oauth1, oauth2, aws, gcp, jwt, hmac, certificate),
 		Methods: slices.Concat(keys(), exchanges(), signatures(), others()),

@@ -14,18 +14,18 @@ import (
 // Type is the declaration.
 func Type() *connector.Type {
 	return &connector.Type{
-		Name: "s3", ID: 1, ConnectionType: "s3", Title: "Amazon S3",
+		Name: "s3", Near: []string{"aws_s3", "amazon_s3", "aws", "s3a", "bucket"}, ID: 1, ConnectionType: "s3", Title: "Amazon S3",
 		Help: "A bucket, or all buckets, of Amazon S3 or a store that speaks its protocol.",
 		Fields: slices.Concat([]connector.Field{
 			{Name: "s3_auth_type", Kind: connector.Text, Title: "Way to sign in", Public: true, OneOf: []string{"Access Key", "ARN", "Instance Role"}},
-			{Name: "access_key", Also: []string{"access_key_id"}, Kind: connector.Text, Title: "Access key id", Identity: true},
-			{Name: "secret_key", Also: []string{"secret_access_key"}, Kind: connector.Text, Title: "Secret access key", Secret: true},
-			{Name: "session_token", Kind: connector.Text, Title: "Session token", Help: "With temporary keys only.", Secret: true},
-			{Name: "arn", Kind: connector.Text, Title: "ARN of the role", Destination: true, Public: true, MaxBytes: 2048, Check: connector.Form(arnForm, "Send an ARN, such as arn:aws:iam::123456789012:role/reader.")},
+			{Name: "access_key", Also: []string{"access_key_id"}, Near: []string{"aws_access_key_id", "aws_access_key", "key_id"}, Kind: connector.Text, Title: "Access key id", Identity: true},
+			{Name: "secret_key", Also: []string{"secret_access_key"}, Near: []string{"aws_secret_access_key", "aws_secret_key", "secret"}, Kind: connector.Text, Title: "Secret access key", Secret: true},
+			{Name: "session_token", Near: []string{"aws_session_token", "token"}, Kind: connector.Text, Title: "Session token", Help: "With temporary keys only.", Secret: true},
+			{Name: "arn", Near: []string{"role_arn", "role"}, Kind: connector.Text, Title: "ARN of the role", Destination: true, Public: true, MaxBytes: 2048, Check: connector.Form(arnForm, "Send an ARN, such as arn:aws:iam::123456789012:role/reader.")},
 			{Name: "external_id", Kind: connector.Text, Title: "External id"},
-			{Name: "region", Kind: connector.Text, Title: "Region", Destination: true, Public: true, Check: connector.Form(regionForm, "Send a region's name, such as us-east-1.")},
-			{Name: "bucket", Kind: connector.Text, Title: "Bucket", Destination: true, Public: true, Check: connector.Form(bucketForm, "Send a bucket's name alone, of three characters at least: no ARN, no path.")},
-			{Name: "endpoint", Kind: connector.Text, Title: "Address of the store", Help: "Of a store other than Amazon's.", Destination: true, Public: true, Check: checkEndpoint},
+			{Name: "region", Near: []string{"aws_region", "region_name", "location"}, Kind: connector.Text, Title: "Region", Destination: true, Public: true, Check: connector.Form(regionForm, "Send a region's name, such as us-east-1.")},
+			{Name: "bucket", Near: []string{"container", "s3_bucket"}, Kind: connector.Text, Title: "Bucket", Destination: true, Public: true, Check: connector.Form(bucketForm, "Send a bucket's name alone, of three characters at least: no ARN, no path.")},
+			{Name: "endpoint", Near: []string{"endpoint_url", "host", "url", "base_url"}, Kind: connector.Text, Title: "Address of the store", Help: "Of a store other than Amazon's.", Destination: true, Public: true, Check: checkEndpoint},
 			{Name: "test.path", Kind: connector.Text, Title: "Path to test with", Destination: true, Public: true},
 			connector.CACertificate(),
 		}, connector.BucketEncryption(), connector.FileEncryption()),
