@@ -44,6 +44,7 @@ help:
 
 .PHONY: run
 run: ## Serves the whole API on this machine, on an embedded store; the first start prints a service key.
+	@[ -e '$(BIN)/credence' ] || echo 'The first start fetches modules and compiles: one to two minutes on two cores. Later starts take seconds.'
 	@go build -buildvcs=false -o '$(BIN)/credence' ./functions/credence
 	@# In place of the shell, and not below go run, which would end without it.
 	@exec '$(BIN)/credence' serve --addr '$(ADDR)' --data '$(DATA)' $(if $(ALLOW),--allow '$(ALLOW)') $(if $(STORE),--store '$(STORE)' --dynamodb-tables '$(TABLES)' $(if $(ENDPOINT),--dynamodb-endpoint '$(ENDPOINT)'))

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -102,6 +104,9 @@ func execute(ctx context.Context, args []string, io streams) error {
 	case line.ShowVersion:
 		return line.Version.Run(ctx, io)
 	}
+	for _, problem := range strangeVariables(parser.Model.Node, os.Environ()) {
+		_, _ = fmt.Fprintln(io.err, "credence: "+problem)
+	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(io)
 }
@@ -121,6 +126,36 @@ func fromEnvironment(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error
 		return value, nil
 	}
 	return nil, nil //nolint:nilnil // no value and no error: the default applies
+}
+
+// strangeVariables returns a sentence for each environment variable that is near
+// to that of a flag and that no flag of any command reads.
+func strangeVariables(program *kong.Node, environment []string) []string {
+	known := map[string]string{} // flags by their variables
+	var collect func(n *kong.Node)
+	collect = func(n *kong.Node) {
+		for _, f := range n.Flags {
+			known[variable(f.Name)] = "--" + f.Name
+		}
+		for _, child := range n.Children {
+			collect(child)
+		}
+	}
+	collect(program)
+	flags := slices.Sorted(maps.Values(known))
+	var problems []string
+	for _, e := range environment {
+		name, _, _ := strings.Cut(e, "=")
+		flag, ours := strings.CutPrefix(name, "CREDENCE_")
+		if _, ok := known[name]; ok || !ours {
+			continue
+		}
+		flag = "--" + strings.ToLower(strings.ReplaceAll(flag, "_", "-"))
+		if near := nearest.To(flag, flags, otherFlags); near != "" {
+			problems = append(problems, fmt.Sprintf("no flag reads %s.", name)+nearest.Hint(variable(strings.TrimPrefix(near, "--"))))
+		}
+	}
+	return problems
 }
 
 // describe adds the default and the environment variable to the help of a flag.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,5 +106,18 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("CREDENCE_DATA", none)
 	if out := command(t, 1, "key", "add", "a@example.com"); !strings.Contains(out, none) {
 		t.Errorf("the folder is not that of the environment: %q", out)
+	}
+}
+
+func TestStrangeVariables(t *testing.T) {
+	got := strangeVariables(model(t).Node, []string{
+		"CREDENCE_ADRR=x", "CREDENCE_PORT=1", "CREDENCE_ADDR=x", "CREDENCE_ORG=7", "CREDENCE_SOMETHING_ELSE=1", "PORT=1", "CREDENCE_TLSCERT=secret",
+	})
+	want := []string{
+		"no flag reads CREDENCE_ADRR. Did you mean CREDENCE_ADDR?", "no flag reads CREDENCE_PORT. Did you mean CREDENCE_ADDR?",
+		"no flag reads CREDENCE_TLSCERT. Did you mean CREDENCE_TLS_CERT?",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -88,7 +88,7 @@ func newRunner(ctx context.Context, o options, logger *slog.Logger) (*probe.Runn
 func (p *program) welcome(ctx context.Context, o options, out io.Writer) error {
 	_, _ = fmt.Fprintf(out, "Credence %s serves %s\nEvery route: %s/docs\nData and key file: %s (back both up together)\n", versionText(), o.url(), o.url(), o.Data)
 	if !p.data.fresh {
-		_, _ = fmt.Fprintf(out, "Another service key: go run ./functions/credence key add EMAIL --data %s\n", o.Data)
+		_, _ = fmt.Fprintf(out, "Another service key: %s key add EMAIL --data %s\n", os.Args[0], o.Data)
 		return nil
 	}
 	r, err := p.admin.Do(ctx, admin.Command{Action: admin.AddOrg, Name: "My organisation", Email: firstEmail})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"strings"
 )
 
 // version is the release; a release build sets it.
@@ -17,15 +18,25 @@ func (versionCommand) Run(_ context.Context, io streams) error {
 	return err
 }
 
+// versionText returns the release and, of a build from a checkout, its commit, the
+// day of the commit and whether files were changed since.
 func versionText() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return version
 	}
+	settings := map[string]string{}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return version + " (" + s.Value[:min(len(s.Value), 12)] + ")"
-		}
+		settings[s.Key] = s.Value
 	}
-	return version
+	commit := settings["vcs.revision"]
+	if commit == "" {
+		return version
+	}
+	day, _, _ := strings.Cut(settings["vcs.time"], "T")
+	text := fmt.Sprintf("%s (commit %s of %s", version, commit[:min(len(commit), 12)], day)
+	if settings["vcs.modified"] == "true" {
+		text += ", with changes"
+	}
+	return text + ")"
 }
