@@ -94,6 +94,10 @@ build-TokenFunction build-CreateFunction build-GetFunction build-UpdateFunction 
 bench: ## Runs the benchmarks: BENCH is a pattern of names, PACKAGES where to look.
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES)
 
+.PHONY: verdicts
+verdicts: ## Runs the probers against the behaviours of shared/probe/verdicts; prints the confusion matrix.
+	@cd shared/probe/verdicts && go test -count=1 -matrix
+
 # The steps of check, each to be run alone too.
 
 .PHONY: format

@@ -49,6 +49,8 @@ func (t *trial) judge(ctx context.Context) error {
 		return probe.Found(probe.CodeAuthRejected, "This credential authenticates with nothing, and the address refuses that (status 403). Choose the way to authenticate that the system requires, or another address.").At(t.plan.urlField).Answered(got.status)
 	case t.expect.stated():
 		return t.unexpected(got)
+	case got.status == http.StatusBadRequest && t.plan.tested() && got.rejects():
+		return t.badRequest(ctx, got)
 	case !got.succeeds():
 		return t.inconclusive(got)
 	}
@@ -179,11 +181,37 @@ func (t *trial) forbidden(ctx context.Context, got answer) error {
 	case got.rejects() && t.proven:
 		return errTokenRefused(got.status).At(t.exchange.purpose)
 	case got.rejects():
-		return t.plan.hinted(probe.Found(probe.CodeAuthRejected, "The system rejects the secret by name (status 403). Enter it again, or create a new one at the system.").At(t.plan.field()).Answered(got.status), t.settings)
+		return t.byName(got)
 	case got.wantsCert:
 		return errCertificate.At(t.certField)
 	}
 	return probe.Found(probe.CodeSecretNotTested, "The address answers 403 with the secret and with another one: it may be closed to everybody, or to this service. Name an address that the secret opens.").At(t.plan.urlField)
+}
+
+// badRequest decides on a 400 that names the secret, as APIs of Google and AWS
+// answer. It rejects the secret if another one is rejected alike.
+func (t *trial) badRequest(ctx context.Context, got answer) error {
+	if t.proven {
+		return errTokenRefused(got.status).At(t.exchange.purpose)
+	}
+	if t.attempt.Rejection() == "" {
+		other, err := t.ask(ctx, t.plan.counter())
+		if err != nil {
+			return err
+		}
+		if other.status != got.status || !other.rejects() {
+			return t.plan.hinted(probe.Found(probe.CodeSecretNotTested, "The address answers with status %d and an error that names the secret, and otherwise to another secret. It may be the request that is malformed: check the secret, and where and how it is sent.", got.status).At(t.plan.field()), t.settings)
+		}
+	}
+	return t.byName(got)
+}
+
+// byName is the finding for a secret that is rejected in so many words.
+func (t *trial) byName(got answer) error {
+	if t.plan.blameID != "" && got.says(wordsNoKey) {
+		return probe.Found(probe.CodeAuthRejected, "The system does not know this key id (status %d). Check it, and that the key was not deleted; temporary keys need their session token.", got.status).At(t.plan.blameID).Answered(got.status)
+	}
+	return t.plan.hinted(probe.Found(probe.CodeAuthRejected, "The system rejects the secret by name (status %d). Enter it again, or create a new one at the system.", got.status).At(t.plan.field()).Answered(got.status), t.settings)
 }
 
 // rejected decides on a 401.
@@ -206,6 +234,12 @@ func (t *trial) rejected(got answer) error {
 		return probe.Found(probe.CodeAuthRejected, "The system rejects the secret (status 401). It is a token, and by its own claim it has expired: get a new one at the system, and enter it here.").At(field).Answered(got.status)
 	case t.plan.account():
 		return t.plan.hinted(probe.Found(probe.CodeAuthRejected, "The system rejects the user name or the password (status 401). Enter both again, or set a new password there.").At(field).Answered(got.status), t.settings)
+	case field == fieldJWTSecret && got.says(wordsClaims):
+		return probe.Found(probe.CodeSecretNotTested, "The system rejects a claim of the token (status 401), and not its signature. Check jwt.claim.audience, jwt.claim.issuer and the other claims that it expects.").At(fieldJWTAudience)
+	case field == fieldJWTSecret:
+		return probe.Found(probe.CodeAuthRejected, "The system rejects the token that was signed with this key (status 401). Check the key and jwt.token.algorithm, and that the claims (issuer, audience, expiry) are those that the system expects.").At(field).Answered(got.status)
+	case t.plan.blameID != "" && got.says(wordsNoKey):
+		return t.byName(got)
 	case t.plan.sign != nil:
 		return probe.Found(probe.CodeAuthRejected, "The system rejects the signature or the key that it was made with (status 401). Enter key and secret again, or create new ones there.").At(field).Answered(got.status)
 	}
@@ -233,6 +267,8 @@ func (t *trial) stated(got answer) error {
 		return probe.Found(probe.CodeTargetUnavailable, "The system rejects the time of the request: its clock and the clock of this service differ. Nothing is known of the secret.")
 	case got.says(wordsSource):
 		return probe.Found(probe.CodeSourceIPDenied, "")
+	case got.says(wordsEither): // one message for several causes
+		return nil
 	case got.says(wordsExpired):
 		return at(probe.Found(probe.CodeAuthExpired, ""))
 	case got.says(wordsRevoked):
@@ -250,6 +286,10 @@ func (t *trial) same(got, other answer) error {
 	const code = probe.CodeSecretNotTested
 	f := probe.Found(code, "The address answers status %d to the secret and status %d to another one, without a difference that proves it was checked. Name an address that requires the secret, or describe success with test.expect.pointer and test.expect.value.", got.status, other.status)
 	switch {
+	case t.expect.stated():
+		f = probe.Found(code, "The answer to another secret meets test.expect too, so it does not prove this one. Choose a status or a member of the answer that only the right secret gets.")
+	case t.plan.certAlone:
+		f = probe.Found(code, "The address answers %d with the client certificate and without it, so it does not require one. Name an address that does.", got.status)
 	case t.plan.account() && got.status == other.status:
 		f = probe.Found(code, "The address answers %d with the password and without it, so it does not require one. Name an address that does.", got.status)
 	case got.class().body.kind == bodyHTML:
@@ -293,8 +333,6 @@ func (t *trial) inconclusive(got answer) error {
 		return t.plan.hinted(probe.Found(code, "The address answers with status %d and reports an error in the body, so the secret is not proven. Check the secret and the test request.", got.status).At(t.plan.urlField), t.settings)
 	case got.status/100 == 3 && got.status != http.StatusNotModified:
 		f = probe.Found(code, "The address redirects (status %d), and a redirect is never followed with a secret. Name the address that it leads to; if that is a page to sign in at, name an address of the API.", got.status)
-	case got.status == http.StatusBadRequest && got.rejects():
-		return t.plan.hinted(probe.Found(code, "The address answers with status %d and an error that names the secret. It may be the request that is malformed: check the secret, and where and how it is sent.", got.status).At(t.plan.field()), t.settings)
 	case got.status == http.StatusNotFound, got.status == http.StatusGone:
 		f = probe.Found(code, "The system has nothing at this address (status %d). Check its path; some systems answer so to a wrong secret too.", got.status)
 	case got.status == http.StatusMethodNotAllowed:
@@ -336,33 +374,29 @@ func isCode(err error, code probe.Code) bool {
 // otherScheme reports whether a 401 asks for other schemes than the request
 // used (RFC 9110 §11.6.1). Without a challenge it does not.
 func (p plan) otherScheme(offered []challenge) bool {
-	if len(offered) == 0 || !p.tested() {
+	if len(offered) == 0 || !p.tested() || p.sign != nil {
 		return false
 	}
-	var used []string
 	for _, s := range p.places {
-		switch scheme, _, spaced := strings.Cut(strings.ToLower(s.value.ExposeText()), " "); {
+		scheme, _, spaced := strings.Cut(strings.ToLower(s.value.ExposeText()), " ")
+		switch {
 		case s.aside:
-		case strings.EqualFold(s.header, "Authorization") && spaced:
-			used = append(used, scheme)
-		case strings.EqualFold(s.header, "Authorization"), strings.EqualFold(s.header, "Cookie"), p.sign != nil:
+		case strings.EqualFold(s.header, "Cookie"), strings.EqualFold(s.header, "Authorization") && !spaced, s.param == "access_token":
 			return false
-		default: // a key in a header or parameter of its own: the usual schemes are others
-			if !offers(offered, "basic", "digest", "bearer", "negotiate", "ntlm", "dpop", "hawk") || len(offered) > 1 && !onlyStandard(offered) {
-				return false
-			}
-			if s.param == "access_token" {
-				used = append(used, "bearer") // RFC 6750 §2.3
-			}
+		case strings.EqualFold(s.header, "Authorization") && scheme == "basic":
+			return !offers(offered, scheme)
+		case strings.EqualFold(s.header, "Authorization"): // some systems name their challenge otherwise than the scheme they accept
+			return !offers(offered, scheme) && onlyOf(offered, "basic", "digest", "negotiate", "ntlm")
+		default: // a key in a header or parameter of its own
+			return onlyOf(offered, "basic", "digest", "bearer", "negotiate", "ntlm", "dpop", "hawk")
 		}
 	}
-	return p.sign == nil && !offers(offered, used...)
+	return false
 }
 
-func onlyStandard(offered []challenge) bool {
-	return !slices.ContainsFunc(offered, func(c challenge) bool {
-		return !slices.Contains([]string{"basic", "digest", "bearer", "negotiate", "ntlm", "dpop", "hawk"}, c.scheme)
-	})
+// onlyOf reports whether all challenges are of the schemes.
+func onlyOf(offered []challenge, schemes ...string) bool {
+	return !slices.ContainsFunc(offered, func(c challenge) bool { return !slices.Contains(schemes, c.scheme) })
 }
 
 // wayField is the setting that decides how the secret is sent.

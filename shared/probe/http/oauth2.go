@@ -174,6 +174,9 @@ func (c *clientAuth) refused(x *exchange, got answer, code string) error {
 	case "invalid_target":
 		return probe.Found(untested, "The token address does not accept the resource or audience (invalid_target). Set oauth2.resource or oauth2.audience to one that it knows.").At(fieldResource)
 	case "access_denied":
+		if status == http.StatusUnauthorized { // Auth0's answer to a wrong secret
+			return c.rejected(x, got)
+		}
 		return probe.Found(untested, "The token address denies this client the audience that it requests (access_denied). Set oauth2.audience, and have the client allowed there.").At(fieldAudience)
 	case "unsupported_grant_type":
 		return probe.Found(probe.CodeAuthMethodUnsupported, "The token address does not offer the client credentials grant (unsupported_grant_type), so the secret was not checked. Check oauth2.access.token.url.").At(fieldAccessURL)
@@ -197,6 +200,8 @@ func (c *clientAuth) rejected(x *exchange, got answer) error {
 	switch {
 	case got.says(wordsExpired):
 		return probe.Found(probe.CodeAuthExpired, "The token address reports that the client's secret has expired. Create a new one there and enter it here.").At(x.guilty).Answered(got.status)
+	case c.scheme == assertion && got.says(wordsClaims):
+		return probe.Found(code, "The token address rejects a claim of the assertion (status %d), such as its audience, and not its signature. Set oauth2.access.token.url to the address that the system documents as the audience.", got.status).At(fieldAccessURL)
 	case c.scheme == assertion:
 		return probe.Found(probe.CodeAuthRejected, "The token address rejects the signature of the client's private key (status %d). Check that its public key is registered for this client, and oauth2.client.key.id.", got.status).At(x.guilty).Answered(got.status)
 	case c.unstated:

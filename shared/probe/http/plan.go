@@ -59,6 +59,7 @@ type plan struct {
 	certificate *tls.Certificate
 	certAlone   bool
 	blame       probe.Field // the setting to change when the secret is rejected; "" = that of the last place
+	blameID     probe.Field // the setting of the key's id, of a signature; "" for none
 	forged      bool        // this is a counter-example that is signed
 }
 

@@ -29,7 +29,7 @@ func readOAuth1(settings reader, t *trial) error {
 		return probe.Found(probe.CodeAuthMethodUnsupported, "OAuth 1 requests with parameters of their own cannot be probed. Nothing was sent; check the credential where it is used.").At(fieldOAuth1Extra)
 	}
 	method := settings.text(fieldOAuth1Method)
-	t.plan.blame = fieldConsumerSecret
+	t.plan.blame, t.plan.blameID = fieldConsumerSecret, fieldConsumerKey
 	made := another(consumer)
 	t.plan.sign = func(r *http.Request, _ []byte, forged bool) error {
 		signWith := consumer
@@ -109,14 +109,15 @@ func readAWS(settings reader, t *trial) error {
 	case region:
 		return probe.Found(probe.CodeAuthMethodUnsupported, "An AWS signature names the region, such as us-east-1. Set aws.region. Nothing was sent.").At(fieldAWSRegion)
 	}
-	t.plan.blame = fieldAWSSecret
+	t.plan.blame, t.plan.blameID = fieldAWSSecret, fieldAWSKey
 	made := another(key)
-	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = service == "s3" })
 	t.plan.sign = func(r *http.Request, body []byte, forged bool) error {
 		signWith := key
 		if forged {
 			signWith = made
 		}
+		// One signer each: it caches the derived key by the access key id alone.
+		signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = service == "s3" })
 		sum := sha256.Sum256(body)
 		hash := hex.EncodeToString(sum[:])
 		if service == "s3" {

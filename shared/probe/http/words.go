@@ -12,6 +12,7 @@ import (
 var (
 	wordsLimited = pattern.New(`\b(rate ?limit|ratelimit|too many requests|quota|throttl|slow ?down|limit (was |is |has been )?(exceeded|reached)|(daily|user|request) ?(rate)? ?limit)`)
 	wordsExpired = pattern.New(`\b(key|token|jwt|credentials?|secret|password|certificate|session|signature)( \w+){0,4} (expired|expiration)\b|\bexpired( \w+){0,2} (key|token|jwt|credentials?|secret|password|session)\b`)
+	wordsEither  = pattern.New(`\b(expired|revoked|disabled|invalid|suspended) or\b|\bor (expired|revoked|disabled|invalid|suspended)\b`)
 	wordsRevoked = pattern.New(`\b(key|token|credentials?|secret)( \w+){0,4} (revoked|deleted)\b|\brevoked( \w+){0,2} (key|token|credentials?|secret)\b`)
 	wordsOff     = pattern.New(`\b(account|user|key|client|application|token|subscription)( \w+){0,3} (disabled|suspended|deactivated|inactive|not active)\b|\b(disabled|suspended|deactivated|inactive)( \w+){0,2} (account|user|key|client|application)\b`)
 	wordsLocked  = pattern.New(`\b(account|user)( \w+){0,3} locked\b|\blocked (out|account|user)\b|\bcaptcha\b|\btoo many (failed|invalid|login|sign)`)
@@ -19,6 +20,8 @@ var (
 	wordsSource  = pattern.New(`\b(your|client|source|this) ip\b|\bip( address)?( \w+){0,4} (not allowed|denied|blocked|restricted|not permitted|not authori[sz]ed)\b|\b(ip )?(allow ?list|white ?list)\b`)
 	wordsClock   = pattern.New(`\b(request ?time ?too ?skewed|timestamp( \w+){0,3} (expired|invalid|refused|out of|too)|clock skew|signature (not yet|expired))\b`)
 	wordsCert    = pattern.New(`\b(client|ssl|tls)( ssl)? certificate( \w+){0,3} (required|error|missing|not provided|was sent)|\bno required ssl certificate\b|\brequires? a client certificate\b`)
+	wordsClaims  = pattern.New(`\b(audience|aud|issuer|iss|subject|sub|claims?|nbf|iat|jti|not active|not yet valid)\b`)
+	wordsNoKey   = pattern.New(`\b(security token( \w+){0,5} invalid|unrecognized client|invalid client token id|invalid access key id|access key id( \w+){0,5} (not exist|not found|unknown))\b`)
 	wordsScope   = pattern.New(`\b(insufficient|scopes?|permissions?|privileges?|not authori[sz]ed to|not allowed to|(not|no) have access|access( \w+){0,2} not (enabled|configured)|roles?|sso|plan|entitlement|has not been used|read only)\b`)
 	wordsRejects = pattern.New(`\b(invalid|incorrect|wrong|bad|unknown|unrecogni[sz]ed|no such|not valid)( \w+){0,2} (key|keys|apikey|token|credentials?|password|secret|signature|auth|authentication|jwt|user|login)\b|\b(key|apikey|token|credentials?|password|secret|signature|jwt|authentication|login)( \w+){0,4} (invalid|incorrect|wrong|not valid|not recogni[sz]ed|unknown|not match|not exist|not found|failed|failure|rejected|mismatch)\b|\bunrecognized client\b`)
 	wordsMissing = pattern.New(`\b(missing|required|no|not provided|without|absent|supply|provide)( \w+){0,3} (key|apikey|token|credentials?|password|secret|authentication|header)\b|\b(key|token|credentials?|header)( \w+){0,3} (missing|required|not provided|absent)\b`)
