@@ -25,6 +25,11 @@ type commandLine struct {
 	Org     orgCommands    `cmd:"" help:"Manage organisations."`
 	User    userCommands   `cmd:"" help:"Manage the users of an organisation."`
 	Key     keyCommands    `cmd:"" help:"Manage service keys."`
+	Backup  backupCommand  `cmd:"" help:"Write a consistent copy of the store, while the server runs or not."`
+	Restore restoreCommand `cmd:"" help:"Put a backup into a folder that has no store."`
+	Check   checkCommand   `cmd:"" help:"Verify the store or a backup, and list each fault with its remedy."`
+	Compact compactCommand `cmd:"" help:"Give back the space that the store's file does not use; the server must not run."`
+	Rekey   rekeyCommand   `cmd:"" help:"Move the store to another key file, while the server runs or not."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 
 	ShowVersion bool `name:"version" help:"Print the version."`

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"credence/shared/audit"
@@ -31,6 +32,9 @@ type data struct {
 	ring     credential.KeyRing // as the store records it
 	folder   string
 	fresh    bool // there was no organisation yet
+	gate     *gate
+	moving   sync.Mutex      // held while the store is moved to another key
+	stepped  func(int) error // tests end a move before a step of it
 }
 
 // Close ends the use of the store.
@@ -60,6 +64,8 @@ func openData(ctx context.Context, w where, anew bool) (*data, error) {
 	if err := d.open(ctx, w); err != nil {
 		return nil, err
 	}
+	d.gate = &gate{Store: d.store}
+	d.store = d.gate
 	if err := d.begin(ctx, w, anew); err != nil {
 		_ = d.Close()
 		return nil, err
@@ -115,6 +121,7 @@ func (d *data) begin(ctx context.Context, w where, anew bool) error {
 		return err
 	}
 	d.ring = ring
+	d.gate.current = func() string { return d.keys.Current().ID() }
 	if !recorded {
 		d.ring = credential.KeyRing{Current: d.keys.Current().ID()}
 		return d.ring.Save(ctx, d.store, credential.KeyRing{})

@@ -10,12 +10,11 @@ import (
 )
 
 // The key files of a data folder. keyNext is there while the store is moved to it,
-// and then takes the place of keyFile, whose key is kept as keyOld for backups
-// that were made before.
+// and then takes the place of keyFile, which is kept under the name of oldKeyFile
+// for backups that were made before.
 const (
 	keyFile = "key"
 	keyNext = "key.next"
-	keyOld  = "key.old"
 )
 
 // loadKeys opens the key files that the store's record names. Without a record,
@@ -31,12 +30,9 @@ func loadKeys(dir string, ring credential.KeyRing, dataExists bool) (*localkms.R
 		return localkms.NewRing(k), nil
 	}
 	found := map[string]*localkms.Key{}
-	for _, name := range []string{keyOld, keyNext, keyFile} {
-		file := filepath.Join(dir, name)
-		if _, err := os.Lstat(file); err != nil && name != keyFile {
-			continue
-		} else if err != nil && (found[ring.Current] != nil || found[ring.Previous] != nil) {
-			continue // a move was cut off between the renames of its end
+	for _, file := range []string{oldKeyFile(dir, ring.Previous), filepath.Join(dir, keyNext), path} {
+		if _, err := os.Lstat(file); err != nil && (file != path || found[ring.Current] != nil) {
+			continue // the first two are there during a move, path is not between the renames of its end
 		}
 		k, err := localkms.Open(file, true)
 		if err != nil {

@@ -31,6 +31,8 @@ const (
 func (p *program) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /{$}", p.answerCommand)
+	mux.HandleFunc("GET /snapshot", p.answerSnapshot)
+	mux.HandleFunc("POST /rekey", p.answerRekey)
 	return mux
 }
 

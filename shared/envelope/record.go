@@ -139,6 +139,15 @@ func unpad(padded []byte) ([]byte, error) {
 	return padded[lengthSize:end], nil
 }
 
+// Check reports whether a record has the form that Seal gives it, as far as that
+// can be seen without a key. What it accepts may still not open.
+func Check(r Record) error {
+	if len(r.DataKey) == 0 || r.KeyID == "" {
+		return errors.New("the record lacks its data key, or the name of the key that wraps it")
+	}
+	return checkLayout(r.Ciphertext)
+}
+
 // checkLayout refuses whatever is not of format 1, before any key is used.
 func checkLayout(ciphertext []byte) error {
 	switch {

@@ -138,7 +138,6 @@ func (s *Store) rewrite(ctx context.Context, path string, drop func(store.Item) 
 		}
 		err = s.Each(ctx, store.Table(table), func(i store.Item) error {
 			if drop != nil && drop(i) {
-				done.Dropped++
 				return nil
 			}
 			done.Kept++
@@ -150,6 +149,10 @@ func (s *Store) rewrite(ctx context.Context, path string, drop func(store.Item) 
 	}
 	if err == nil {
 		err = db.Sync()
+	}
+	done.Dropped = -done.Kept
+	for _, t := range s.head.tallies {
+		done.Dropped += int(t.n)
 	}
 	return done, errors.Join(err, w.drop(), db.Close())
 }

@@ -110,7 +110,7 @@ func TestCompactGivesBack(t *testing.T) {
 	}
 	now = now.Add(2 * time.Hour)
 	done, err := Compact(t.Context(), dir, func(i store.Item) bool { return i.Key.Sort != "x1" }, clock)
-	if err != nil || done.Kept != 1 || done.Dropped != 49 || done.After*10 > done.Before {
+	if err != nil || done.Kept != 1 || done.Dropped != 99 || done.After*10 > done.Before {
 		t.Fatalf("compact: %+v, %v", done, err)
 	}
 	mustFind(t, mustOpen(t, dir, clock), "x1", true)

@@ -242,7 +242,7 @@ func admit(f *os.File) (*verifier, error) {
 	if err := checkAccess(f.Name(), info); err != nil {
 		return nil, err
 	}
-	if err := lock(f, lockPatience); err != nil {
+	if err := lock(f, true, lockPatience); err != nil {
 		return nil, err
 	}
 	if info.Size() == 0 {

@@ -11,10 +11,14 @@ import (
 
 // lock takes the lock that the engine takes again on the same open file, before
 // the file is verified: verifying a file that another process writes to would
-// find damage that is none.
-func lock(f *os.File, patience time.Duration) error {
+// find damage that is none. Readers share it; a writer has it alone.
+func lock(f *os.File, alone bool, patience time.Duration) error {
+	how := syscall.LOCK_SH
+	if alone {
+		how = syscall.LOCK_EX
+	}
 	for until := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 		switch {
 		case !errors.Is(err, syscall.EWOULDBLOCK):
 			return err

@@ -33,8 +33,8 @@ var errEnough = errors.New("the walk was ended by its caller")
 // reads with system calls, changes nothing, and may be given any file. progress,
 // if not nil, is called with the bytes read so far and those of the file.
 //
-// The file must not be written to meanwhile: of a store that is open, verify a
-// copy made with WriteTo. The error is of the system; faults of the file are in
+// A file that a process has open gives ErrLocked: verify a copy made with Copy. The
+// error is of the system; faults of the file are in
 // the report.
 func Verify(path string, progress func(done, total int64)) (Report, error) {
 	f, err := os.Open(path) //nolint:gosec // the operator names the file
@@ -42,6 +42,9 @@ func Verify(path string, progress func(done, total int64)) (Report, error) {
 		return Report{}, fmt.Errorf("checking a store's file: %w", err)
 	}
 	defer func() { _ = f.Close() }()
+	if err := lock(f, false, lockPatience); err != nil {
+		return Report{}, fmt.Errorf("checking a store's file: %w", err)
+	}
 	v, err := newVerifier(f)
 	if err != nil {
 		return Report{}, fmt.Errorf("checking a store's file: %w", err)

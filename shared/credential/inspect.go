@@ -1,0 +1,378 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"credence/shared/audit"
+	"credence/shared/envelope"
+	"credence/shared/identity"
+	"credence/shared/store"
+)
+
+// Inspector compares all that is stored of an organisation with itself. It writes
+// nothing and needs no key. It may run beside a service that writes, and then can
+// take a change that it saw half of for a fault: what it finds there, it reads
+// again before it reports it.
+type Inspector struct {
+	Store store.Store
+	// KeyIDs are the keys that secrets may be sealed under; none = any.
+	KeyIDs []string
+	// Keys opens each secret too, and drops it at once; nil = none is opened.
+	Keys envelope.Decrypter
+}
+
+// Inspected is how far an inspection came.
+type Inspected struct {
+	Users, Credentials, Secrets, References int
+	AuditEntries                            int64
+	Findings                                []identity.Finding
+	Next                                    string // where to go on; "" = the organisation is done
+}
+
+// inspectPage is how many credentials one read brings.
+const inspectPage = 25
+
+// Org inspects up to about limit credentials of an organisation, from the cursor
+// on; "" begins with its users and keys. The error is the store's, and then Next
+// is where to go on. May be called again with any cursor.
+func (i Inspector) Org(ctx context.Context, org int64, cursor string, limit int) (Inspected, error) {
+	r := inspection{Inspector: i, org: org, done: Inspected{Next: cursor}}
+	if cursor == "" {
+		users, findings, err := identity.Inspect(ctx, i.Store, org)
+		if err != nil {
+			return r.done, err
+		}
+		r.done.Users, r.done.Findings = len(users), findings
+		for _, u := range users {
+			if err := r.ownedBy(ctx, u.ID); err != nil {
+				return Inspected{}, err
+			}
+		}
+	}
+	for after := cursor; limit > 0; limit -= inspectPage {
+		page, err := i.Store.Range(ctx, store.Range{
+			Table: store.Meta, Partition: orgPartition(org), From: "CRED#", To: "CRED#~", After: after, Limit: inspectPage,
+		})
+		if err != nil {
+			return r.done, err
+		}
+		to := "~"
+		if page.More {
+			to = page.Items[len(page.Items)-1].Key.Sort
+		}
+		if err := r.page(ctx, page.Items, after, to); err != nil {
+			return r.done, err
+		}
+		if r.done.Next = to; !page.More {
+			r.done.Next = ""
+			return r.done, nil
+		}
+		after = to
+	}
+	return r.done, nil
+}
+
+type inspection struct {
+	Inspector
+	org  int64
+	done Inspected
+}
+
+func (r *inspection) found(k store.Key, remedy, problem string, args ...any) {
+	r.done.Findings = append(r.done.Findings, identity.Finding{Key: k, Problem: fmt.Sprintf(problem, args...), Remedy: remedy})
+}
+
+// page inspects the credentials of one page, and the index rows and secrets whose
+// numbers lie between after and to.
+func (r *inspection) page(ctx context.Context, rows []store.Item, after, to string) error {
+	listed, err := r.all(ctx, store.Range{Table: store.Meta, Partition: orgIndexKey(r.org, 0).Partition, From: "CRED#", To: "CRED#~", After: after}, to)
+	if err != nil {
+		return err
+	}
+	number := func(sort string) string { return strings.Replace(sort, "CRED#", "SEC#", 1) }
+	from, until := "SEC#", "SEC#~"
+	if after != "" {
+		from = number(after) + "~"
+	}
+	if to != "~" {
+		until = number(to) + "~"
+	}
+	sealed, err := r.all(ctx, store.Range{Table: store.Vault, Partition: orgPartition(r.org), From: from, To: until}, "~")
+	if err != nil {
+		return err
+	}
+	vault := map[int64]map[int64]store.Item{}
+	for _, item := range sealed {
+		var id, sv int64
+		if _, err := fmt.Sscanf(item.Key.Sort, "SEC#%d#%d", &id, &sv); err != nil {
+			r.found(item.Key, identity.RemedyRestore, "The place of a secret does not decode.")
+			continue
+		}
+		if vault[id] == nil {
+			vault[id] = map[int64]store.Item{}
+		}
+		vault[id][sv] = item
+	}
+	index := map[string]store.Item{}
+	for _, item := range listed {
+		index[item.Key.Sort] = item
+	}
+	for _, row := range rows {
+		id, err := strconv.ParseInt(strings.TrimPrefix(row.Key.Sort, "CRED#"), 10, 64)
+		if err != nil {
+			r.found(row.Key, identity.RemedyRestore, "The number of a credential does not decode.")
+			continue
+		}
+		if err := r.credential(ctx, id, row, index[row.Key.Sort], vault[id]); err != nil {
+			return err
+		}
+		delete(index, row.Key.Sort)
+		delete(vault, id)
+	}
+	return r.left(ctx, index, vault)
+}
+
+// left reports index rows and secrets of credentials that are not there. Rows
+// that were read before another request's commit are read again.
+func (r *inspection) left(ctx context.Context, index map[string]store.Item, vault map[int64]map[int64]store.Item) error {
+	for sort, item := range index {
+		if there, err := r.there(ctx, meta(orgPartition(r.org), sort)); err != nil {
+			return err
+		} else if !there {
+			if still, err := r.there(ctx, item.Key); err != nil {
+				return err
+			} else if still {
+				r.found(item.Key, identity.RemedyHarmless, "The organisation's list names a credential that does not exist.")
+			}
+		}
+	}
+	for id, secrets := range vault {
+		there, err := r.there(ctx, rowKey(r.org, id))
+		if err != nil {
+			return err
+		}
+		for sv, item := range secrets {
+			if still, err := r.there(ctx, item.Key); err != nil {
+				return err
+			} else if still && !there {
+				r.found(item.Key, identity.RemedyRestore, "Version %d of a secret belongs to credential %d, which does not exist.", sv, id)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *inspection) there(ctx context.Context, k store.Key) (bool, error) {
+	items, err := r.Store.Get(ctx, k)
+	if err != nil {
+		return false, err
+	}
+	return items[0].Found(), nil
+}
+
+// all reads a whole range, as far as the sort key to.
+func (r *inspection) all(ctx context.Context, q store.Range, to string) ([]store.Item, error) {
+	if to != "~" {
+		q.To = to
+	}
+	q.Limit = 500
+	var items []store.Item
+	for {
+		page, err := r.Store.Range(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, page.Items...)
+		if !page.More {
+			return items, nil
+		}
+		q.After = page.Items[len(page.Items)-1].Key.Sort
+	}
+}
+
+// ownedBy inspects a user's list: each of its credentials exists and is the
+// user's.
+func (r *inspection) ownedBy(ctx context.Context, user int64) error {
+	rows, err := r.all(ctx, store.Range{Table: store.Meta, Partition: userPartition(r.org, user), From: "CRED#", To: "CRED#~"}, "~")
+	if err != nil {
+		return err
+	}
+	for chunk := range slices.Chunk(rows, store.MaxKeysPerGet/2) {
+		keys := make([]store.Key, 0, 2*len(chunk))
+		for _, row := range chunk {
+			keys = append(keys, meta(orgPartition(r.org), row.Key.Sort), row.Key)
+		}
+		items, err := r.Store.Get(ctx, keys...)
+		if err != nil {
+			return err
+		}
+		for n := 0; n < len(items); n += 2 {
+			if items[n+1].Found() && items[n].Attributes.Int("owner") != user {
+				r.found(keys[n+1], identity.RemedyHarmless, "The list of user %d names a credential that is not the user's or does not exist.", user)
+			}
+		}
+	}
+	return nil
+}
+
+// credential inspects one credential twice if the first look finds something that
+// a commit in between may explain.
+func (r *inspection) credential(ctx context.Context, id int64, row, listed store.Item, vault map[int64]store.Item) error {
+	r.done.Credentials++
+	for again := false; ; again = true {
+		look := inspection{Inspector: r.Inspector, org: r.org}
+		if err := look.one(ctx, id, row, listed, vault); err != nil {
+			return err
+		}
+		if len(look.done.Findings) == 0 || again {
+			r.done.Secrets += look.done.Secrets
+			r.done.References += look.done.References
+			r.done.AuditEntries += look.done.AuditEntries
+			r.done.Findings = append(r.done.Findings, look.done.Findings...)
+			return nil
+		}
+		items, err := r.Store.Get(ctx, rowKey(r.org, id), orgIndexKey(r.org, id))
+		if err != nil {
+			return err
+		}
+		if row, listed = items[0], items[1]; !row.Found() {
+			return nil // deleted meanwhile
+		}
+		sealed, err := r.all(ctx, store.Range{Table: store.Vault, Partition: orgPartition(r.org), From: secretKey(r.org, id, 0).Sort, To: secretKey(r.org, id, 1<<53).Sort}, "~")
+		if err != nil {
+			return err
+		}
+		vault = map[int64]store.Item{}
+		for _, item := range sealed {
+			var sv int64
+			if _, err := fmt.Sscanf(item.Key.Sort[len("SEC#")+16:], "#%d", &sv); err == nil {
+				vault[sv] = item
+			}
+		}
+	}
+}
+
+func (r *inspection) one(ctx context.Context, id int64, row, listed store.Item, vault map[int64]store.Item) error {
+	c, _, err := decode(r.org, id, row)
+	if err != nil || c.Owner == 0 || c.Type == "" {
+		r.found(row.Key, identity.RemedyRestore, "The row of credential %d does not decode.", id)
+		return nil
+	}
+	if listed.Attributes.Int("owner") != c.Owner {
+		r.found(orgIndexKey(r.org, id), identity.RemedyRestore, "The organisation's list does not name credential %d with its owner.", id)
+	}
+	keys := []store.Key{userIndexKey(r.org, c.Owner, id), identity.UserKey(r.org, c.Owner)}
+	if due, ok := dueKey(r.org, id, c.Interval); ok {
+		keys = append(keys, due)
+	}
+	items, err := r.Store.Get(ctx, keys...)
+	if err != nil {
+		return err
+	}
+	for n, problem := range []string{
+		"The list of its owner does not name credential %d.", "The owner of credential %d does not exist.", "Credential %d is not in the schedule of its probes.",
+	} {
+		if n < len(items) && !items[n].Found() {
+			r.found(keys[n], identity.RemedyRestore, problem, id)
+		}
+	}
+	if err := r.own(ctx, c, vault); err != nil {
+		return err
+	}
+	return r.log(ctx, c)
+}
+
+// own inspects the rows that belong to one credential alone, and its secrets.
+func (r *inspection) own(ctx context.Context, c Credential, vault map[int64]store.Item) error {
+	rows, err := r.all(ctx, store.Range{Table: store.Meta, Partition: ownPartition(c.Org, c.ID)}, "~")
+	if err != nil {
+		return err
+	}
+	references, known := int64(0), map[int64]Version{}
+	for _, item := range rows {
+		kind, _, _ := strings.Cut(item.Key.Sort, "#")
+		switch kind {
+		case "REF":
+			references++
+		case "VER":
+			v, err := decodeVersion(item)
+			if err != nil {
+				r.found(item.Key, identity.RemedyRestore, "What is known of a version of credential %d does not decode.", c.ID)
+				continue
+			}
+			known[v.Number] = v
+		}
+	}
+	r.done.References += int(references)
+	row := rowKey(c.Org, c.ID)
+	if references != c.References {
+		r.found(row, identity.RemedyRestore, "Credential %d counts %d uses, and %d are stored.", c.ID, c.References, references)
+	}
+	if _, ok := known[c.SecretVersion]; !ok {
+		r.found(row, identity.RemedyRestore, "Credential %d is at version %d of its secret, which does not exist.", c.ID, c.SecretVersion)
+	}
+	for sv, v := range known {
+		if sv > c.LastSecret {
+			r.found(versionKey(c.Org, c.ID, sv), identity.RemedyRestore, "Version %d of credential %d is newer than its newest, %d.", sv, c.ID, c.LastSecret)
+		}
+		if _, ok := vault[sv]; !ok {
+			r.found(secretKey(c.Org, c.ID, sv), identity.RemedyRestore, "Version %d of the secret of credential %d is gone.", sv, c.ID)
+			continue
+		}
+		if err := r.secret(ctx, c, v, vault[sv]); err != nil {
+			return err
+		}
+	}
+	for sv, item := range vault {
+		if _, ok := known[sv]; !ok {
+			r.found(item.Key, identity.RemedyRestore, "Nothing is known of version %d of the secret of credential %d.", sv, c.ID)
+		}
+	}
+	return nil
+}
+
+// secret inspects a sealed record from outside and, where Keys are given, opens it.
+func (r *inspection) secret(ctx context.Context, c Credential, v Version, item store.Item) error {
+	r.done.Secrets++
+	record := decodeSecret(item)
+	if err := envelope.Check(record); err != nil {
+		r.found(item.Key, identity.RemedyRestore, "Version %d of the secret of credential %d is no sealed record.", v.Number, c.ID)
+		return nil
+	}
+	if len(r.KeyIDs) > 0 && !slices.Contains(r.KeyIDs, record.KeyID) {
+		r.found(item.Key, "Put the key file of that key back, or restore a backup.",
+			"Version %d of the secret of credential %d is sealed under the key %q, which is not this store's.", v.Number, c.ID, record.KeyID)
+		return nil
+	}
+	if r.Keys == nil {
+		return nil
+	}
+	c.Type = v.Type
+	_, err := envelope.Open(ctx, r.Keys, binding(c, v.Number), record)
+	if errors.Is(err, envelope.ErrOpen) {
+		r.found(item.Key, identity.RemedyRestore, "Version %d of the secret of credential %d does not open.", v.Number, c.ID)
+		return nil
+	}
+	return err
+}
+
+// log verifies the credential's audit log.
+func (r *inspection) log(ctx context.Context, c Credential) error {
+	report, err := audit.Verify(ctx, r.Store, c.Org, c.ID)
+	if err != nil {
+		return err
+	}
+	r.done.AuditEntries += report.Changes + report.Observations
+	if report.Changes == 0 && len(report.Faults) == 0 {
+		r.found(audit.HeadKey(c.Org, c.ID), identity.RemedyRestore, "The audit log of credential %d does not have its first entry.", c.ID)
+	}
+	for _, f := range report.Faults {
+		r.found(f.Key, identity.RemedyRestore, "The audit log of credential %d: %s", c.ID, f.Message)
+	}
+	return nil
+}
