@@ -45,6 +45,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	lambda.Start(admin.Function{
 		API:       admin.API{Identity: identity.New(store, audit.Journal{}, time.Now)},
 		Rewrapper: credential.Rewrapper{Store: store, Keys: keys, Current: keys.Current()},
+		Inspector: credential.Inspector{Store: store},
 		Logger:    logger,
 	})
 	return nil

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"credence/shared/api/health"
 	"credence/shared/audit"
 	"credence/shared/boot"
 	"credence/shared/credential"
@@ -121,7 +122,7 @@ func (d *data) begin(ctx context.Context, w where, anew bool) error {
 		return err
 	}
 	d.ring = ring
-	d.gate.current = func() string { return d.keys.Current().ID() }
+	d.gate.keys = d.keys
 	if !recorded {
 		d.ring = credential.KeyRing{Current: d.keys.Current().ID()}
 		return d.ring.Save(ctx, d.store, credential.KeyRing{})
@@ -162,4 +163,13 @@ func openDynamo(ctx context.Context, w where) (store.Store, error) {
 		return nil, fmt.Errorf("making the tables: %w", err)
 	}
 	return dynamo.New(client, tables), nil
+}
+
+// writes is how the route of the service's health tries a write: on the embedded
+// store alone, where a full disk serves reads as before. A write to DynamoDB costs.
+func (d *data) writes() *health.Writes {
+	if d.file == nil {
+		return nil
+	}
+	return &health.Writes{Store: d.store, Now: time.Now}
 }

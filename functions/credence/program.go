@@ -49,7 +49,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 	}
 	handler, err := httpapi.Stack(
 		httpapi.Config{SignIn: d.identity, Denials: audit.Refusals{Store: d.store, Now: time.Now}, Logger: logger, Proxies: o.proxies},
-		health.API{Store: d.store, Version: version}.Routes(),
+		health.API{Store: d.store, Writes: d.writes(), Version: version}.Routes(),
 		openapi.API{}.Routes(),
 		signin.API{Identity: d.identity}.Routes(),
 		catalogue.API{Types: registry}.Routes(),

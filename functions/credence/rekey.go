@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/go-json-experiment/json"
@@ -193,8 +194,8 @@ func (d *data) takeNext(path string) error {
 	return err
 }
 
-// recordBoth begins the move, unless it has begun. From then on the gate rejects
-// what was sealed under the old key and is not stored yet, and it is sealed again.
+// recordBoth begins the move, unless it has begun. From then on the gate moves
+// what was sealed under the old key and is not stored yet.
 func (d *data) recordBoth(ctx context.Context, done *rekeyed) error {
 	if d.ring.Previous == "" {
 		next, err := localkms.Open(filepath.Join(d.folder, keyNext), true)
@@ -264,35 +265,46 @@ func (d *data) swapFiles(context.Context, *rekeyed) error {
 	return errors.Join(os.Rename(next, key), syncFolder(d.folder))
 }
 
-// recordNew ends the move: the old key is accepted no longer.
+// recordNew ends the move. This process keeps the old key in memory for the requests
+// that began before; the next one does not open it.
 func (d *data) recordNew(ctx context.Context, _ *rekeyed) error {
 	ring := credential.KeyRing{Current: d.ring.Current}
 	if err := ring.Save(ctx, d.store, d.ring); err != nil {
 		return err
 	}
-	d.keys.Use(d.keys.Current())
 	d.ring = ring
 	return nil
 }
 
-// gate is a store that takes no secret sealed under another key than the current
-// one: it answers store.ErrConflict, after which its callers seal again. Without
-// it, a secret that was sealed before a move began and stored after it ended would
-// be under a key that is gone.
+// gate is a store that keeps every secret under the current key: one that was
+// sealed before a move to another key began, and is stored after that, is moved on
+// its way. Without it, such a secret would be under a key that is gone.
 type gate struct {
 	store.Store
-	current func() string
-	mu      sync.RWMutex
+	keys *localkms.Ring // has the key before, also when the move has ended
+	mu   sync.RWMutex   // held for reading by each commit
 }
 
 // Commit implements store.Store.
 func (g *gate) Commit(ctx context.Context, writes ...store.Write) error {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	for _, w := range writes {
-		if w.Verb == store.Put && w.Item.Key.Table == store.Vault && credential.SealedUnder(w.Item) != g.current() {
-			return fmt.Errorf("committing a secret that was sealed under the key before: %w", store.ErrConflict)
+	var moved []store.Write
+	for n, w := range writes {
+		if w.Verb != store.Put || w.Item.Key.Table != store.Vault || len(g.keys.Previous()) == 0 {
+			continue
 		}
+		item, err := credential.Rewrapper{Keys: g.keys, Current: g.keys.Current().ID()}.Item(ctx, w.Item)
+		if err != nil {
+			return err
+		}
+		if moved == nil {
+			moved = slices.Clone(writes)
+		}
+		moved[n].Item = item
+	}
+	if moved != nil {
+		writes = moved
 	}
 	return g.Store.Commit(ctx, writes...)
 }

@@ -61,6 +61,3 @@ func (k KeyRing) Save(ctx context.Context, s store.Store, before KeyRing) error 
 	}
 	return nil
 }
-
-// SealedUnder returns the key that a secret's item says that it is sealed under.
-func SealedUnder(secret store.Item) string { return decodeSecret(secret).KeyID }

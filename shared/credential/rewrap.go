@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"credence/shared/envelope"
 	"credence/shared/store"
@@ -46,7 +47,7 @@ func (r Rewrapper) Org(ctx context.Context, org int64, cursor string, limit int)
 			return done, fmt.Errorf("reading records to rewrap: %w", err)
 		}
 		for _, item := range page.Items {
-			if err := r.one(ctx, org, item, &done); err != nil {
+			if err := r.one(ctx, item, &done); err != nil {
 				return done, err
 			}
 			done.Next = item.Key.Sort
@@ -62,29 +63,23 @@ func (r Rewrapper) Org(ctx context.Context, org int64, cursor string, limit int)
 
 // one moves one record. Its place in the table says whose it is; the KMS binds
 // the data key to that, so a record that was moved there is refused.
-func (r Rewrapper) one(ctx context.Context, org int64, item store.Item, done *Rewrapped) error {
+func (r Rewrapper) one(ctx context.Context, item store.Item, done *Rewrapped) error {
 	record := decodeSecret(item)
 	if record.KeyID == r.Current {
 		done.Already++
 		return nil
 	}
-	var id, sv int64
-	if _, err := fmt.Sscanf(item.Key.Sort, "SEC#%d#%d", &id, &sv); err != nil {
-		return fmt.Errorf("reading a record's place: %w", err)
-	}
-	binding := envelope.Binding{Org: org, Credential: id, Version: sv}
-	key, err := r.Keys.RewrapDataKey(ctx, record.DataKey, record.KeyID, binding.EncryptionContext())
+	moved, err := r.Item(ctx, item)
 	if errors.Is(err, envelope.ErrOpen) {
+		var id, sv int64
+		_, _ = fmt.Sscanf(item.Key.Sort, "SEC#%d#%d", &id, &sv) // Item has read it
 		done.Refused = append(done.Refused, fmt.Sprintf("%d/%d", id, sv))
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("rewrapping a data key: %w", err)
+		return err
 	}
-	item.Attributes["dk"], item.Attributes["kid"] = key.Wrapped, key.KeyID
-	delete(item.Attributes, "kmid")
-	item.Attributes.SetText("kmid", key.KeyMaterialID)
-	err = r.Store.Commit(ctx, store.Write{Verb: store.Put, Item: item, If: store.Equal("dk", record.DataKey)})
+	err = r.Store.Commit(ctx, store.Write{Verb: store.Put, Item: moved, If: store.Equal("dk", record.DataKey)})
 	var overtaken *store.ConditionError
 	switch {
 	case errors.As(err, &overtaken):
@@ -94,4 +89,30 @@ func (r Rewrapper) one(ctx context.Context, org int64, item store.Item, done *Re
 	}
 	done.Moved++
 	return nil
+}
+
+// Item returns the item of a secret with its data key under the current key. The
+// item that is given stays as it was; one under the current key is returned.
+func (r Rewrapper) Item(ctx context.Context, item store.Item) (store.Item, error) {
+	record := decodeSecret(item)
+	if record.KeyID == r.Current {
+		return item, nil
+	}
+	var b envelope.Binding
+	_, err := fmt.Sscanf(item.Key.Partition, "ORG#%d", &b.Org)
+	if err == nil {
+		_, err = fmt.Sscanf(item.Key.Sort, "SEC#%d#%d", &b.Credential, &b.Version)
+	}
+	if err != nil {
+		return store.Item{}, fmt.Errorf("reading a record's place: %w", err)
+	}
+	key, err := r.Keys.RewrapDataKey(ctx, record.DataKey, record.KeyID, b.EncryptionContext())
+	if err != nil {
+		return store.Item{}, fmt.Errorf("rewrapping a data key: %w", err)
+	}
+	item.Attributes = maps.Clone(item.Attributes)
+	item.Attributes["dk"], item.Attributes["kid"] = key.Wrapped, key.KeyID
+	delete(item.Attributes, "kmid")
+	item.Attributes.SetText("kmid", key.KeyMaterialID)
+	return item, nil
 }

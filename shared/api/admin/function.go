@@ -19,6 +19,15 @@ import (
 // KMS key. Only Function does it.
 const Rewrap = "rewrap"
 
+// Check is the action that compares all that is stored of an organisation with
+// itself. Only Function does it; it writes nothing.
+const Check = "check"
+
+// Inspector compares what is stored; credential.Inspector is one.
+type Inspector interface {
+	Org(ctx context.Context, org int64, cursor string, limit int) (credential.Inspected, error)
+}
+
 // Rewrapper moves data keys; credential.Rewrapper is one.
 type Rewrapper interface {
 	Org(ctx context.Context, org int64, cursor string, limit int) (credential.Rewrapped, error)
@@ -39,14 +48,15 @@ const margin = 2 * time.Second
 type Function struct {
 	API       API
 	Rewrapper Rewrapper
+	Inspector Inspector
 	Logger    *slog.Logger
 }
 
 // request is a command as an event has it.
 type request struct {
 	Command
-	Cursor string `json:"cursor,omitzero"` // Rewrap: the next of the call before; "" begins
-	Limit  int    `json:"limit,omitzero"`  // Rewrap: how many records to move at most; 0 = 200
+	Cursor string `json:"cursor,omitzero"` // Rewrap, Check: the next of the call before; "" begins
+	Limit  int    `json:"limit,omitzero"`  // Rewrap, Check: how many records or credentials at most; 0 = 200
 }
 
 // response is what the event is answered. Error is "" where the command was
@@ -57,6 +67,7 @@ type response struct {
 	Made    *Reply   `json:"made,omitzero"`  // a reply that holds a new service key
 	Found   *Reply   `json:"found,omitzero"` // any other reply
 	Rewrap  *moves   `json:"rewrap,omitzero"`
+	Check   *checks  `json:"check,omitzero"`
 	Actions []string `json:"actions,omitzero"` // those there are, where the event named none of them
 
 	org int64 // that the command was about, for the log
@@ -67,6 +78,23 @@ type moves struct {
 	Already int      `json:"already"`
 	Refused []string `json:"refused"`
 	Next    string   `json:"next"` // "" = the organisation is done
+}
+
+// checks is how far a check came. Findings name rows and ids, and no secret.
+type checks struct {
+	Users       int       `json:"users"`
+	Credentials int       `json:"credentials"`
+	Secrets     int       `json:"secrets"`
+	References  int       `json:"references"`
+	Audit       int64     `json:"audit_entries"`
+	Findings    []finding `json:"findings"`
+	Next        string    `json:"next"` // "" = the organisation is done
+}
+
+type finding struct {
+	Where   string `json:"where"`
+	Problem string `json:"problem"`
+	Remedy  string `json:"remedy"`
 }
 
 // Invoke carries out one event. The error is always nil and it never panics:
@@ -104,8 +132,10 @@ func (f Function) do(ctx context.Context, r request, out *response) error {
 	switch {
 	case r.Action == Rewrap:
 		return f.rewrap(ctx, r, out)
+	case r.Action == Check:
+		return f.check(ctx, r, out)
 	case !slices.Contains(Actions(), r.Action):
-		out.Actions = append(Actions(), Rewrap)
+		out.Actions = append(Actions(), Rewrap, Check)
 		return fault.New(fault.CodeInvalidRequest, "The event must name one of the actions.")
 	}
 	reply, err := f.API.Do(ctx, r.Command)
@@ -121,22 +151,51 @@ func (f Function) do(ctx context.Context, r request, out *response) error {
 	return nil
 }
 
-func (f Function) rewrap(ctx context.Context, r request, out *response) error {
+// part reads which organisation a part of work is about, and its limit.
+func (f Function) part(ctx context.Context, r *request, out *response) error {
 	org, err := f.API.org(ctx, r.Org)
 	if err != nil {
 		return err
 	}
-	out.org = org.ID
+	out.org, r.Org = org.ID, org.ID
 	if r.Limit == 0 {
 		r.Limit = standardMoves
 	}
 	if r.Limit < 0 || r.Limit > maxMoves {
 		return fault.New(fault.CodeInvalidRequest, fmt.Sprintf("The limit must be 1 to %d.", maxMoves))
 	}
-	done, err := f.Rewrapper.Org(ctx, org.ID, r.Cursor, r.Limit)
+	return nil
+}
+
+func (f Function) check(ctx context.Context, r request, out *response) error {
+	if err := f.part(ctx, &r, out); err != nil {
+		return err
+	}
+	done, err := f.Inspector.Org(ctx, r.Org, r.Cursor, r.Limit)
+	out.Check = &checks{
+		Users: done.Users, Credentials: done.Credentials, Secrets: done.Secrets, References: done.References,
+		Audit: done.AuditEntries, Findings: []finding{}, Next: done.Next,
+	}
+	for _, found := range done.Findings {
+		k := found.Key
+		out.Check.Findings = append(out.Check.Findings, finding{
+			Where: fmt.Sprintf("%s %s %s", k.Table, k.Partition, k.Sort), Problem: found.Problem, Remedy: found.Remedy,
+		})
+	}
+	if n := len(done.Findings); n > 0 {
+		f.Logger.ErrorContext(ctx, "a check found faults in what is stored", "code", "INTEGRITY", "org", r.Org, "findings", n)
+	}
+	return err
+}
+
+func (f Function) rewrap(ctx context.Context, r request, out *response) error {
+	if err := f.part(ctx, &r, out); err != nil {
+		return err
+	}
+	done, err := f.Rewrapper.Org(ctx, r.Org, r.Cursor, r.Limit)
 	out.Rewrap = &moves{Moved: done.Moved, Already: done.Already, Refused: done.Refused, Next: done.Next}
 	if len(done.Refused) > 0 {
-		f.Logger.ErrorContext(ctx, "the key service refuses to move records", "code", "INTEGRITY", "org", org.ID, "records", len(done.Refused))
+		f.Logger.ErrorContext(ctx, "the key service refuses to move records", "code", "INTEGRITY", "org", r.Org, "records", len(done.Refused))
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"credence/shared/audit"
 	"credence/shared/credential"
 	"credence/shared/identity"
+	"credence/shared/store"
 	"credence/shared/store/embedded"
 )
 
@@ -45,20 +47,24 @@ type said struct {
 		Key string `json:"service_key"`
 	} `json:"made"`
 	Rewrap  map[string]any `json:"rewrap"`
+	Check   map[string]any `json:"check"`
 	Actions []string       `json:"actions"`
 }
 
-func newFunction(t *testing.T, m *moving) (func(event string) said, *bytes.Buffer) {
+func newFunction(t *testing.T, m *moving, with ...admin.Inspector) (func(event string) said, *bytes.Buffer) {
 	t.Helper()
-	store, err := embedded.Open(t.TempDir())
+	s, err := embedded.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = store.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	log := &bytes.Buffer{}
 	f := admin.Function{
-		API:       admin.API{Identity: identity.New(store, audit.Journal{}, time.Now)},
+		API:       admin.API{Identity: identity.New(s, audit.Journal{}, time.Now)},
 		Rewrapper: m, Logger: slog.New(slog.NewJSONHandler(log, nil)),
+	}
+	for _, i := range with {
+		f.Inspector = i
 	}
 	return func(event string) said {
 		t.Helper()
@@ -123,6 +129,39 @@ func TestFunctionRewraps(t *testing.T) {
 	}
 }
 
+// looking is an inspector that finds one fault and stops.
+type looking struct{ cursor string }
+
+func (l *looking) Org(_ context.Context, org int64, cursor string, limit int) (credential.Inspected, error) {
+	l.cursor = cursor
+	key := store.Key{Table: store.Meta, Partition: fmt.Sprintf("ORG#%d", org), Sort: "CRED#1"}
+	return credential.Inspected{
+		Credentials: limit, Next: cursor + "x",
+		Findings: []identity.Finding{{Key: key, Problem: "The row is wrong.", Remedy: "Restore it."}},
+	}, errors.New("the store's own words")
+}
+
+func TestFunctionChecks(t *testing.T) {
+	l := &looking{}
+	invoke, log := newFunction(t, &moving{}, l)
+	made := invoke(`{"action":"org add","name":"One"}`)
+	got := invoke(`{"action":"check","cursor":"c","limit":7}`)
+	findings, _ := got.Check["findings"].([]any)
+	if got.Code != "internal" || strings.Contains(got.Error, "own words") || l.cursor != "c" || got.Check["next"] != "cx" || got.Check["credentials"] != 7.0 || len(findings) != 1 {
+		t.Fatalf("check: %+v", got)
+	}
+	want := map[string]any{"where": fmt.Sprintf("meta ORG#%d CRED#1", made.Made.Org), "problem": "The row is wrong.", "remedy": "Restore it."}
+	if !reflect.DeepEqual(findings[0], want) {
+		t.Errorf("finding %v, want %v", findings[0], want)
+	}
+	if !strings.Contains(log.String(), `"findings":1`) {
+		t.Error("the findings are not in the log")
+	}
+	if got := invoke(`{"action":"check","limit":1001}`); got.Code != "invalid_request" {
+		t.Errorf("too large a limit: %+v", got)
+	}
+}
+
 func TestFunctionRefuses(t *testing.T) {
 	invoke, log := newFunction(t, &moving{})
 	for name, event := range map[string]string{
@@ -140,7 +179,7 @@ func TestFunctionRefuses(t *testing.T) {
 		if got.Error == "" || got.Code == "" || got.Code == "internal" || got.Made.Key != "" {
 			t.Errorf("%s: %+v, want a fault of the caller", name, got)
 		}
-		if name == "other action" && len(got.Actions) != len(admin.Actions())+1 {
+		if name == "other action" && len(got.Actions) != len(admin.Actions())+2 {
 			t.Errorf("%s: lists %v", name, got.Actions)
 		}
 	}

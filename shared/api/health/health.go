@@ -12,6 +12,7 @@ import (
 // API answers whether the service can do its work.
 type API struct {
 	Store   store.Store
+	Writes  *Writes // tries a write too; nil = reads alone are tried
 	Version string
 }
 
@@ -26,10 +27,15 @@ type state struct {
 }
 
 // health reads one item that is never there: a store that is away makes it a
-// 503.
+// 503. So does one that takes no writes, if Writes are tried.
 func (h API) health(ctx context.Context, _ *httpapi.Request) (httpapi.Answer, error) {
 	if _, err := h.Store.Get(ctx, identity.SystemKey(0)); err != nil {
 		return httpapi.Answer{}, err
+	}
+	if h.Writes != nil {
+		if err := h.Writes.try(ctx); err != nil {
+			return httpapi.Answer{}, err
+		}
 	}
 	return httpapi.Answer{Body: state{Status: "ok", Version: h.Version}}, nil
 }

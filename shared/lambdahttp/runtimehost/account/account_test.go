@@ -192,7 +192,7 @@ func TestAdminEvents(t *testing.T) {
 	if _, err := filler.Fill(t.Context(), []byte("${CREDENTIAL}")); err != nil {
 		t.Fatal(err)
 	}
-	names := []string{"org-add", "user-add", "key-add", "rewrap", "refused-unknown-org"}
+	names := []string{"org-add", "user-add", "key-add", "rewrap", "check", "refused-unknown-org"}
 	if files, err := filepath.Glob(filepath.Join(top, "events", "admin", "*")); err != nil || len(files) != len(names) {
 		t.Errorf("events/admin has %q, want a file for each of %q: %v", files, names, err)
 	}
@@ -219,6 +219,12 @@ func TestAdminEvents(t *testing.T) {
 				Refused []string `json:"refused"`
 				Next    string   `json:"next"`
 			} `json:"rewrap"`
+			Check struct {
+				Users       int   `json:"users"`
+				Credentials int   `json:"credentials"`
+				Secrets     int   `json:"secrets"`
+				Findings    []any `json:"findings"`
+			} `json:"check"`
 		}
 		if err := json.Unmarshal(res.Payload, &out); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -229,6 +235,9 @@ func TestAdminEvents(t *testing.T) {
 		}
 		if name == "rewrap" && (out.Rewrap.Already != 2 || out.Rewrap.Next != "" || len(out.Rewrap.Refused) > 0) {
 			t.Errorf("rewrap: %+v, want both versions of the one credential where they belong", out.Rewrap)
+		}
+		if c := out.Check; name == "check" && (c.Users == 0 || c.Credentials != 1 || c.Secrets != 2 || len(c.Findings) > 0) {
+			t.Errorf("check: %+v, want one credential of two versions, and no findings", c)
 		}
 	}
 }

@@ -76,6 +76,8 @@ var needs = [][4]string{
 	{"AdminFunction", "MetaTable", "ConditionCheckItem", "add an organisation"},
 	{"AdminFunction", "VaultTable", "Query", "rewrap"},
 	{"AdminFunction", "VaultTable", "PutItem", "rewrap"},
+	{"AdminFunction", "AuditTable", "BatchGetItem", "check"},
+	{"AdminFunction", "AuditTable", "Query", "check"},
 	{"AdminFunction", "AuditTable", "PutItem", "add an organisation"},
 	{"AdminFunction", "Key", "ReEncryptFrom", "rewrap"},
 	{"AdminFunction", "Key", "ReEncryptTo", "rewrap"},
@@ -104,6 +106,7 @@ var operations = map[string]operation{
 	"switch to an eleventh version": {eleventh: true},
 	"add an organisation":           {command: `{"action":"org add","name":"New","email":"a@new.example"}`},
 	"add a key":                     {command: `{"action":"key add","org":${ORG},"email":"admin@org0.example"}`},
+	"check":                         {command: `{"action":"check","org":${ORG}}`},
 	"rewrap":                        {command: `{"action":"rewrap","org":${ORG}}`},
 }
 
