@@ -64,7 +64,11 @@ func (a API) schema(_ context.Context, r *httpapi.Request) (httpapi.Answer, erro
 	name := r.HTTP.PathValue("type")
 	t, ok := a.Types.Lookup(name)
 	if !ok {
-		return httpapi.Answer{}, fault.New(fault.CodeNotFound, "There is no such type: GET /credential_types lists those there are."+nearest.Hint(a.Types.Suggest(name)))
+		missing := fault.New(fault.CodeNotFound, "There is no such type: GET /credential_types lists those there are.")
+		if near := a.Types.Suggest(name); near != "" { // in a detail: the sentence of a 404 is always the same
+			missing.Details = []fault.Detail{{Code: fault.DetailUnknown, Message: "There is no such type." + nearest.Hint(near)}}
+		}
+		return httpapi.Answer{}, missing
 	}
 	return httpapi.Answer{Body: t.Schema()}, nil
 }

@@ -133,6 +133,9 @@ func TestSchemas(t *testing.T) {
 			t.Error("the answer repeats what was asked")
 		}
 	}
+	if w := get("/credential_types/postgresql", "read"); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "Did you mean postgres?") {
+		t.Errorf("a name that is near to a type: %d %s", w.Code, w.Body)
+	}
 }
 
 func TestWhoMayAsk(t *testing.T) {
