@@ -262,6 +262,9 @@ func (t Tester) Try(ctx context.Context, who identity.Caller, d Draft) (probe.Re
 	}
 	result := t.Prober.Run(ctx, p.typ.Name, p.settings)
 	t.release(ctx, cl)
+	for _, w := range p.settings.Warnings() {
+		result.Warnings = append(result.Warnings, probe.Warning{Code: probe.WarnUnknownField, Message: w.Message, Pointer: w.Pointer})
+	}
 	return result, nil
 }
 

@@ -204,6 +204,10 @@ func misspelt(t *testing.T, su *suite) {
 	if r := su.admin.put(t, c.path, object{"credentials": postgres}).ok(t); r.at("warnings") != nil {
 		t.Error("a right update has warnings")
 	}
+	tried := body(with(postgres, object{"host": su.Targets, "port": 1, "ssl_mode": su.leaks.secret()}))
+	if r := su.admin.post(t, "/data_credentials/probe", tried); !strings.Contains(string(r.body), `"UNKNOWN_FIELD"`) || !strings.Contains(string(r.body), "Did you mean sslmode?") {
+		t.Errorf("a probe before saving has the warnings %v", r.at("warnings"))
+	}
 	r := su.admin.post(t, "/data_credentials", body(with(without(postgres, "host", "password"), object{"hostname": "h", "pasword": su.leaks.secret()})))
 	r.refused(t, http.StatusBadRequest, "", "/credentials/host", "/credentials/password")
 	for _, want := range []string{"You sent hostname. Did you mean host?", "You sent pasword. Did you mean password?"} {

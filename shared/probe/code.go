@@ -52,6 +52,7 @@ const (
 	WarnTLSUnverified    Code = "TLS_UNVERIFIED"
 	WarnNotCrossChecked  Code = "NOT_CROSS_CHECKED"
 	WarnNoSecret         Code = "NO_SECRET"
+	WarnUnknownField     Code = "UNKNOWN_FIELD"
 	WarnOverPrivileged   Code = "OVER_PRIVILEGED"
 )
 
@@ -109,6 +110,7 @@ var warnings = map[Code]sentence{
 	WarnScopeMissing:     "The secret is good, but it may not use what the credential names. Have the right granted.",
 	WarnTLSUnverified:    "The connection was encrypted, but who is at the other end was not checked. Turn certificate checks on, with tls.ca_certificate if the authority is your own.",
 	WarnNotCrossChecked:  "A part of this credential was not compared with a counter-example, so an error in that part would not show.",
+	WarnUnknownField:     "The type of the credential does not have a field that was sent. It was not used.",
 	WarnNoSecret:         "This credential has no secret, so only the address was tested.",
 	WarnOverPrivileged:   "The account may do far more than is needed. Use one with fewer rights.",
 }
