@@ -51,7 +51,8 @@ type Credential struct {
 
 	CreatedAt, UpdatedAt time.Time
 
-	rev int64 // of the stored row: the precondition of its next write
+	rev       int64  // of the stored row: the precondition of its next write
+	rejection string // of the latest valid probe; kept with the version alone
 }
 
 // Validity is what is known of a credential, for the list's filter.
@@ -99,6 +100,7 @@ type Version struct {
 	Status    string
 	Verified  time.Time
 	Ends      Ends
+	Rejection string // probe.Result.Rejection of the latest valid probe, for probe.Runner.Recheck
 	Active    bool
 }
 

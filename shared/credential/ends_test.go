@@ -209,3 +209,41 @@ func TestListOfWhatEnds(t *testing.T) {
 		t.Error("another organisation sees what ends")
 	}
 }
+
+// The class of a rejection is kept with the version that a valid probe proved,
+// however it was proven, and no other verdict changes it.
+func TestTheRejectionOfAnotherSecretIsKept(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	kept := func(step string, want ...string) {
+		t.Helper()
+		versions, _, err := w.versions(w.owner, id)
+		w.must(err)
+		var got []string
+		for _, v := range versions {
+			got = append(got, v.Rejection)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: kept %q, want %q", step, got, want)
+		}
+	}
+	kept("untested", "")
+	w.prober.rejection = "4xx"
+	w.probeAs(id, probe.CodeTCPTimeout)
+	kept("unknown", "")
+	w.probeAs(id, probe.CodeOK)
+	kept("valid", "4xx")
+	w.prober.rejection = ""
+	w.probeAs(id, probe.CodeAuthRejected)
+	kept("refused", "4xx")
+	w.setSecret(id, postgres("second"))
+	kept("a new secret", "", "4xx")
+	w.prober.rejection = "2xx"
+	w.clock.advance(10 * time.Second)
+	w.prober.script(probe.CodeOK, nil)
+	if _, _, switched, err := w.propose(w.owner, id, credential.Draft{Credentials: postgres("third")}); err != nil || !switched {
+		t.Fatalf("not switched: %v", err)
+	}
+	kept("proven before the switch", "2xx", "", "4xx")
+	w.check()
+}

@@ -105,6 +105,7 @@ func encodeVersion(c Credential, v Version) (store.Write, error) {
 	a.SetText("status", v.Status)
 	a.SetTime("verified", v.Verified)
 	v.Ends.encode(a)
+	a.SetText("rejection", v.Rejection)
 	if err := setJSON(a, "known", v.Known, len(v.Known) > 0); err != nil {
 		return store.Write{}, err
 	}
@@ -121,6 +122,7 @@ func decodeVersion(i store.Item) (Version, error) {
 		Type: a.Text("type"), Public: jsontext.Value(a.Text("public")),
 		MadeAt: a.Time("at"), MadeBy: a.Int("by"), MadeEmail: a.Text("by_email"),
 		Status: a.Text("status"), Verified: a.Time("verified"), Ends: decodeEnds(a),
+		Rejection: a.Text("rejection"),
 	}
 	if _, err := fmt.Sscanf(i.Key.Sort, "VER#%d", &v.Number); err != nil {
 		return Version{}, fmt.Errorf("reading a version's number: %w", err)
@@ -164,7 +166,7 @@ func attributeBytes(name string, value any) int {
 // verdictBytes is the part of rowBytes that comes from probes.
 func verdictBytes(w store.Write) int {
 	n := 0
-	for _, name := range []string{"status", "verified", "probe", attrSecretEnd, attrCertificateEnd} {
+	for _, name := range []string{"status", "verified", "probe", "rejection", attrSecretEnd, attrCertificateEnd} {
 		if v, ok := w.Item.Attributes[name]; ok {
 			n += attributeBytes(name, v)
 		}

@@ -159,6 +159,10 @@ func (t Tester) verdict(c Credential, o outcome) ([]store.Write, error) {
 		delete(v.Attributes, "verified")
 		v.Attributes.SetText("status", c.Status)
 		v.Attributes.SetTime("verified", c.VerifiedAt)
+		if o.result.Verdict == probe.Valid {
+			delete(v.Attributes, "rejection")
+			v.Attributes.SetText("rejection", o.result.Rejection)
+		}
 		writes = append(writes, store.Write{Verb: store.Put, Item: v, If: store.Present()})
 	}
 	return writes, nil
@@ -184,6 +188,7 @@ func learn(c *Credential, r probe.Result) {
 	switch r.Verdict {
 	case probe.Valid:
 		c.Status, c.VerifiedAt, c.Validity = "200 Ok", r.CheckedAt, ValidityValid
+		c.rejection = r.Rejection
 	case probe.Invalid:
 		c.Status = fmt.Sprintf("%d %s", r.Status, r.Message)
 		c.Status = strings.ToValidUTF8(c.Status[:min(len(c.Status), maxStatus)], "")

@@ -223,7 +223,7 @@ func (ch *change) replaceSecret(s sealing, p prepared, at time.Time, proven *pro
 
 func forgetVerdict(c *Credential) {
 	c.Status, c.Validity, c.LastProbe = "", Untested, nil
-	c.VerifiedAt, c.Ends = time.Time{}, Ends{}
+	c.VerifiedAt, c.Ends, c.rejection = time.Time{}, Ends{}, ""
 }
 
 // secretChanges names the type's own fields that a new secret replaces, adds

@@ -275,9 +275,11 @@ type scripted struct {
 	during func() // what happens while the target is tried
 	crowd  bool   // others commit meanwhile
 	facts  map[string]string
-	says   string // instead of the code's own words
-	runs   int
-	tried  []string
+	// rejection is the class of answer to another secret.
+	rejection string
+	says      string // instead of the code's own words
+	runs      int
+	tried     []string
 }
 
 func (p *scripted) script(code probe.Code, during func()) {
@@ -330,6 +332,7 @@ func (p *scripted) Run(_ context.Context, typeName string, s probe.Settings) pro
 	if p.says != "" {
 		r.Message = p.says
 	}
+	r.Rejection = p.rejection
 	if p.facts != nil {
 		r.Facts = p.facts
 	}

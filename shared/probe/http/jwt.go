@@ -108,10 +108,12 @@ func signedClaims(settings reader) (secret.Value, error) {
 	return sign(claims, algorithm, "", settings.Secret(string(fieldJWTSecret)), fieldJWTSecret)
 }
 
+var errPrivateKey = probe.Found(probe.CodeAuthMethodUnsupported, "The private key cannot be read, or does not fit the algorithm. Enter an RSA, EC or Ed25519 key in PEM form, without a passphrase. Nothing was sent.")
+
 // sign makes a token. The key is the secret of HMAC, or a private key in PEM
 // form; without an algorithm the kind of the key decides.
 func sign(claims jwt.MapClaims, algorithm, keyID string, key secret.Value, field probe.Field) (secret.Value, error) {
-	refuse := probe.Found(probe.CodeAuthMethodUnsupported, "The private key cannot be read, or does not fit the algorithm. Enter an RSA, EC or Ed25519 key in PEM form, without a passphrase. Nothing was sent.").At(field)
+	refuse := errPrivateKey.At(field)
 	var signWith any = key.Expose()
 	if !strings.HasPrefix(algorithm, "HS") && (algorithm != "" || strings.Contains(key.ExposeText(), "PRIVATE KEY")) {
 		parsed, ok := privateKey(key)
@@ -180,6 +182,9 @@ func usualAlgorithm(key crypto.Signer) string {
 // §3): issuer and subject are the client, the audience is the token address.
 func clientAssertion(settings reader, address string) (string, error) {
 	id := settings.text(fieldClientID)
+	if _, ok := privateKey(settings.Secret(string(fieldClientKey))); !ok {
+		return "", errPrivateKey.At(fieldClientKey)
+	}
 	random := make([]byte, 16)
 	_, _ = rand.Read(random) // never fails (crypto/rand)
 	now := time.Now()
