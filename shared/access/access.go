@@ -166,4 +166,5 @@ type Refusal struct {
 	Missing    []Scope
 	Resource   string // what the route's id names; "" for none
 	ResourceID int64  // 0 for none
+	Owner      int64  // of the credential that ResourceID names, if the caller may see it; else 0
 }

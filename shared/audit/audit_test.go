@@ -15,13 +15,13 @@ import (
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func open(t *testing.T) store.Store {
-	t.Helper()
-	s, err := embedded.Open(t.TempDir())
+func open(tb testing.TB) store.Store {
+	tb.Helper()
+	s, err := embedded.Open(tb.TempDir())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
+	tb.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
@@ -80,22 +80,22 @@ func TestReadReturnsWhatWasRecordedNewestFirst(t *testing.T) {
 		{"all", audit.Query{}, []audit.Entry{ended, seen, made}},
 		{"from is inclusive", audit.Query{From: start.Add(time.Hour)}, []audit.Entry{ended, seen}},
 		{"to is exclusive", audit.Query{To: start.Add(2 * time.Hour)}, []audit.Entry{seen, made}},
-		{"by event", audit.Query{Events: []audit.Event{audit.Probed, audit.Created}}, []audit.Entry{seen, made}},
+		{"by event", audit.Query{Filter: audit.Filter{Events: []audit.Event{audit.Probed, audit.Created}}}, []audit.Entry{seen, made}},
 		{"an empty span", audit.Query{From: start.Add(time.Hour), To: start}, []audit.Entry{}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			row.q.Org, row.q.Credential = 101, 5008
+			row.q.Org, row.q.Credential, row.q.Limit = 101, 5008, 10
 			got, err := audit.Read(t.Context(), s, row.q)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(got, row.want) {
+			if !reflect.DeepEqual(got.Entries, row.want) || got.Total != len(row.want) || got.Older || got.Newer {
 				t.Errorf("got  %+v\nwant %+v", got, row.want)
 			}
 		})
 	}
-	if other, err := audit.Read(t.Context(), s, audit.Query{Org: 102, Credential: 5008}); err != nil || len(other) != 0 {
-		t.Errorf("another organisation reads %d entries, %v", len(other), err)
+	if other, err := audit.Read(t.Context(), s, audit.Query{Org: 102, Credential: 5008, Limit: 10}); err != nil || len(other.Entries) != 0 {
+		t.Errorf("another organisation reads %d entries, %v", len(other.Entries), err)
 	}
 }
 

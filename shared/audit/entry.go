@@ -63,13 +63,15 @@ type Entry struct {
 	OwnerEmail string
 	Origin     identity.Origin
 	At         time.Time
+
+	keep time.Duration // of the organisation; 0 = the default
 }
 
 // By starts an entry about something that the caller does now.
 func By(who identity.Caller, event Event, now time.Time) Entry {
 	return Entry{
 		Org: who.Org.ID, Event: event, At: now, Origin: who.Origin,
-		UserID: who.User.ID, UserEmail: who.User.Email, KeyID: who.KeyID, KeyName: who.KeyName,
+		UserID: who.User.ID, UserEmail: who.User.Email, KeyID: who.KeyID, KeyName: who.KeyName, keep: keep(who.Org),
 	}
 }
 
@@ -163,11 +165,17 @@ func (e *Entry) place(k store.Key) error {
 
 var errKey = fmt.Errorf("the item's key is malformed")
 
-// Observe makes the write of an entry that changes nothing.
+// Observe makes the write of an entry that changes nothing. It expires when the
+// organisation's setting, or else the default of 400 days, says so.
 func Observe(e Entry) (store.Write, error) {
-	item, err := encode(credentialPartition(e.Org, e.Credential), e)
+	return unchained(credentialPartition(e.Org, e.Credential), e)
+}
+
+func unchained(partition string, e Entry) (store.Write, error) {
+	item, err := encode(partition, e)
 	if err != nil {
 		return store.Write{}, err
 	}
+	item.Expires = e.expires()
 	return store.Write{Verb: store.Put, Item: item, If: store.Absent()}, nil
 }

@@ -3,6 +3,7 @@ package audit
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,9 +14,9 @@ import (
 	"credence/shared/store"
 )
 
-// Journal keeps what belongs to no credential: sign-ins, and changes of
-// service keys. Its entries lie in a partition for each day, so that no one
-// partition takes all of an organisation's sign-ins for ever.
+// Journal records what belongs to no credential: sign-ins, and changes of
+// service keys, users and the organisation. Each day has its own partition, so
+// that none grows with all sign-ins of an organisation.
 type Journal struct{}
 
 var _ identity.Journal = Journal{}
@@ -35,40 +36,57 @@ func (Journal) Write(o identity.Occurrence) (store.Write, error) {
 		e.Subject = Subject{Type: identity.OrgResource, ID: o.Org}
 		e.Summary = []string{fmt.Sprintf("organisation %d", o.Org)}
 	}
-	w, err := daily(e)
-	w.Item.Expires = o.Expires
+	w, err := unchained(dayPartition(e.Org, e.At), e)
+	if !o.Expires.IsZero() && o.Expires.Before(w.Item.Expires) {
+		w.Item.Expires = o.Expires
+	}
 	return w, err
 }
 
-// daily makes the write of an entry in the organisation's log of the day.
-func daily(e Entry) (store.Write, error) {
-	item, err := encode(dayPartition(e.Org, e.At), e)
-	if err != nil {
-		return store.Write{}, err
-	}
-	return store.Write{Verb: store.Put, Item: item, If: store.Absent()}, nil
-}
-
-// Refusals keeps what was refused for want of a scope. Whether the caller holds
-// a role on the thing named is not known then, so the entry goes into the day's
-// journal and not into a log of the thing.
+// Refusals records requests that were denied because the key lacks a scope.
 type Refusals struct {
 	Store store.Store
 	Now   func() time.Time
 }
 
-// Denied writes the entry; a caller is refused only once it is durable.
+// Denied commits the entry; the caller is denied only once it is durable.
 func (r Refusals) Denied(ctx context.Context, who identity.Caller, d access.Refusal) error {
-	now := r.Now()
-	e := By(who, Denied, now)
-	e.ID, e.OwnerID = id.New(now), who.User.ID
+	e := By(who, Denied, r.Now())
+	e.OwnerID = who.User.ID
 	e.Subject = Subject{Type: d.Resource, ID: d.ResourceID}
 	e.Summary = []string{fmt.Sprintf("service key %d lacks %s for %s", who.KeyID, scopes(d.Missing), d.Route)}
-	w, err := daily(e)
-	if err != nil {
-		return err
+	if d.Owner != 0 {
+		e.Credential, e.OwnerID = d.ResourceID, d.Owner
 	}
-	return r.Store.Commit(ctx, w)
+	return Deny(ctx, r.Store, e)
+}
+
+// denyAttempts bounds the draws of an id that no other entry of the same
+// millisecond has.
+const denyAttempts = 5
+
+// Deny commits the entry of a denial to the organisation's log and, if it names
+// a credential, to that credential's log too. The entry's id is drawn here.
+func Deny(ctx context.Context, s store.Store, e Entry) error {
+	for attempt := 1; ; attempt++ {
+		e.ID = id.New(e.At)
+		w, err := unchained(dayPartition(e.Org, e.At), e)
+		if err != nil {
+			return err
+		}
+		writes := []store.Write{w}
+		if e.Credential != 0 {
+			if w, err = Observe(e); err != nil {
+				return err
+			}
+			writes = append(writes, w)
+		}
+		err = s.Commit(ctx, writes...)
+		var taken *store.ConditionError
+		if err == nil || attempt == denyAttempts || !errors.As(err, &taken) && !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+	}
 }
 
 func scopes(missing []access.Scope) string {

@@ -220,55 +220,19 @@ func (s Service) History(ctx context.Context, who identity.Caller, id int64, rea
 	return results, nil
 }
 
-// Log returns entries of the audit log, newest first, to whoever may see the
-// credential, or, once it is deleted, to its last owner and the organisation's
-// admins. read is what LogReads named.
-func (s Service) Log(ctx context.Context, who identity.Caller, id int64, read []store.Item, q audit.Query) ([]audit.Entry, error) {
+// Log returns a page of the audit log, newest entry first, to each caller who may
+// see the credential, or, once it is deleted, to its last owner and the
+// organisation's admins. read is what LogReads named.
+func (s Service) Log(ctx context.Context, who identity.Caller, id int64, read []store.Item, q audit.Query) (audit.Page, error) {
 	if head := audit.DecodeHead(read[1]); head.Gone {
 		if head.OwnerID != who.User.ID && !who.User.Admin {
-			return nil, notFound(id)
+			return audit.Page{}, notFound(id)
 		}
 	} else if _, _, err := s.open(ctx, who, id, read[0], access.Read); err != nil {
-		return nil, err
+		return audit.Page{}, err
 	}
 	q.Org, q.Credential = who.Org.ID, id
-	entries, err := audit.Read(ctx, s.Store, q)
-	if err != nil {
-		return nil, err
-	}
-	return entries, s.nameOwners(ctx, who.Org.ID, entries)
-}
-
-// nameOwners fills in the addresses of owners whom the entry's writer had no
-// need to read.
-func (s Service) nameOwners(ctx context.Context, org int64, entries []audit.Entry) error {
-	mails := map[int64]string{}
-	var keys []store.Key
-	for _, e := range entries {
-		if _, seen := mails[e.OwnerID]; !seen && e.OwnerEmail == "" {
-			mails[e.OwnerID] = ""
-			keys = append(keys, identity.UserKey(org, e.OwnerID))
-		}
-	}
-	items, err := s.getAll(ctx, keys)
-	if err != nil {
-		return err
-	}
-	for _, item := range items {
-		if item.Found() {
-			u, err := identity.DecodeUser(item)
-			if err != nil {
-				return err
-			}
-			mails[u.ID] = u.Email
-		}
-	}
-	for i, e := range entries {
-		if e.OwnerEmail == "" {
-			entries[i].OwnerEmail = mails[e.OwnerID]
-		}
-	}
-	return nil
+	return audit.Read(ctx, s.Store, q)
 }
 
 // Filterable are the events a client may ask the log for.

@@ -63,6 +63,16 @@ func role(who identity.Caller, c Credential) access.Role {
 	}
 }
 
+// SeenOwner returns the owner of the credential in a row, if the caller holds a
+// role on it; else 0. It is for the record of a denial.
+func SeenOwner(who identity.Caller, id int64, row store.Item) int64 {
+	c, found, err := decode(who.Org.ID, id, row)
+	if err != nil || !found || role(who, c) == access.None {
+		return 0
+	}
+	return c.Owner
+}
+
 // open decodes a row and checks the caller's right to it. A caller without any
 // role learns nothing, not even that the credential exists. A caller with a
 // role but not this right is refused, and the refusal is written down first.
@@ -92,11 +102,10 @@ func (s Service) permit(ctx context.Context, who identity.Caller, c Credential, 
 }
 
 func (s Service) deny(ctx context.Context, who identity.Caller, c Credential, p access.Permission) error {
-	return s.observe(ctx, func() audit.Entry {
-		e := s.entry(who, c, audit.Denied)
-		e.Summary = []string{"refused: " + p.String()}
-		return e
-	})
+	e := s.entry(who, c, audit.Denied)
+	e.Subject = audit.Subject{Type: ResourceType, ID: c.ID, Name: c.Name}
+	e.Summary = []string{"refused: " + p.String()}
+	return audit.Deny(ctx, s.Store, e)
 }
 
 // observe commits an entry that changes nothing, and the writes that belong to

@@ -242,7 +242,7 @@ func secretChanges(before, after []string) []string {
 			removed = append(removed, f)
 		}
 	}
-	lines := []string{"credentials replaced"}
+	lines := []string{audit.SecretReplaced}
 	lines = append(lines, names("replaced", replaced)...)
 	lines = append(lines, names("added", added)...)
 	return append(lines, names("removed", removed)...)

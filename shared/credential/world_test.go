@@ -247,15 +247,17 @@ func (w *world) history(who identity.Caller, id int64) ([]probe.Result, error) {
 func (w *world) log(who identity.Caller, id int64, events ...audit.Event) ([]audit.Entry, error) {
 	w.Helper()
 	read := w.signIn(who, credential.LogReads(who.Org.ID, id)...)
-	return w.service.Log(context.Background(), who, id, read, audit.Query{Events: events})
+	p, err := w.service.Log(context.Background(), who, id, read, audit.Query{Filter: audit.Filter{Events: events}, Limit: 5000})
+	return p.Entries, err
 }
 
 // entries are what the log says, past every right.
 func (w *world) entries(id int64, events ...audit.Event) []audit.Entry {
 	w.Helper()
-	entries, err := audit.Read(context.Background(), w.store.Store, audit.Query{Org: w.owner.Org.ID, Credential: id, Events: events})
+	p, err := audit.Read(context.Background(), w.store.Store,
+		audit.Query{Org: w.owner.Org.ID, Credential: id, Filter: audit.Filter{Events: events}, Limit: 5000})
 	w.must(err)
-	return entries
+	return p.Entries
 }
 
 // wantFault checks the code of a fault; "" wants none.

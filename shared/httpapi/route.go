@@ -44,6 +44,10 @@ type Route struct {
 	// want; they join the one read that signs the caller in. May be nil. A
 	// malformed request yields no keys here and its error in Handle.
 	Reads func(org int64, r *http.Request) []store.Key
+	// Owner returns the owner of the credential that {id} names, given the items
+	// of Reads, or 0 if there is none that the caller may see. A denial for want
+	// of a scope is then recorded in that credential's log too. May be nil.
+	Owner func(who identity.Caller, r *http.Request, items []store.Item) int64
 	// Handle does the work. Whatever error it returns is rendered by errors.go.
 	Handle func(ctx context.Context, r *Request) (Answer, error)
 }

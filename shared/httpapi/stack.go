@@ -271,6 +271,9 @@ func (s *stack) admit(ctx context.Context, ex *exchange, req *Request) error {
 		Route: ex.route.Pattern, Missing: missing,
 		Resource: ex.route.Resource, ResourceID: PathID(req.HTTP, "id"),
 	}
+	if ex.route.Owner != nil {
+		refusal.Owner = ex.route.Owner(caller, req.HTTP, items)
+	}
 	if err := s.Denials.Denied(ctx, caller, refusal); err != nil {
 		return err
 	}

@@ -44,3 +44,8 @@ func First(t time.Time) int64 {
 // At returns the id at t that n selects: equal arguments give equal ids. It
 // names a thing of which there is one for each t and n.
 func At(t time.Time, n int64) int64 { return First(t) | n&(1<<randomBits-1) }
+
+// Time returns the millisecond that an id was made in, in UTC.
+func Time(id int64) time.Time {
+	return epoch.Add(time.Duration(id>>randomBits) * time.Millisecond)
+}

@@ -16,6 +16,9 @@ func TestNewIsOrderedByTimeAndFitsEveryClient(t *testing.T) {
 		if n <= last || n > id.Max || n < id.First(now) || n >= id.First(now.Add(time.Millisecond)) {
 			t.Fatalf("id %d at %v, after %d", n, now, last)
 		}
+		if got := id.Time(n); !got.Equal(now) {
+			t.Fatalf("id %d made at %v gives %v", n, now, got)
+		}
 		last = n
 	}
 }

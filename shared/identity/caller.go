@@ -15,6 +15,7 @@ type Org struct {
 	Name        string
 	EmailDomain string
 	Suspended   bool // by the operator: none of its keys or sessions is accepted
+	AuditDays   int  // how long audit entries that are no changes are kept; 0 = the default
 	CreatedAt   time.Time
 }
 

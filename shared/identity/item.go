@@ -68,7 +68,10 @@ func DecodeOrg(i store.Item) (Org, error) {
 		return Org{}, fmt.Errorf("reading an organisation's row: %w", errRow)
 	}
 	a := i.Attributes
-	return Org{ID: id, Name: a.Text("name"), EmailDomain: a.Text("domain"), Suspended: a.Bool("suspended"), CreatedAt: a.Time("created")}, nil
+	return Org{
+		ID: id, Name: a.Text("name"), EmailDomain: a.Text("domain"), Suspended: a.Bool("suspended"),
+		AuditDays: int(a.Int("audit_days")), CreatedAt: a.Time("created"),
+	}, nil
 }
 
 func encodeOrg(o Org) store.Item {
