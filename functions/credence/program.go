@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"credence/shared/api/admin"
+	"credence/shared/api/auditlog"
 	"credence/shared/api/catalogue"
 	"credence/shared/api/credentials"
 	"credence/shared/api/health"
@@ -53,6 +54,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 		openapi.API{}.Routes(),
 		signin.API{Identity: d.identity}.Routes(),
 		catalogue.API{Types: registry}.Routes(),
+		auditlog.API{Store: d.store, Clock: time.Now}.Routes(),
 		credentials.Reading{Service: service, Clock: time.Now}.Routes(),
 		credentials.Creating{Editor: editor}.Routes(),
 		credentials.Editing{Editor: editor}.Routes(),

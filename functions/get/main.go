@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"credence/shared/api/auditlog"
 	"credence/shared/api/catalogue"
 	"credence/shared/api/credentials"
 	"credence/shared/api/health"
@@ -53,6 +54,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 		health.API{Store: store, Version: version}.Routes(),
 		openapi.API{}.Routes(),
 		catalogue.API{Types: types}.Routes(),
+		auditlog.API{Store: store, Clock: time.Now}.Routes(),
 		credentials.Reading{Service: credential.Service{Store: store, Types: types, Now: time.Now}, Clock: time.Now}.Routes(),
 	)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"credence/shared/api/auditlog"
 	"credence/shared/api/catalogue"
 	"credence/shared/api/credentials"
 	"credence/shared/api/health"
@@ -28,6 +29,7 @@ import (
 // families are the structs that list routes, by package and name. Which routes
 // there are does not depend on what a struct holds.
 var families = map[string][]httpapi.Route{
+	"credence/shared/api/auditlog.API":          auditlog.API{}.Routes(),
 	"credence/shared/api/catalogue.API":         catalogue.API{}.Routes(),
 	"credence/shared/api/credentials.Creating":  credentials.Creating{}.Routes(),
 	"credence/shared/api/credentials.Editing":   credentials.Editing{}.Routes(),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,18 +24,24 @@ var _ identity.Journal = Journal{}
 
 // Write makes the write of one occurrence.
 func (Journal) Write(o identity.Occurrence) (store.Write, error) {
+	if !slices.Contains(identity.Events(), o.Event) {
+		return store.Write{}, fmt.Errorf("recording an occurrence: the event %q is not listed", o.Event)
+	}
 	e := By(o.By, Event(o.Event), o.At)
 	e.ID, e.Org, e.OwnerID = cmp.Or(o.ID, id.New(o.At)), o.Org, o.User
 	switch {
 	case o.Key != 0:
 		e.Subject = Subject{Type: identity.KeyResource, ID: o.Key, Name: o.KeyName}
-		e.Summary = []string{fmt.Sprintf("service key %d", o.Key)}
+		e.Summary = []string{strings.TrimSpace(fmt.Sprintf("service key %d %s", o.Key, o.KeyName))}
 	case o.User != 0:
 		e.Subject = Subject{Type: identity.UserResource, ID: o.User}
 		e.Summary = []string{fmt.Sprintf("user %d", o.User)}
 	default:
 		e.Subject = Subject{Type: identity.OrgResource, ID: o.Org}
 		e.Summary = []string{fmt.Sprintf("organisation %d", o.Org)}
+	}
+	if o.By.IsOperator() {
+		e.Summary = append(e.Summary, "by the operator")
 	}
 	w, err := unchained(dayPartition(e.Org, e.At), e)
 	if !o.Expires.IsZero() && o.Expires.Before(w.Item.Expires) {

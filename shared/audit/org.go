@@ -33,11 +33,15 @@ func ReadOrg(ctx context.Context, s store.Store, who identity.Caller, org int64,
 // clockSkew is how far the clock of the writer of an entry may be ahead.
 const clockSkew = time.Hour
 
-// ReadDays is ReadOrg for the operator, who may read every organisation.
+// ReadDays is ReadOrg for the operator, who may read every organisation. A query
+// without From goes back 400 days, which is how long entries are kept by default.
 func ReadDays(ctx context.Context, s store.Store, org int64, q Query, now time.Time) (Page, error) {
 	q.Org, q.Credential = org, 0
 	if latest := now.Add(clockSkew); q.To.IsZero() || q.To.After(latest) {
 		q.To = latest
+	}
+	if q.From.IsZero() {
+		q.From = q.To.Add(-defaultKeep)
 	}
 	return Read(ctx, s, q)
 }

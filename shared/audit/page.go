@@ -14,7 +14,7 @@ import (
 // Bounds of one Read, whatever the query and the size of the log.
 const (
 	MaxScanned = 6000 // entries that are read
-	MaxDays    = 100  // days of an organisation's log that are read
+	MaxDays    = 402  // days of an organisation's log that are read: the default of their keeping
 	lookAhead  = 100  // entries that are read behind a short page, to count a short log
 	chunk      = 1001 // entries that are held at once
 )
@@ -30,7 +30,7 @@ type Page struct {
 	// page, and the page may be short.
 	Oldest, Newest int64
 	Total          int  // entries of the query; -1 = not counted
-	TooDeep        bool // a bound was met before Skip entries were left out
+	TooDeep        bool // a bound was met before an entry behind Skip others
 }
 
 // Read returns one page of a log. It reads about as many entries as the page
@@ -46,7 +46,7 @@ func Read(ctx context.Context, s store.Store, q Query) (Page, error) {
 	if ended && q.After == 0 {
 		p.Total = w.matched
 	}
-	p.TooDeep = !ended && w.matched < q.Skip
+	p.TooDeep = !ended && q.Skip > 0 && w.matched <= q.Skip
 	further := w.matched > q.Skip+len(p.Entries) || !ended
 	if q.Newer {
 		slices.Reverse(p.Entries)

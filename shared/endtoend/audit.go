@@ -3,6 +3,7 @@ package endtoend
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,8 @@ func auditChecks() []check {
 		{"each change leaves an entry", auditChanges},
 		{"pages and filters of the audit log", auditPages},
 		{"a refusal leaves an entry", auditDenied},
+		{"a refusal for want of a scope leaves an entry in both logs", auditScope},
+		{"an organisation's log is its admins'", auditOrg},
 	}
 }
 
@@ -99,7 +102,8 @@ func auditPages(t *testing.T, su *suite) {
 	today := time.Now().UTC()
 	day := func(shift int) string { return today.AddDate(0, 0, shift).Format(time.DateOnly) }
 	for query, want := range map[string]int{
-		"event_filter=update": 3, "event_filter=create": 1, "event_filter=destroy": 0,
+		"event_filter=update": 3, "event_filter=create": 1, "event_filter=destroy": 0, "event_filter=!update": 1,
+		"change_filter=description": 3, "change_filter=!description": 1, "change_filter=config": 0,
 		"from=" + day(-1) + "&to=" + day(1): 4, "from=" + day(1): 0, "from=" + day(-9) + "&to=" + day(-2): 0,
 	} {
 		if r := su.admin.get(t, path+"?"+query).ok(t).form(t, list(auditForm)); len(r.items()) != want {
@@ -132,4 +136,52 @@ func auditDenied(t *testing.T, su *suite) {
 	if user, _ := log[0]["user"].(object); toInt(user["id"]) != su.admin.user {
 		t.Error("the entry does not name who was refused")
 	}
+}
+
+func auditScope(t *testing.T, su *suite) {
+	c := su.admin.create(t, su.s3(label("scope")))
+	narrow := su.admin.key(t, "read", "probe")
+	narrow.put(t, c.path, object{"name": "taken over"}).refused(t, http.StatusForbidden, "scope_missing")
+	entry := c.audit(t)[0]
+	said := strings.Join(texts(entry["change_summary"]), " ")
+	if entry["event"] != "denied" || !strings.Contains(said, "write") || !strings.Contains(said, "PUT /data_credentials/{id}") {
+		t.Errorf("the newest entry is %v, %q", entry["event"], said)
+	}
+	log := su.admin.get(t, su.orgLog()+"?event_filter=denied").ok(t).form(t, list(orgAuditForm))
+	if !slices.ContainsFunc(log.items(), func(e any) bool { return toInt(e.(object)["item_id"]) == c.id }) {
+		t.Error("the organisation's log lacks the denial")
+	}
+	// One that the caller cannot see gets the same answer, and no entry.
+	foreign := su.other.create(t, su.s3(label("foreign")))
+	narrow.put(t, foreign.path, object{"name": "taken over"}).refused(t, http.StatusForbidden, "scope_missing")
+	if entry := foreign.audit(t)[0]; entry["event"] == "denied" {
+		t.Error("another organisation's denial is in the credential's log")
+	}
+}
+
+func (su *suite) orgLog() string {
+	return "/orgs/" + strconv.FormatInt(su.admin.org, 10) + "/audit_log"
+}
+
+func auditOrg(t *testing.T, su *suite) {
+	path, secret := su.admin.newKey(t, object{"name": label("watched")})
+	key := toInt(number(strings.TrimPrefix(path, "/service_keys/")))
+	su.signIn(t, secret)
+	su.post(t, "/token", nil, header("Authorization", "Basic "+secret[:len(secret)-12])).refused(t, http.StatusUnauthorized, "")
+	su.admin.put(t, path+"/pause", nil).ok(t)
+	var got []string
+	for next := su.orgLog() + "?per_page=20&event_filter=!denied"; next != "" && len(got) < 3; {
+		r := su.admin.get(t, next).ok(t).form(t, list(orgAuditForm))
+		for _, item := range r.items() {
+			if e := item.(object); toInt(e["item_id"]) == key {
+				got = append(got, e["event"].(string))
+			}
+		}
+		next = linked(r, "Next")
+	}
+	if want := []string{"key_paused", "sign_in", "key_created"}; !slices.Equal(got, want) {
+		t.Errorf("the log says %q of the key, want %q", got, want)
+	}
+	su.other.get(t, su.orgLog()).refused(t, http.StatusNotFound, "not_found")
+	su.needMember(t).get(t, su.orgLog()).refused(t, http.StatusForbidden, "forbidden")
 }

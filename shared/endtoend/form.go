@@ -125,7 +125,7 @@ var tokenForm = fields{
 	"user": userForm, "org": orgForm, "org_membership": membershipForm,
 }.shape()
 
-var auditForm = fields{
+var auditFields = fields{
 	"id": id, "item_type": is("DataCredentials"), "item_id": id,
 	"event": oneOf("create", "update", "destroy", "rollback", "copy", "reveal", "probe", "denied", "access_added", "access_removed",
 		"linked", "unlinked", "transfer", "quarantined"),
@@ -140,4 +140,13 @@ var auditForm = fields{
 	"request_url": text.or(null), "user": fields{"id": id, "email": nonempty}.shape(),
 	"key":    fields{"id": id, "name": nonempty}.shape(),
 	"org_id": id, "owner_id": id, "owner_email": text.or(null), "created_at": timestamp,
-}.shape()
+}
+
+var auditForm = auditFields.shape()
+
+// orgAuditForm is an entry of an organisation's log.
+var orgAuditForm = auditFields.and(fields{
+	"item_type": oneOf("ServiceKey", "User", "Org", "DataCredentials", ""), "item_id": integer, "event": nonempty,
+	"user": fields{"id": id, "email": nonempty}.shape().or(null), "key": fields{"id": id, "name": nonempty}.shape().or(null),
+	"owner_id": integer,
+})

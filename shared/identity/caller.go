@@ -123,3 +123,6 @@ type Caller struct {
 // no user and no key, may act on every user and key of the organisation, and is
 // made only where the machine or IAM has admitted the operator.
 func Operator(org Org) Caller { return Caller{Org: org, operator: true} }
+
+// IsOperator reports whether the caller is the operator.
+func (c Caller) IsOperator() bool { return c.operator }

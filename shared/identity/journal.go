@@ -41,6 +41,15 @@ const (
 	EventOrgActivated  = "org_activated"
 )
 
+// Events lists the events of an Occurrence.
+func Events() []string {
+	return []string{
+		EventSignIn, EventSignInRefused, EventRefresh, EventSignOut, EventKeyCreated, EventKeyUpdated, EventKeyRotated, EventKeyPaused,
+		EventKeyActivated, EventKeyDeleted, EventUserCreated, EventUserUpdated, EventUserSuspended, EventUserActivated,
+		EventOrgSuspended, EventOrgActivated,
+	}
+}
+
 // Journal makes the write of an audit entry. The write joins the commit of
 // what it tells about, so that neither happens without the other; its
 // precondition is that its own key is not taken.

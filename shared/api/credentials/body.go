@@ -14,6 +14,7 @@ import (
 	"credence/shared/fault"
 	"credence/shared/httpapi"
 	"credence/shared/id"
+	"credence/shared/identity"
 	"credence/shared/pattern"
 	"credence/shared/store"
 )
@@ -178,6 +179,15 @@ func reads(keys func(org, id int64) []store.Key) func(org int64, r *http.Request
 		}
 		return keys(org, n)
 	}
+}
+
+// seenOwner is the Owner of every route on one credential: all of them read its
+// row first.
+func seenOwner(who identity.Caller, r *http.Request, items []store.Item) int64 {
+	if len(items) == 0 {
+		return 0
+	}
+	return credential.SeenOwner(who, httpapi.PathID(r, "id"), items[0])
 }
 
 // one makes the handler of an endpoint on one credential.

@@ -42,7 +42,7 @@ func (a Editing) Routes() []httpapi.Route {
 	on := func(pattern string, needs access.Permission, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) httpapi.Route {
 		return httpapi.Route{
 			Pattern: pattern, Needs: needs, Resource: credential.ResourceType,
-			Reads: reads(credential.ChangeReads), Handle: one(h),
+			Reads: reads(credential.ChangeReads), Owner: seenOwner, Handle: one(h),
 		}
 	}
 	return []httpapi.Route{

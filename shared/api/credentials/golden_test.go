@@ -12,7 +12,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/access"
-	"credence/shared/audit"
 	"credence/shared/connector/builtin"
 	"credence/shared/credential"
 	"credence/shared/identity"
@@ -92,12 +91,6 @@ func TestBodies(t *testing.T) {
 		"versions": versionsOf(
 			[]credential.Version{{Number: 2, Active: true, Type: "s3", Public: fresh.Public, Known: []string{"access_key"}, MadeAt: at, MadeBy: 42, MadeEmail: "owner@example.com"}},
 			[]credential.LastRead{{Principal: "U42-K7", Email: "owner@example.com", Version: 2, Day: "2023-01-15"}}),
-		"audit": []auditEntry{auditOf(audit.Entry{
-			ID: 1, Org: 101, Credential: 5008, Event: audit.Updated, Summary: []string{"name changed"},
-			Changes: map[string]audit.Change{"name": {"a", "b"}, "description": {nil, "x"}}, UserID: 42, UserEmail: "owner@example.com",
-			KeyID: 77, KeyName: "night job",
-			OwnerID: 42, OwnerEmail: "owner@example.com", Origin: identity.Origin{IP: "127.0.0.1", UserAgent: "curl", URL: "/data_credentials/5008"}, At: at,
-		})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := json.Marshal(body, json.Deterministic(true), jsontext.Multiline(true), jsontext.WithIndent("  "))

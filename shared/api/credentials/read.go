@@ -3,10 +3,10 @@ package credentials
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"credence/shared/access"
+	"credence/shared/api/auditlog"
 	"credence/shared/audit"
 	"credence/shared/credential"
 	"credence/shared/fault"
@@ -27,12 +27,12 @@ func (a Reading) Routes() []httpapi.Route {
 	on := func(pattern string, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) httpapi.Route {
 		return httpapi.Route{
 			Pattern: pattern, Needs: access.Read, Resource: credential.ResourceType,
-			Reads: reads(credential.Reads), Handle: one(h),
+			Reads: reads(credential.Reads), Owner: seenOwner, Handle: one(h),
 		}
 	}
 	log := on("GET "+path+"/audit_log", a.log)
 	log.Reads = reads(credential.LogReads)
-	log.Query = slices.Concat([]string{"from", "to", "event_filter[]"}, httpapi.PageQuery)
+	log.Heavy, log.Query = true, auditlog.Parameters
 	get := on("GET "+path, a.get)
 	get.Query = []string{"expand"}
 	return []httpapi.Route{
@@ -157,41 +157,8 @@ func (a Reading) history(ctx context.Context, r *httpapi.Request, id int64) (htt
 	return httpapi.Answer{Body: rows}, nil
 }
 
-// log answers whole days: from and to are both included.
 func (a Reading) log(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
-	q := r.Query()
-	paging := q.Paging()
-	query := audit.Query{From: q.Date("from"), To: q.Date("to")}
-	for _, name := range q.Texts("event_filter", 32) {
-		if !slices.Contains(credential.Filterable(), audit.Event(name)) {
-			q.Fault("event_filter", fault.DetailUnknown, "The parameter \"event_filter\" must be one of: "+eventNames()+".")
-		}
-		query.Events = append(query.Events, audit.Event(name))
-	}
-	if err := q.Err(); err != nil {
-		return httpapi.Answer{}, err
-	}
-	if query.From.IsZero() && query.To.IsZero() {
-		query.From = a.Clock().Add(-month)
-	}
-	if !query.To.IsZero() {
-		query.To = query.To.AddDate(0, 0, 1)
-	}
-	entries, err := a.Service.Log(ctx, r.Caller, id, r.Items, query)
-	if err != nil {
-		return httpapi.Answer{}, err
-	}
-	rows := make([]auditEntry, 0, len(entries))
-	for _, e := range entries {
-		rows = append(rows, auditOf(e))
-	}
-	return httpapi.SortedList(r, paging, rows, false, func(row auditEntry) httpapi.Mark { return httpapi.Mark{ID: row.ID} })
-}
-
-func eventNames() string {
-	var names []string
-	for _, e := range credential.Filterable() {
-		names = append(names, string(e))
-	}
-	return strings.Join(names, ", ")
+	return auditlog.Answer(r, a.Clock(), credential.Filterable(), func(q audit.Query) (audit.Page, error) {
+		return a.Service.Log(ctx, r.Caller, id, r.Items, q)
+	})
 }

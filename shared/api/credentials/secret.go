@@ -25,7 +25,7 @@ func (a Revealing) Routes() []httpapi.Route {
 	on := func(pattern string, needs access.Permission, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) httpapi.Route {
 		return httpapi.Route{
 			Pattern: pattern, Needs: needs, Resource: credential.ResourceType,
-			Reads: reads(credential.Reads), Handle: one(h),
+			Reads: reads(credential.Reads), Owner: seenOwner, Handle: one(h),
 		}
 	}
 	return []httpapi.Route{
@@ -80,13 +80,13 @@ func (a Probing) Routes() []httpapi.Route {
 		{Pattern: "POST /data_credentials/probe", Needs: access.Probe, Within: within, Handle: a.try},
 		{
 			Pattern: "POST " + path + "/versions", Needs: access.Update | access.Probe, Resource: credential.ResourceType,
-			Reads: reads(credential.SwitchReads), Within: within, Handle: one(a.propose),
+			Reads: reads(credential.SwitchReads), Owner: seenOwner, Within: within, Handle: one(a.propose),
 		},
 	}
 	add := func(pattern string, needs access.Permission, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) {
 		routes = append(routes, httpapi.Route{
 			Pattern: pattern, Needs: needs, Resource: credential.ResourceType,
-			Reads: reads(credential.ProbeReads), Within: within, Handle: one(h),
+			Reads: reads(credential.ProbeReads), Owner: seenOwner, Within: within, Handle: one(h),
 		})
 	}
 	for _, method := range []string{"GET", "PUT", "POST"} {

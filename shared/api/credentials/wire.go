@@ -4,12 +4,10 @@ package credentials
 
 import (
 	"slices"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/api/catalogue"
-	"credence/shared/audit"
 	"credence/shared/connector"
 	"credence/shared/credential"
 	"credence/shared/httpapi"
@@ -221,51 +219,9 @@ func resultOf(r probe.Result) result {
 	return out
 }
 
-type auditEntry struct {
-	ID          int64                   `json:"id"`
-	ItemType    string                  `json:"item_type"`
-	ItemID      int64                   `json:"item_id"`
-	Event       audit.Event             `json:"event"`
-	Summary     []string                `json:"change_summary"`
-	Changes     map[string]audit.Change `json:"object_changes"`
-	Association *struct{}               `json:"association_resource"`
-	IP          string                  `json:"request_ip"`
-	UserAgent   string                  `json:"request_user_agent"`
-	URL         string                  `json:"request_url"`
-	User        auditUser               `json:"user"`
-	Key         *auditKey               `json:"key"`
-	OrgID       int64                   `json:"org_id"`
-	OwnerID     int64                   `json:"owner_id"`
-	OwnerEmail  string                  `json:"owner_email"`
-	CreatedAt   httpapi.Timestamp       `json:"created_at"`
-}
-
 type auditUser struct {
 	ID    int64  `json:"id"`
 	Email string `json:"email"`
-}
-
-// auditKey is the service key that the user used.
-type auditKey struct {
-	ID   int64   `json:"id"`
-	Name *string `json:"name"`
-}
-
-func auditOf(e audit.Entry) auditEntry {
-	changes := e.Changes
-	if changes == nil {
-		changes = map[string]audit.Change{}
-	}
-	var key *auditKey
-	if e.KeyID != 0 {
-		key = &auditKey{ID: e.KeyID, Name: nullable(e.KeyName)}
-	}
-	return auditEntry{
-		ID: e.ID, ItemType: credential.ResourceType, ItemID: e.Credential, Event: e.Event,
-		Summary: slices.Concat([]string{}, e.Summary), Changes: changes, IP: e.Origin.IP, UserAgent: e.Origin.UserAgent,
-		URL: e.Origin.URL, User: auditUser{ID: e.UserID, Email: e.UserEmail}, Key: key, OrgID: e.Org, OwnerID: e.OwnerID,
-		OwnerEmail: e.OwnerEmail, CreatedAt: httpapi.Timestamp(e.At),
-	}
 }
 
 type version struct {
@@ -305,6 +261,3 @@ func versionsOf(versions []credential.Version, reads []credential.LastRead) []ve
 	}
 	return out
 }
-
-// month is what a log shows that is asked for no span.
-const month = 30 * 24 * time.Hour

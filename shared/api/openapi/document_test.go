@@ -16,6 +16,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"credence/shared/access"
+	"credence/shared/api/auditlog"
 	"credence/shared/connector/builtin"
 	"credence/shared/credential"
 	"credence/shared/fault"
@@ -224,6 +225,7 @@ func TestEnums(t *testing.T) {
 		"outcomes":      {properties("ProbeResult", "stages", "items", "properties", "outcome", "enum"), texts([]probe.Outcome{probe.StageOK, probe.StageFailed, probe.StageSkipped})},
 		"verdicts":      {at(doc, "components", "schemas", "Verdict", "enum"), texts([]probe.Verdict{probe.Valid, probe.Invalid, probe.Unknown})},
 		"events":        {at(doc, "components", "schemas", "Event", "enum"), texts(credential.Filterable())},
+		"org's events":  {at(doc, "components", "schemas", "OrgEvent", "enum"), texts(auditlog.OrgEvents())},
 		"scopes":        {at(doc, "components", "schemas", "Scopes", "items", "enum"), texts(access.Scopes)},
 	} {
 		said, _ := row.said.([]any)
