@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 
 	"credence/shared/access"
 	"credence/shared/audit"
@@ -101,21 +101,38 @@ func removals(c Credential, own []store.Item) []store.Write {
 	return slices.Concat(secrets, rest, passing)
 }
 
+// maxNamedUsers is how many users of a credential the refusal to delete it names.
+const maxNamedUsers = 50
+
+// inUse names what uses a credential.
 func inUse(c Credential, own []store.Item) error {
 	f := fault.New(fault.CodeInUse, "Data credentials in use").On(ResourceType, c.ID)
 	f.References = &fault.References{DataSources: []int64{}, DataSinks: []int64{}}
-	for _, item := range own {
-		var id int64
+	users := referencesIn(own)
+	for n, r := range users {
+		id, err := strconv.ParseInt(r.ID, 10, 64)
 		switch {
-		case strings.HasPrefix(item.Key.Sort, "REF#data_source#"):
-			if _, err := fmt.Sscanf(item.Key.Sort, "REF#data_source#%d", &id); err == nil {
-				f.References.DataSources = append(f.References.DataSources, id)
-			}
-		case strings.HasPrefix(item.Key.Sort, "REF#data_sink#"):
-			if _, err := fmt.Sscanf(item.Key.Sort, "REF#data_sink#%d", &id); err == nil {
-				f.References.DataSinks = append(f.References.DataSinks, id)
-			}
+		case err != nil || !r.Number:
+		case r.Kind == "data_source":
+			f.References.DataSources = append(f.References.DataSources, id)
+		case r.Kind == "data_sink":
+			f.References.DataSinks = append(f.References.DataSinks, id)
+		}
+		switch {
+		case n < maxNamedUsers:
+			f.Details = append(f.Details, fault.Detail{Code: fault.DetailInUse, Message: r.sentence()})
+		case n == maxNamedUsers:
+			f.Details = append(f.Details, fault.Detail{Code: fault.DetailInUse, Message: fmt.Sprintf("And %d more: GET /data_credentials/%d/referenced_by lists all.", len(users)-n, c.ID)})
 		}
 	}
 	return f
+}
+
+// sentence names the thing that uses a credential, and how that ends.
+func (r Reference) sentence() string {
+	named := ""
+	if r.Name != "" {
+		named = fmt.Sprintf(", %q,", r.Name)
+	}
+	return fmt.Sprintf("The %s %s%s uses the credential. Delete it, or remove it from referenced_by.", r.Kind, r.ID, named)
 }

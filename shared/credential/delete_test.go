@@ -105,6 +105,13 @@ func TestDeleteIsRefusedWhileInUse(t *testing.T) {
 		!slices.Equal(f.References.DataSources, []int64{7, 9}) || !slices.Equal(f.References.DataSinks, []int64{8}) {
 		t.Errorf("got %v", err)
 	}
+	if want := []string{
+		"The data_sink 0000000000000008 uses the credential. Delete it, or remove it from referenced_by.",
+		"The data_source 0000000000000007 uses the credential. Delete it, or remove it from referenced_by.",
+		"The data_source 0000000000000009 uses the credential. Delete it, or remove it from referenced_by.",
+	}; !slices.Equal(named(f), want) {
+		t.Errorf("it names %q", named(f))
+	}
 	if got := w.now(v.ID); got.References != 3 || len(w.entries(v.ID, audit.Destroyed)) != 0 {
 		t.Error("it was deleted")
 	}
@@ -114,6 +121,43 @@ func TestDeleteIsRefusedWhileInUse(t *testing.T) {
 	}
 	if c, err := w.copy(w.owner, v.ID); err != nil || c.References != 0 {
 		t.Errorf("the copy is used by %d, %v", c.References, err)
+	}
+}
+
+// named are the sentences of a refusal's details.
+func named(f *fault.Error) []string {
+	out := make([]string, len(f.Details))
+	for n, d := range f.Details {
+		out[n] = d.Message
+	}
+	return out
+}
+
+// TestTheRefusalNamesUsersUpToALimit shows the names and the ids as they were
+// given, and how many more there are.
+func TestTheRefusalNamesUsersUpToALimit(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	use := func(r credential.Reference) {
+		t.Helper()
+		_, err := w.use(w.owner, id, r)
+		w.must(err)
+	}
+	use(credential.Reference{Kind: "data_source", ID: "7", Number: true, Name: "orders"})
+	use(credential.Reference{Kind: "job", ID: "nightly-1"})
+	var f *fault.Error
+	if err := w.delete(w.owner, id); !errors.As(err, &f) || !slices.Equal(named(f), []string{
+		`The data_source 7, "orders", uses the credential. Delete it, or remove it from referenced_by.`,
+		"The job nightly-1 uses the credential. Delete it, or remove it from referenced_by.",
+	}) {
+		t.Errorf("got %v, %q", err, named(f))
+	}
+	for n := range 60 {
+		use(credential.Reference{Kind: "pipeline", ID: fmt.Sprint(n + 1), Number: true})
+	}
+	if err := w.delete(w.owner, id); !errors.As(err, &f) || len(f.Details) != 51 ||
+		!strings.HasPrefix(f.Details[50].Message, "And 12 more: GET /data_credentials/") {
+		t.Errorf("got %v, %d named", err, len(f.Details))
 	}
 }
 

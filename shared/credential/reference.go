@@ -69,9 +69,18 @@ func (s Service) references(ctx context.Context, c Credential) ([]Reference, err
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Reference, 0, len(page.Items))
-	for _, item := range page.Items {
-		kind, name, _ := strings.Cut(strings.TrimPrefix(item.Key.Sort, "REF#"), "#")
+	return referencesIn(page.Items), nil
+}
+
+// referencesIn picks the references among what belongs to a credential.
+func referencesIn(own []store.Item) []Reference {
+	list := []Reference{}
+	for _, item := range own {
+		rest, ok := strings.CutPrefix(item.Key.Sort, "REF#")
+		if !ok {
+			continue
+		}
+		kind, name, _ := strings.Cut(rest, "#")
 		a := item.Attributes
 		r := Reference{Kind: kind, ID: name, Name: a.Text("name"), Owner: a.Int("owner"), Number: a.Bool("number")}
 		if n, err := strconv.ParseInt(name, 10, 64); r.Number && err == nil {
@@ -79,7 +88,7 @@ func (s Service) references(ctx context.Context, c Credential) ([]Reference, err
 		}
 		list = append(list, r)
 	}
-	return list, nil
+	return list
 }
 
 // Link says that something uses the credential; saying it again changes

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -82,7 +83,10 @@ func (e Editor) rollBack(ctx context.Context, who identity.Caller, id int64, rea
 		return View{}, stale(id)
 	}
 	if sv == before.SecretVersion {
-		return e.view(ctx, who, before, held)
+		v := Version{Number: sv, Status: before.Status, Verified: before.VerifiedAt, Ends: before.Ends}
+		view, err := e.view(ctx, who, before, held)
+		view.Warnings = e.doubts("/version", v)
+		return view, err
 	}
 	items, err := e.Store.Get(ctx, versionKey(before.Org, id, sv))
 	if err != nil {
@@ -115,7 +119,22 @@ func (e Editor) rollBack(ctx context.Context, who identity.Caller, id int64, rea
 	if err := e.commit(ctx, &ch); err != nil {
 		return View{}, err
 	}
-	return View{Credential: after, Role: held, Owner: owner, Org: who.Org}, nil
+	return View{Credential: after, Role: held, Owner: owner, Org: who.Org, Warnings: e.doubts("/version", v)}, nil
+}
+
+// doubts are the warnings about the secret of a version: that it was refused when
+// it was last probed, or that it has expired.
+func (s Service) doubts(pointer string, v Version) []fault.Detail {
+	var warnings []fault.Detail
+	if v.Status != "" && v.Verified.IsZero() {
+		warnings = append(warnings, fault.Detail{Pointer: pointer, Code: fault.DetailInvalid, Message: fmt.Sprintf(
+			"Version %d was invalid when it was last probed (%s). Probe the credential before it is used.", v.Number, v.Status)})
+	}
+	if end := v.Ends.Secret; !end.IsZero() && !end.After(s.now()) {
+		warnings = append(warnings, fault.Detail{Pointer: pointer, Code: fault.DetailExpired, Message: fmt.Sprintf(
+			"Version %d expired on %s. Replace the secret.", v.Number, end.Format(time.DateOnly))})
+	}
+	return warnings
 }
 
 // recall gives a credential the verdict that a version had.

@@ -55,6 +55,9 @@ func TestRollBackBringsTheVersionWhole(t *testing.T) {
 			!is.VerifiedAt.Equal(row.at) || is.Name != "a bucket" || v.Version != before.Version+1 || is.LastSecret != 3 {
 			t.Errorf("to %d: %+v", row.to, is.Credential)
 		}
+		if got, want := fmt.Sprint(codesOf(v.Warnings)), map[int64]string{1: "[]", 2: "[/version last_invalid]", 3: "[]"}[row.to]; got != want {
+			t.Errorf("to %d: warned of %s, want %s", row.to, got, want)
+		}
 		if row.to == 1 && string(is.Public) != public {
 			t.Errorf("public settings %s", is.Public)
 		}
@@ -117,6 +120,43 @@ func TestTenVersionsAreKept(t *testing.T) {
 }
 
 // A version that another change trims meanwhile cannot become active.
+// codesOf are pointers and codes of warnings.
+func codesOf(warnings []fault.Detail) []string {
+	out := make([]string, len(warnings))
+	for n, w := range warnings {
+		out[n] = w.Pointer + " " + w.Code
+	}
+	return out
+}
+
+// TestWarnings shows that bringing back what is known not to work, or copying it,
+// is done and warned of.
+func TestWarnings(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	w.prober.facts = facts(w.clock.Now().Add(time.Hour).Format(time.RFC3339), "")
+	w.probeAs(id, probe.CodeOK)
+	w.prober.facts = nil
+	w.setSecret(id, postgres("second"))
+	w.clock.advance(2 * time.Hour)
+	v, err := w.rollBack(w.owner, id, 1)
+	if w.must(err); fmt.Sprint(codesOf(v.Warnings)) != "[/version expired]" {
+		t.Errorf("an expired version: %v", v.Warnings)
+	}
+	w.probeAs(id, probe.CodeAuthRejected)
+	for name, do := range map[string]func() (credential.View, error){
+		"/version": func() (credential.View, error) { return w.rollBack(w.owner, id, 1) },
+		"":         func() (credential.View, error) { return w.copy(w.owner, id) },
+	} {
+		if v, err := do(); err != nil || codesOf(v.Warnings)[0] != name+" last_invalid" {
+			t.Errorf("at %q: %v, %v", name, v.Warnings, err)
+		}
+	}
+	if v := w.now(id); v.Warnings != nil {
+		t.Errorf("a read warns of %v", v.Warnings)
+	}
+}
+
 func TestRollBackToAVersionTrimmedMeanwhile(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(w.owner).ID

@@ -1,7 +1,9 @@
 package endtoend
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -54,6 +56,9 @@ func referenceLife(t *testing.T, su *suite) {
 	refused := su.admin.delete(t, c.path, nil).refused(t, http.StatusMethodNotAllowed, "in_use")
 	if ids, _ := refused.at("data_sources").([]any); len(ids) != 1 || toInt(ids[0]) != 7 || refused.text("message") != "Data credentials in use" {
 		t.Errorf("the refusal says %v", refused.value)
+	}
+	if details, _ := refused.at("details").([]any); len(details) != 2 || !strings.Contains(fmt.Sprint(details), "nightly") || !strings.Contains(fmt.Sprint(details), "data_source 7") {
+		t.Errorf("the refusal names %v", details)
 	}
 	references(t, su.admin.delete(t, path, source), "job nightly")
 	references(t, su.admin.delete(t, path, source), "job nightly")

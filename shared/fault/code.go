@@ -81,4 +81,7 @@ const (
 	DetailDuplicate    = "duplicate"    // the same thing twice
 	DetailForbidden    = "not_allowed"  // a name or value that is refused
 	DetailPlaceholder  = "placeholder"  // "***" sent back in place of a secret
+	DetailInUse        = "in_use"       // something that uses the thing to be deleted
+	DetailInvalid      = "last_invalid" // a warning: the system refused it when it was last probed
+	DetailExpired      = "expired"      // a warning: it has stopped working, as a probe found out
 )

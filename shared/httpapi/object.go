@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,9 +11,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/text/unicode/norm"
 
 	"credence/shared/fault"
+	"credence/shared/naming"
 )
 
 // State tells a field that is absent from one that is null: an update leaves
@@ -159,12 +160,12 @@ type TextRule struct {
 	Required bool     // neither absent nor null nor empty
 	Max      int      // characters; 0 = 255
 	Lines    bool     // may have line breaks and tabs
-	Exact    bool     // is no word of ours: kept as it was sent, not composed
+	Exact    bool     // is another system's name: kept as it was sent
 	OneOf    []string // nil = anything
 }
 
-// Text reads a text, in Unicode's composed form (NFC), so that equal names are
-// equal bytes. It is for names and words: secrets are read with Raw.
+// Text reads a text in the one form of package naming, so that names that look
+// alike are equal bytes. It is for names and words: secrets are read with Raw.
 func (o *Object) Text(name string, rule TextRule) (string, State) {
 	raw, state := o.Raw(name)
 	if state != Present {
@@ -195,20 +196,25 @@ func (o *Object) unquote(name string, raw jsontext.Value, rule TextRule) (string
 	if limit == 0 {
 		limit = 255
 	}
+	value := string(text)
 	if !rule.Exact {
-		text = norm.NFC.Bytes(text)
+		var invisible *naming.InvisibleError
+		if value, err = naming.Clean(value, rule.Lines); errors.As(err, &invisible) {
+			o.Fault(name, fault.DetailForbidden, fmt.Sprintf("The field %q holds %v. Remove it.", o.label(name), invisible))
+			return "", false
+		}
 	}
 	switch {
-	case rule.Required && len(bytes.TrimSpace(text)) == 0:
+	case rule.Required && strings.TrimSpace(value) == "":
 		o.required(name)
-	case utf8.RuneCount(text) > limit:
+	case utf8.RuneCountInString(value) > limit:
 		o.Fault(name, fault.DetailTooLong, fmt.Sprintf("The field %q may have at most %d characters.", o.label(name), limit))
-	case !clean(string(text), rule.Lines):
+	case rule.Exact && !clean(value, rule.Lines):
 		o.Fault(name, fault.DetailForbidden, fmt.Sprintf("The field %q holds control characters or such that turn the direction of writing.", o.label(name)))
-	case rule.OneOf != nil && !slices.Contains(rule.OneOf, string(text)):
+	case rule.OneOf != nil && !slices.Contains(rule.OneOf, value):
 		o.Fault(name, fault.DetailUnknown, fmt.Sprintf("The field %q must be one of: %s.", o.label(name), strings.Join(rule.OneOf, ", ")))
 	default:
-		return string(text), true
+		return value, true
 	}
 	return "", false
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 
 	"credence/shared/fault"
 	"credence/shared/id"
+	"credence/shared/naming"
 	"credence/shared/nearest"
 	"credence/shared/pattern"
 )
@@ -111,21 +113,14 @@ func (q *Query) one(name string) (string, bool) {
 	return all[0], true
 }
 
-// Text is a text of at most limit characters, without control characters, and
-// whether it is there.
+// Text is a text of at most limit characters, in the one form of package naming,
+// and whether it is there.
 func (q *Query) Text(name string, limit int) (string, bool) {
 	v, ok := q.one(name)
-	switch {
-	case !ok:
+	if !ok {
 		return "", false
-	case !utf8.ValidString(v) || !clean(v, false):
-		q.fault(name, fault.DetailMalformed, fmt.Sprintf("The parameter %q holds characters that are not allowed.", name))
-	case utf8.RuneCountInString(v) > limit:
-		q.fault(name, fault.DetailTooLong, fmt.Sprintf("The parameter %q may have at most %d characters.", name, limit))
-	default:
-		return v, true
 	}
-	return "", false
+	return q.word(name, v, limit)
 }
 
 // Texts is the list under name, repeated (also as name[]) or with commas, each
@@ -134,18 +129,32 @@ func (q *Query) Texts(name string, limit int) []string {
 	var out []string
 	for _, v := range slices.Concat(q.values[name], q.values[name+"[]"]) {
 		for part := range strings.SplitSeq(v, ",") {
-			part = strings.TrimSpace(part)
+			text, ok := q.word(name, part, limit)
 			switch {
-			case part == "":
-			case !utf8.ValidString(part) || !clean(part, false) || utf8.RuneCountInString(part) > limit:
-				q.fault(name, fault.DetailMalformed, fmt.Sprintf("Each value of %q may have at most %d characters, none of them a control character.", name, limit))
+			case !ok:
 				return nil
-			default:
-				out = append(out, part)
+			case text != "":
+				out = append(out, text)
 			}
 		}
 	}
 	return out
+}
+
+func (q *Query) word(name, v string, limit int) (string, bool) {
+	var invisible *naming.InvisibleError
+	text, err := naming.Clean(v, false)
+	switch {
+	case !utf8.ValidString(v):
+		q.fault(name, fault.DetailMalformed, fmt.Sprintf("The parameter %q is not valid UTF-8.", name))
+	case errors.As(err, &invisible):
+		q.fault(name, fault.DetailMalformed, fmt.Sprintf("The parameter %q holds %v. Remove it.", name, invisible))
+	case utf8.RuneCountInString(text) > limit:
+		q.fault(name, fault.DetailTooLong, fmt.Sprintf("The parameter %q may have at most %d characters.", name, limit))
+	default:
+		return text, true
+	}
+	return "", false
 }
 
 // Int is an integer between least and most, and whether it is there.

@@ -73,7 +73,7 @@ func TestQuerySaysAllFaultsAtOnce(t *testing.T) {
 		q.Texts("l", 2)
 		want := []string{
 			"?n out_of_range", "?m wrong_kind", "?k wrong_kind", "?w duplicate", "?x wrong_kind", "?b wrong_kind", "?e unknown_value",
-			"?t malformed", "?u too_long", "?v malformed", "?d malformed", "?l malformed",
+			"?t malformed", "?u too_long", "?v malformed", "?d malformed", "?l too_long",
 		}
 		err := q.Err()
 		if got := details(err); !reflect.DeepEqual(got, want) || !fault.Is(err, fault.CodeInvalidParameter) {

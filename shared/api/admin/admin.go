@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"credence/shared/access"
 	"credence/shared/fault"
 	"credence/shared/httpapi"
 	"credence/shared/identity"
+	"credence/shared/naming"
 )
 
 // The actions of a Command.
@@ -80,6 +82,13 @@ func (a API) Do(ctx context.Context, c Command) (Reply, error) {
 }
 
 func (a API) do(ctx context.Context, c Command) (Reply, error) {
+	for field, text := range map[string]*string{"name": &c.Name, "full name": &c.Full} {
+		clean, err := naming.Clean(*text, false)
+		if err != nil {
+			return Reply{}, fault.New(fault.CodeInvalidRequest, fmt.Sprintf("The %s holds %v. Remove it.", field, err))
+		}
+		*text = clean
+	}
 	noun, verb, _ := strings.Cut(c.Action, " ")
 	switch {
 	case !slices.Contains(Actions(), c.Action):
@@ -109,8 +118,7 @@ func (a API) do(ctx context.Context, c Command) (Reply, error) {
 }
 
 func (a API) addOrg(ctx context.Context, c Command) (Reply, error) {
-	c.Name = strings.TrimSpace(c.Name)
-	if c.Name == "" || len(c.Name) > 255 {
+	if c.Name == "" || utf8.RuneCountInString(c.Name) > 255 {
 		return Reply{}, fault.New(fault.CodeInvalidRequest, "Give the organisation a name of at most 255 characters.")
 	}
 	if c.Domain == "" {
