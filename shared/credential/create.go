@@ -40,11 +40,7 @@ func (e Editor) Create(ctx context.Context, who identity.Caller, d Draft, idem I
 		c := newCredential(who, p)
 		c.CreatedAt = e.now()
 		c.UpdatedAt, c.ID = c.CreatedAt, id.New(c.CreatedAt)
-		var extra []store.Write
-		if idem.Key != "" {
-			extra = append(extra, idem.write(who, c, e.Service))
-		}
-		err := e.insert(ctx, who, c, p, extra...)
+		err := e.insert(ctx, who, c, p, idem.writes(who, c, e.Service)...)
 		if err == nil {
 			return View{Credential: c, Role: access.Owner, Owner: who.User, Org: who.Org, Warnings: p.settings.Warnings()}, nil
 		}

@@ -112,7 +112,7 @@ func inUse(c Credential, own []store.Item) error {
 	for n, r := range users {
 		id, err := strconv.ParseInt(r.ID, 10, 64)
 		switch {
-		case err != nil || !r.Number:
+		case err != nil:
 		case r.Kind == "data_source":
 			f.References.DataSources = append(f.References.DataSources, id)
 		case r.Kind == "data_sink":

@@ -34,6 +34,7 @@ type Draft struct {
 	Org         *int64
 	Interval    *string
 	IfMatch     Match          // the versions of which one must still be the current one
+	Idem        Idempotency    // of a proposal
 	Faults      []fault.Detail // what reading the body found wrong already
 }
 

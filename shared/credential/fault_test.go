@@ -110,7 +110,7 @@ var tasks = []task{
 		return w.editor.Delete(ctx, w.owner, id, read, nil)
 	})},
 	{name: "copy", event: audit.Copied, reads: true, do: with(credential.Reads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		_, err := w.copier.Copy(ctx, w.owner, id, read)
+		_, err := w.copier.Copy(ctx, w.owner, id, read, idempotency)
 		return err
 	})},
 	{name: "reveal", event: audit.Revealed, reads: true, do: with(credential.Reads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
@@ -144,7 +144,7 @@ var tasks = []task{
 		return err
 	})},
 	{name: "proposal", event: audit.Probed, sends: true, again: overtakenTo, do: with(credential.SwitchReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		d := credential.Draft{Credentials: postgres("n"), IfMatch: credential.Match{version}}
+		d := credential.Draft{Credentials: postgres("n"), IfMatch: credential.Match{version}, Idem: idempotency}
 		_, _, switched, err := w.switcher.Propose(ctx, w.admin, id, read, d)
 		if switched != (err == nil) {
 			w.Errorf("switched %v, %v", switched, err)

@@ -14,11 +14,13 @@ import (
 	"credence/shared/store"
 )
 
-// Idempotency lets a client send the same create again without making a second
-// credential. The zero value asks for nothing.
+// Idempotency lets a client send the same request again without making a second
+// credential, copy or version. The zero value asks for nothing.
 type Idempotency struct {
 	Key  string // 16 to 64 printable characters, the client's own
-	Body []byte // the request's body, as it came
+	Body []byte // the request: its body and, but for a create, its method and path before it
+
+	result string // what is answered beside the credential, as JSON; "" = nothing
 }
 
 // idempotencyTime is how long a key answers as it did the first time.
@@ -38,30 +40,29 @@ func (i Idempotency) fingerprint() []byte {
 	return mac.Sum(nil)
 }
 
-// write makes the row that belongs into the commit of what the key stands for.
-func (i Idempotency) write(who identity.Caller, c Credential, s Service) store.Write {
-	return store.Write{
+// writes are the row that belongs into the commit of what the key stands for;
+// none without a key.
+func (i Idempotency) writes(who identity.Caller, c Credential, s Service) []store.Write {
+	if i.Key == "" {
+		return nil
+	}
+	a := store.Attributes{"mac": i.fingerprint(), "id": c.ID, "ver": c.Version}
+	a.SetText("result", i.result)
+	return []store.Write{{
 		Verb: store.Put,
 		Item: store.Item{
-			Key:        idempotencyKey(who.Org.ID, who.User.ID, i.Key),
-			Attributes: store.Attributes{"mac": i.fingerprint(), "id": c.ID, "ver": c.Version},
-			Expires:    s.now().Add(idempotencyTime),
+			Key: idempotencyKey(who.Org.ID, who.User.ID, i.Key), Attributes: a, Expires: s.now().Add(idempotencyTime),
 		},
 		If: store.Absent(),
-	}
+	}}
 }
 
 // replay answers what the first request with this key made. It reports false
-// if the key was not used yet.
+// if the key was not used yet, or there is none.
 func (e Editor) replay(ctx context.Context, who identity.Caller, i Idempotency) (View, bool, error) {
-	items, err := e.Store.Get(ctx, idempotencyKey(who.Org.ID, who.User.ID, i.Key))
-	if err != nil || !items[0].Found() {
+	a, found, err := e.used(ctx, who, i)
+	if err != nil || !found {
 		return View{}, false, err
-	}
-	a := items[0].Attributes
-	if !hmac.Equal(a.Bytes("mac"), i.fingerprint()) {
-		return View{}, false, fault.New(fault.CodeIdempotencyReused,
-			"This Idempotency-Key was used for another request within the last day. Use a new key for a new request.")
 	}
 	id := a.Int("id")
 	read, err := e.Store.Get(ctx, Reads(who.Org.ID, id)...)
@@ -74,4 +75,22 @@ func (e Editor) replay(ctx context.Context, who identity.Caller, i Idempotency) 
 	}
 	view, err := e.view(ctx, who, c, held)
 	return view, err == nil, err
+}
+
+// used reads the row of a key; false where there is none. A key that was used for
+// another request is a fault.
+func (e Editor) used(ctx context.Context, who identity.Caller, i Idempotency) (store.Attributes, bool, error) {
+	if i.Key == "" {
+		return nil, false, nil
+	}
+	items, err := e.Store.Get(ctx, idempotencyKey(who.Org.ID, who.User.ID, i.Key))
+	if err != nil || !items[0].Found() {
+		return nil, false, err
+	}
+	a := items[0].Attributes
+	if !hmac.Equal(a.Bytes("mac"), i.fingerprint()) {
+		return nil, false, fault.New(fault.CodeIdempotencyReused,
+			"This Idempotency-Key was used for another request within the last day. Use a new key for a new request.")
+	}
+	return a, true, nil
 }

@@ -3,6 +3,9 @@ package credential
 import (
 	"context"
 	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
 
 	"credence/shared/access"
 	"credence/shared/audit"
@@ -29,22 +32,27 @@ type proposal struct {
 	view   View // what is answered but for the credential
 	begun  begun
 	result probe.Result
+	idem   Idempotency
 }
 
 // Propose checks a new secret, seals it, probes it from memory, and makes it the
 // active version only if the system accepts it. Otherwise nothing changes and
 // the result says what is wrong. It reports whether it switched. read is what
-// SwitchReads named.
+// SwitchReads named. Calling it again after a switch makes another version, unless
+// the draft names the same idempotency key: then it answers as it did first.
 func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, read []store.Item, d Draft) (View, probe.Result, bool, error) {
 	c, held, err := s.Editor.open(ctx, who, id, read[0], access.Update)
 	if err != nil {
 		return View{}, probe.Result{}, false, err
 	}
-	d = Draft{Credentials: d.Credentials, Faults: d.Faults, IfMatch: d.IfMatch}
+	if view, result, found, err := s.replay(ctx, who, d.Idem); err != nil || found {
+		return view, result, found, err
+	}
+	d = Draft{Credentials: d.Credentials, Faults: d.Faults, IfMatch: d.IfMatch, Idem: d.Idem}
 	if d.Credentials == nil {
 		d.Faults = append(d.Faults, fault.Detail{Pointer: "/credentials", Code: fault.DetailRequired, Message: "Send the new credentials."})
 	}
-	pr := proposal{who: who, before: c, head: audit.DecodeHead(read[2])}
+	pr := proposal{who: who, before: c, head: audit.DecodeHead(read[2]), idem: d.Idem}
 	if pr.p, err = s.Editor.prepare(who, d, c.Type); err != nil {
 		return View{}, probe.Result{}, false, err
 	}
@@ -74,6 +82,21 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, re
 	}
 	view, err := s.adopt(ctx, pr)
 	return view, pr.result, err == nil, err
+}
+
+// replay answers what the first request with this key switched to, and how its
+// probe went.
+func (s Switcher) replay(ctx context.Context, who identity.Caller, i Idempotency) (View, probe.Result, bool, error) {
+	row, found, err := s.Editor.used(ctx, who, i)
+	if err != nil || !found {
+		return View{}, probe.Result{}, false, err
+	}
+	var result probe.Result
+	if err := getJSON(row, "result", &result); err != nil {
+		return View{}, probe.Result{}, false, err
+	}
+	view, found, err := s.Editor.replay(ctx, who, i)
+	return view, result, found, err
 }
 
 // beginCandidate takes the leases for a secret that is not stored yet, under the
@@ -158,6 +181,9 @@ func (s Switcher) switching(pr proposal, o outcome, before Credential, head audi
 	after := before
 	ch := change{who: pr.who, before: before, after: &after, head: head, event: audit.Updated}
 	ch.writes = append([]store.Write{observed}, leases...)
+	if ch.writes, err = pr.remember(ch.writes, before, s.Editor.Service); err != nil {
+		return Credential{}, nil, err
+	}
 	if err := ch.replaceSecret(pr.sealed, pr.p, s.Editor.now(), &pr.result); err != nil {
 		return Credential{}, nil, err
 	}
@@ -165,6 +191,19 @@ func (s Switcher) switching(pr proposal, o outcome, before Credential, head audi
 	ch.summary = append(ch.summary, "switched after a valid probe")
 	writes, err := s.Editor.writes(&ch)
 	return after, writes, err
+}
+
+// remember adds the row of the idempotency key, with the result of the probe.
+func (pr proposal) remember(writes []store.Write, c Credential, s Service) ([]store.Write, error) {
+	if pr.idem.Key == "" {
+		return writes, nil
+	}
+	text, err := json.Marshal(pr.result, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("encoding a probe's result: %w", err)
+	}
+	pr.idem.result = string(text)
+	return append(writes, pr.idem.writes(pr.who, c, s)...), nil
 }
 
 // unadopted records the outcome of a probe whose secret was not adopted because

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -375,6 +376,62 @@ func TestReplacedSecretIsNotSent(t *testing.T) {
 		}
 		w.check()
 	}
+}
+
+// TestIdempotencyKeyMakesOneCopy shows that one key makes one copy, whoever wins,
+// and opens the secret of the original no second time.
+func TestIdempotencyKeyMakesOneCopy(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	idem := credential.Idempotency{Key: "0123456789abcdef", Body: []byte("copy of one")}
+	ids := make([]int64, 8)
+	for _, err := range together(len(ids), func(n int) error {
+		v, err := w.copier.Copy(context.Background(), w.owner, id, w.signIn(w.owner, credential.Reads(w.owner.Org.ID, id)...), idem)
+		ids[n] = v.ID
+		return err
+	}) {
+		w.must(err)
+	}
+	if _, total := w.list(w.owner, credential.Query{}); total != 2 || len(slices.Compact(ids)) != 1 {
+		t.Errorf("answered %v, %d credentials", ids, total)
+	}
+	kms := w.kms.Calls(kmstest.Everything)
+	read := w.signIn(w.owner, credential.Reads(w.owner.Org.ID, id)...)
+	v, err := w.copier.Copy(context.Background(), w.owner, id, read, idem)
+	if w.must(err); v.ID != ids[0] || v.CopiedFrom != id || w.kms.Calls(kmstest.Everything) != kms || len(w.entries(id, audit.Copied)) != 1 {
+		t.Errorf("again: %+v", v)
+	}
+	_, err = w.copier.Copy(context.Background(), w.owner, id, read, credential.Idempotency{Key: idem.Key, Body: []byte("copy of another")})
+	w.wantFault(err, fault.CodeIdempotencyReused)
+	w.check()
+}
+
+// TestIdempotencyKeyMakesOneVersion shows that a proposal that switched is neither
+// probed nor stored again, and one that did not switch may be sent again.
+func TestIdempotencyKeyMakesOneVersion(t *testing.T) {
+	w := newWorld(t)
+	id := w.create(w.owner).ID
+	d := credential.Draft{Credentials: postgres("second"), Idem: credential.Idempotency{Key: "0123456789abcdef", Body: []byte("second")}}
+	w.prober.script(probe.CodeAuthRejected, nil)
+	if _, _, switched, err := w.propose(w.owner, id, d); err != nil || switched {
+		t.Fatalf("switched %v, %v", switched, err)
+	}
+	w.clock.advance(time.Minute)
+	w.prober.script(probe.CodeOK, nil)
+	first, result, switched, err := w.propose(w.owner, id, d)
+	if w.must(err); !switched {
+		t.Fatal("not switched")
+	}
+	w.prober.script(probe.CodeAuthRejected, nil)
+	runs, kms := w.prober.count(), w.kmsCalls()
+	again, same, switched, err := w.propose(w.owner, id, d)
+	if w.must(err); !switched || again.SecretVersion != first.SecretVersion || again.Version != first.Version || w.prober.count() != runs || w.kmsCalls() != kms || same.Code != result.Code || !same.CheckedAt.Equal(result.CheckedAt) {
+		t.Errorf("again: switched %v, %+v, %+v want %+v", switched, again.Credential, same, result)
+	}
+	d.Credentials, d.Idem.Body = postgres("third"), []byte("third")
+	_, _, _, err = w.propose(w.owner, id, d)
+	w.wantFault(err, fault.CodeIdempotencyReused)
+	w.check()
 }
 
 func TestIdempotencyKeyMakesOneCredential(t *testing.T) {

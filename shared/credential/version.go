@@ -158,12 +158,16 @@ type Copier struct {
 
 // Copy makes a copy that the caller owns, with the same name, type, tags and
 // secret, and no verdict. Only the owner may; the log of the original gets it
-// as a reveal would be. read is what ChangeReads named.
-func (cp Copier) Copy(ctx context.Context, who identity.Caller, id int64, read []store.Item) (View, error) {
+// as a reveal would be. read is what Reads named. Calling it again makes another
+// copy, unless idem names the same key: then it answers the one made first.
+func (cp Copier) Copy(ctx context.Context, who identity.Caller, id int64, read []store.Item, idem Idempotency) (View, error) {
 	e := cp.Editor
 	c, _, err := e.open(ctx, who, id, read[0], access.Reveal)
 	if err != nil {
 		return View{}, err
+	}
+	if view, found, err := e.replay(ctx, who, idem); err != nil || found {
+		return view, err
 	}
 	items, err := e.Store.Get(ctx, secretKey(c.Org, id, c.SecretVersion), versionKey(c.Org, id, c.SecretVersion))
 	if err != nil {
@@ -182,44 +186,55 @@ func (cp Copier) Copy(ctx context.Context, who identity.Caller, id int64, read [
 	}
 	plain := object.Expose()
 	defer clear(plain)
-	return e.duplicate(ctx, who, c, jsontext.Value(plain), version)
+	return e.duplicate(ctx, who, original{c, version, jsontext.Value(plain)}, idem)
 }
 
-// duplicate makes the copy, and the entry in the log of the original, at once.
-func (e Editor) duplicate(ctx context.Context, who identity.Caller, from Credential, plain jsontext.Value, v Version) (View, error) {
+// original is what a copy is made of.
+type original struct {
+	Credential
+	version Version
+	plain   jsontext.Value
+}
+
+// duplicate makes the copy, the entry in the log of the original and the row of
+// the idempotency key at once.
+func (e Editor) duplicate(ctx context.Context, who identity.Caller, from original, idem Idempotency) (View, error) {
 	typ, ok := e.Types.Lookup(from.Type)
 	if !ok {
 		return View{}, fmt.Errorf("copying a credential: its type is not declared")
 	}
-	settings, faults := typ.Check(plain)
+	settings, faults := typ.Check(from.plain)
 	if len(faults) > 0 {
 		return View{}, fault.Invalid(faults)
 	}
-	p := prepared{typ: typ, settings: settings, canonical: plain}
+	p := prepared{typ: typ, settings: settings, canonical: from.plain}
 	for attempt := 0; ; attempt++ {
-		c := from
+		c := from.Credential
 		c.rev, c.Version, c.SecretVersion, c.LastSecret, c.References, c.Probes = 0, 1, 1, 1, 0, 0
 		c.CopiedFrom, c.Owner = from.ID, who.User.ID
 		forgetVerdict(&c)
 		c.CreatedAt = e.now()
 		c.UpdatedAt, c.ID = c.CreatedAt, id.New(c.CreatedAt)
-		c.Public = v.Public
-		entry := e.entry(who, from, audit.Copied)
+		c.Public = from.version.Public
+		entry := e.entry(who, from.Credential, audit.Copied)
 		entry.Summary = []string{fmt.Sprintf("version %d of the secret", from.SecretVersion)}
 		observed, err := audit.Observe(entry)
 		if err != nil {
 			return View{}, err
 		}
 		// A secret that was deleted by now does not live on in a copy.
-		err = e.insert(ctx, who, c, p, observed, exists(from))
+		err = e.insert(ctx, who, c, p, append(idem.writes(who, c, e.Service), observed, exists(from.Credential))...)
 		if err == nil {
-			return View{Credential: c, Role: access.Owner, Owner: who.User, Org: who.Org}, nil
+			return View{Credential: c, Role: access.Owner, Owner: who.User, Org: who.Org, Warnings: e.doubts("", from.version)}, nil
 		}
-		if gone, cause := e.vanished(ctx, from, err); cause != nil || gone {
+		if gone, cause := e.vanished(ctx, from.Credential, err); cause != nil || gone {
 			return View{}, cmp.Or(cause, notFound(from.ID))
 		}
 		if retry, err := again(ctx, err, attempt); !retry {
 			return View{}, err
+		}
+		if view, found, err := e.replay(ctx, who, idem); err != nil || found {
+			return view, err
 		}
 	}
 }

@@ -231,7 +231,7 @@ func (w *world) propose(who identity.Caller, id int64, d credential.Draft) (cred
 
 func (w *world) copy(who identity.Caller, id int64) (credential.View, error) {
 	w.Helper()
-	return w.copier.Copy(context.Background(), who, id, w.signIn(who, credential.Reads(who.Org.ID, id)...))
+	return w.copier.Copy(context.Background(), who, id, w.signIn(who, credential.Reads(who.Org.ID, id)...), credential.Idempotency{})
 }
 
 func (w *world) versions(who identity.Caller, id int64) ([]credential.Version, []credential.LastRead, error) {

@@ -82,6 +82,7 @@ func ifMatchRace(t *testing.T, su *suite) {
 func idempotencyChecks() []check {
 	return []check{
 		{"a request sent again is done once", idempotent},
+		{"a copy asked for again is made once", idempotentCopy},
 		{"a request sent twenty times at once is done once", idempotentRace},
 		{"idempotency keys that are wrong", idempotentFaults},
 	}
@@ -105,6 +106,20 @@ func idempotent(t *testing.T, su *suite) {
 	if elsewhere.int("id") == first.int("id") {
 		t.Error("another organisation's request is answered with this one's")
 	}
+}
+
+func idempotentCopy(t *testing.T, su *suite) {
+	c, key := su.admin.create(t, su.s3(label("copied once"))), header("Idempotency-Key", "e2e-"+random())
+	first := su.admin.post(t, c.path+"/copy", nil, key).ok(t).form(t, fullForm)
+	t.Cleanup(func() { su.admin.delete(t, "/data_credentials/"+string(first.at("id").(number)), nil) })
+	second := su.admin.post(t, c.path+"/copy", nil, key).ok(t)
+	if second.int("id") != first.int("id") || len(su.admin.named(t, c.text("name"))) != 2 {
+		t.Error("a copy asked for again is made again")
+	}
+	su.admin.post(t, c.path+"/copy", object{"copy_access_controls": true}, key).refused(t, http.StatusConflict, "idempotency_key_reused")
+	other := su.admin.create(t, su.s3(label("copied never")))
+	su.admin.post(t, other.path+"/copy", nil, key).refused(t, http.StatusConflict, "idempotency_key_reused")
+	su.events(t, c, "create", "copy")
 }
 
 func idempotentRace(t *testing.T, su *suite) {

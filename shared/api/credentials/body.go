@@ -153,21 +153,26 @@ func knownSecret(r *httpapi.Request) func(sv int64) bool {
 	return func(sv int64) bool { return strings.TrimSpace(h) == "*" || slices.Contains(known, sv) }
 }
 
-// idempotencyKey reads Idempotency-Key: 16 to 64 printable characters.
-func idempotencyKey(r *httpapi.Request) (string, error) {
+// idempotency reads Idempotency-Key: 16 to 64 printable characters. Of names what
+// the key is used for beside the body: the request's method and path, or nothing
+// for the create of a credential.
+func idempotency(r *httpapi.Request, of string) (credential.Idempotency, error) {
 	key := r.HTTP.Header.Get("Idempotency-Key")
 	if key == "" {
-		return "", nil
+		return credential.Idempotency{}, nil
 	}
 	ok := len(key) >= 16 && len(key) <= 64
 	for _, c := range []byte(key) {
 		ok = ok && c > ' ' && c < 0x7f
 	}
 	if !ok {
-		return "", fault.New(fault.CodeInvalidParameter, "Send an Idempotency-Key of 16 to 64 printable characters, such as a UUID.")
+		return credential.Idempotency{}, fault.New(fault.CodeInvalidParameter, "Send an Idempotency-Key of 16 to 64 printable characters, such as a UUID.")
 	}
-	return key, nil
+	return credential.Idempotency{Key: key, Body: slices.Concat([]byte(of), r.Bytes())}, nil
 }
+
+// action is what an idempotency key of a request on one credential is used for.
+func action(r *httpapi.Request) string { return r.HTTP.Method + " " + r.HTTP.URL.Path + "\n" }
 
 // reads adapts the domain's list of items to a route. A path that holds no id
 // reads nothing; Handle answers it.

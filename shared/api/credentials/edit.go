@@ -19,7 +19,7 @@ func (a Creating) Routes() []httpapi.Route {
 }
 
 func (a Creating) create(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
-	key, err := idempotencyKey(r)
+	idem, err := idempotency(r, "")
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -27,7 +27,7 @@ func (a Creating) create(ctx context.Context, r *httpapi.Request) (httpapi.Answe
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	v, err := a.Editor.Create(ctx, r.Caller, d, credential.Idempotency{Key: key, Body: r.Bytes()})
+	v, err := a.Editor.Create(ctx, r.Caller, d, idem)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}

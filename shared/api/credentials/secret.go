@@ -50,7 +50,11 @@ func (a Revealing) reveal(ctx context.Context, r *httpapi.Request, id int64) (ht
 // copy ignores copy_access_controls: who else may use the copy is its owner's
 // to say.
 func (a Revealing) copy(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
-	v, err := a.Copier.Copy(ctx, r.Caller, id, r.Items)
+	idem, err := idempotency(r, action(r))
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	v, err := a.Copier.Copy(ctx, r.Caller, id, r.Items, idem)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -183,6 +187,9 @@ func (a Probing) propose(ctx context.Context, r *httpapi.Request, id int64) (htt
 		return httpapi.Answer{}, err
 	}
 	d.IfMatch = ifMatch(r)
+	if d.Idem, err = idempotency(r, action(r)); err != nil {
+		return httpapi.Answer{}, err
+	}
 	v, res, done, err := a.Switcher.Propose(ctx, r.Caller, id, r.Items, d)
 	if err != nil {
 		return httpapi.Answer{}, err
