@@ -66,12 +66,19 @@ func CheckURL(text string) (code, message string) {
 
 // WithoutQuery is a Field's Shown: a URL up to its query, which may hold a key.
 // Of a credential without a secret (the method NONE) the path may be the
-// secret, as that of a webhook is: there only scheme, host and port are shown.
+// secret, as that of a webhook is: there only the Origin is shown.
 func WithoutQuery(method, text string) string {
-	address, _, _ := strings.Cut(text, "?")
-	if method != "NONE" {
-		return address
+	if method == "NONE" {
+		return Origin(method, text)
 	}
+	address, _, _ := strings.Cut(text, "?")
+	return address
+}
+
+// Origin is a Field's Shown: scheme, host and port of a URL (RFC 6454, section 4),
+// for addresses that secrets are traded at, whose path may hold one.
+func Origin(_, text string) string {
+	address, _, _ := strings.Cut(text, "?")
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return ""

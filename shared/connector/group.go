@@ -10,18 +10,18 @@ func SSHTunnel() []Field {
 		{Name: "has_ssh_tunnel", Kind: Bool, Title: "Reached through an SSH bastion", Destination: true, Public: true},
 		{Name: "tunnel.bastion.host", Kind: Text, Title: "Host of the bastion", Destination: true, Public: true, MaxBytes: 253, Check: CheckHost},
 		{Name: "tunnel.bastion.port", Kind: Number, Title: "Port of the bastion", Destination: true, Public: true, Min: 1, Max: 65535, Default: 22},
-		{Name: "tunnel.bastion.user", Kind: Text, Title: "User at the bastion", Destination: true},
+		{Name: "tunnel.bastion.user", Kind: Text, Title: "User at the bastion", Destination: true, Public: true},
 	}
 }
 
 // FileEncryption is PGP encryption of the files themselves.
 func FileEncryption() []Field {
 	return []Field{
-		{Name: "file_encryption_enabled", Kind: Bool, Title: "Files are encrypted"},
-		{Name: "encrypt.standard", Kind: Text, Title: "Encryption standard"},
-		{Name: "external.user.id", Kind: Text, Title: "User id of the other side's key"},
+		{Name: "file_encryption_enabled", Kind: Bool, Title: "Files are encrypted", Public: true},
+		{Name: "encrypt.standard", Kind: Text, Title: "Encryption standard", Public: true},
+		{Name: "external.user.id", Kind: Text, Title: "User id of the other side's key", Public: true},
 		{Name: "external.public.key", Kind: Text, Title: "Public key of the other side"},
-		{Name: "encrypt.user.id", Kind: Text, Title: "User id of the own key"},
+		{Name: "encrypt.user.id", Kind: Text, Title: "User id of the own key", Public: true},
 		{Name: "encrypt.private.password", Kind: Text, Title: "Password of the private key", Secret: true},
 		{Name: "encrypt.private.key", Kind: Text, Title: "Private key", Secret: true},
 	}
@@ -30,25 +30,25 @@ func FileEncryption() []Field {
 // BucketEncryption is encryption of objects by the client or the store.
 func BucketEncryption() []Field {
 	return []Field{
-		{Name: "has_client_encryption", Kind: Bool, Title: "Encrypted by the client"},
-		{Name: "encryption_mode", Kind: Text, Title: "Encryption mode"},
-		{Name: "kms_key", Kind: Text, Title: "KMS key of the client"},
-		{Name: "sse.enabled", Kind: Bool, Title: "Encrypted by the store"},
-		{Name: "sse.kms_key.arn", Kind: Text, Title: "KMS key of the store"},
+		{Name: "has_client_encryption", Kind: Bool, Title: "Encrypted by the client", Public: true},
+		{Name: "encryption_mode", Kind: Text, Title: "Encryption mode", Public: true},
+		{Name: "kms_key", Kind: Text, Title: "KMS key of the client", Public: true},
+		{Name: "sse.enabled", Kind: Bool, Title: "Encrypted by the store", Public: true},
+		{Name: "sse.kms_key.arn", Kind: Text, Title: "KMS key of the store", Public: true},
 	}
 }
 
 // Vendor is what an OAuth 2 consent with a vendor left behind.
 func Vendor() []Field {
 	return []Field{
-		{Name: "vendor.name", Kind: Text, Title: "Vendor"},
+		{Name: "vendor.name", Kind: Text, Title: "Vendor", Public: true},
 		{Name: "vendor.access_token", Kind: Text, Title: "Access token of the vendor", Secret: true},
 		{Name: "vendor.refresh_token", Kind: Text, Title: "Refresh token of the vendor", Secret: true},
-		{Name: "vendor.token_type", Kind: Text, Title: "Type of the vendor's token"},
-		{Name: "vendor.scopes", Kind: Text, Title: "Scopes of the vendor's token"},
-		{Name: "vendor.last_refreshed_at", Kind: Text, Title: "Time of the last refresh"},
-		{Name: "vendor.has_token_expiration_ts", Kind: Bool, Title: "The vendor's token expires"},
-		{Name: "vendor.token_expires_in", Kind: Number, Title: "Life of the vendor's token, seconds"},
+		{Name: "vendor.token_type", Kind: Text, Title: "Type of the vendor's token", Public: true},
+		{Name: "vendor.scopes", Kind: Text, Title: "Scopes of the vendor's token", Public: true},
+		{Name: "vendor.last_refreshed_at", Kind: Text, Title: "Time of the last refresh", Public: true},
+		{Name: "vendor.has_token_expiration_ts", Kind: Bool, Title: "The vendor's token expires", Public: true},
+		{Name: "vendor.token_expires_in", Kind: Number, Title: "Life of the vendor's token, seconds", Public: true},
 		{Name: "vendor.other_info", Kind: Text, Title: "More of the vendor's answer", Secret: true},
 	}
 }
@@ -58,9 +58,9 @@ func Vendor() []Field {
 func OAuth() []Field {
 	return slices.Concat([]Field{
 		{Name: "auth.type", Kind: Text, Title: "Way to sign in", Public: true, OneOf: []string{"OAUTH2"}},
-		{Name: "oauth2.client.id", Kind: Text, Title: "Client id", Identity: true},
+		{Name: "oauth2.client.id", Kind: Text, Title: "Client id", Identity: true, Public: true},
 		{Name: "oauth2.client.secret", Kind: Text, Title: "Client secret", Secret: true},
-		{Name: "oauth2.access.token.url", Kind: Text, Title: "Token address", Destination: true, Check: CheckURL},
+		{Name: "oauth2.access.token.url", Kind: Text, Title: "Token address", Destination: true, Check: CheckURL, Public: true, Shown: Origin},
 		{Name: "access_token", Kind: Text, Title: "Access token", Secret: true},
 	}, Vendor())
 }

@@ -31,11 +31,9 @@ func (e Editor) Create(ctx context.Context, who identity.Caller, d Draft, idem I
 		return View{}, err
 	}
 	for attempt := 0; ; attempt++ {
-		if idem.Key != "" {
-			if view, found, err := e.replay(ctx, who, idem); err != nil || found {
-				view.Warnings = p.settings.Warnings()
-				return view, err
-			}
+		if view, found, err := e.replay(ctx, who, idem); err != nil || found {
+			view.Warnings = p.settings.Warnings()
+			return view, err
 		}
 		c := newCredential(who, p)
 		c.CreatedAt = e.now()
