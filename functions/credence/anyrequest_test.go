@@ -72,15 +72,6 @@ func TestAnyRequest(t *testing.T) {
 	})
 }
 
-// lacking skips what cannot run here; where CI is set that is a failure.
-func lacking(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
-}
-
 // alone runs the test that calls it in a network namespace of its own.
 func alone(t *testing.T) {
 	t.Helper()
