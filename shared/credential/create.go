@@ -38,7 +38,7 @@ func (e Editor) Create(ctx context.Context, who identity.Caller, d Draft, idem I
 		c := newCredential(who, p)
 		c.CreatedAt = e.now()
 		c.UpdatedAt, c.ID = c.CreatedAt, id.New(c.CreatedAt)
-		err := e.insert(ctx, who, c, p, idem.writes(who, c, e.Service)...)
+		err := e.insert(ctx, who, c, p, idem.Writes(who, c.CreatedAt, made(c))...)
 		if err == nil {
 			return View{Credential: c, Role: access.Owner, Owner: who.User, Org: who.Org, Warnings: p.settings.Warnings()}, nil
 		}

@@ -3,9 +3,7 @@ package credential
 import (
 	"context"
 	"errors"
-	"fmt"
-
-	"github.com/go-json-experiment/json"
+	"time"
 
 	"credence/shared/access"
 	"credence/shared/audit"
@@ -87,7 +85,7 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, re
 // replay answers what the first request with this key switched to, and how its
 // probe went.
 func (s Switcher) replay(ctx context.Context, who identity.Caller, i Idempotency) (View, probe.Result, bool, error) {
-	row, found, err := s.Editor.used(ctx, who, i)
+	row, found, err := i.Used(ctx, s.Editor.Store, who)
 	if err != nil || !found {
 		return View{}, probe.Result{}, false, err
 	}
@@ -95,7 +93,7 @@ func (s Switcher) replay(ctx context.Context, who identity.Caller, i Idempotency
 	if err := getJSON(row, "result", &result); err != nil {
 		return View{}, probe.Result{}, false, err
 	}
-	view, found, err := s.Editor.replay(ctx, who, i)
+	view, found, err := s.Editor.replayed(ctx, who, row)
 	return view, result, found, err
 }
 
@@ -181,7 +179,7 @@ func (s Switcher) switching(pr proposal, o outcome, before Credential, head audi
 	after := before
 	ch := change{who: pr.who, before: before, after: &after, head: head, event: audit.Updated}
 	ch.writes = append([]store.Write{observed}, leases...)
-	if ch.writes, err = pr.remember(ch.writes, before, s.Editor.Service); err != nil {
+	if ch.writes, err = pr.remember(ch.writes, before, s.Editor.now()); err != nil {
 		return Credential{}, nil, err
 	}
 	if err := ch.replaceSecret(pr.sealed, pr.p, s.Editor.now(), &pr.result); err != nil {
@@ -194,16 +192,12 @@ func (s Switcher) switching(pr proposal, o outcome, before Credential, head audi
 }
 
 // remember adds the row of the idempotency key, with the result of the probe.
-func (pr proposal) remember(writes []store.Write, c Credential, s Service) ([]store.Write, error) {
-	if pr.idem.Key == "" {
-		return writes, nil
+func (pr proposal) remember(writes []store.Write, c Credential, now time.Time) ([]store.Write, error) {
+	row := made(c)
+	if err := setJSON(row, "result", pr.result, true); err != nil {
+		return nil, err
 	}
-	text, err := json.Marshal(pr.result, json.Deterministic(true))
-	if err != nil {
-		return nil, fmt.Errorf("encoding a probe's result: %w", err)
-	}
-	pr.idem.result = string(text)
-	return append(writes, pr.idem.writes(pr.who, c, s)...), nil
+	return append(writes, pr.idem.Writes(pr.who, now, row)...), nil
 }
 
 // unadopted records the outcome of a probe whose secret was not adopted because

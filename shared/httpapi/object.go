@@ -160,7 +160,7 @@ type TextRule struct {
 	Required bool     // neither absent nor null nor empty
 	Max      int      // characters; 0 = 255
 	Lines    bool     // may have line breaks and tabs
-	Exact    bool     // is another system's name: kept as it was sent
+	Exact    bool     // another system's name, or a word of a list: kept as it was sent
 	OneOf    []string // nil = anything
 }
 
@@ -197,7 +197,7 @@ func (o *Object) unquote(name string, raw jsontext.Value, rule TextRule) (string
 		limit = 255
 	}
 	value := string(text)
-	if !rule.Exact {
+	if !rule.Exact && rule.OneOf == nil {
 		var invisible *naming.InvisibleError
 		if value, err = naming.Clean(value, rule.Lines); errors.As(err, &invisible) {
 			o.Fault(name, fault.DetailForbidden, fmt.Sprintf("The field %q holds %v. Remove it.", o.label(name), invisible))

@@ -6,6 +6,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"credence/shared/access"
@@ -86,4 +87,22 @@ func (r *Request) ID(name string) (int64, error) {
 func PathID(r *http.Request, name string) int64 {
 	id, _ := parseID(r.PathValue(name))
 	return id
+}
+
+// Idempotency reads the header Idempotency-Key: 16 to 64 printable characters, for
+// which a repetition of the request is recognised. The zero value stands for a
+// request without it.
+func (r *Request) Idempotency() (identity.Idempotency, error) {
+	key := r.HTTP.Header.Get("Idempotency-Key")
+	if key == "" {
+		return identity.Idempotency{}, nil
+	}
+	ok := len(key) >= 16 && len(key) <= 64
+	for _, c := range []byte(key) {
+		ok = ok && c > ' ' && c < 0x7f
+	}
+	if !ok {
+		return identity.Idempotency{}, fault.New(fault.CodeInvalidParameter, "Send an Idempotency-Key of 16 to 64 printable characters, such as a UUID.")
+	}
+	return identity.Idempotency{Key: key, Body: slices.Concat([]byte(r.HTTP.Method+" "+r.HTTP.URL.Path+"\n"), r.body)}, nil
 }

@@ -23,6 +23,7 @@ type Draft struct {
 	OwnerID     *int64         // CreateKey only; another user for an admin of the organisation and the operator
 	Scopes      []access.Scope // nil = those of the caller's key, without reveal in a key for another user
 	ExpiresAt   *time.Time     // at most MaxKeyLife ahead and not after the caller's key, which is the default
+	Idem        Idempotency    // CreateKey only
 }
 
 // ListKeys reads the service keys of one user of the caller's organisation,
@@ -91,6 +92,8 @@ func (s *Service) GetKey(ctx context.Context, who Caller, key int64) (Key, error
 // this once. The key has the caller's key as its parent and ends with it; a key
 // that the operator makes has none. The owner's row counts the keys, and its
 // revision is a precondition of the commit, so racing callers keep the limits.
+// Calling it again makes another key, unless the draft names the same idempotency
+// key: then it returns the key made first, and no text, which is not stored.
 func (s *Service) CreateKey(ctx context.Context, who Caller, d Draft) (Key, string, error) {
 	owner := who.User.ID
 	if d.OwnerID != nil {
@@ -110,7 +113,7 @@ func (s *Service) CreateKey(ctx context.Context, who Caller, d Draft) (Key, stri
 	if err := s.draw(&row, who, d); err != nil {
 		return Key{}, "", err
 	}
-	text, err := s.insert(ctx, who, &row)
+	text, err := s.insert(ctx, who, &row, d.Idem)
 	if err != nil {
 		return Key{}, "", fmt.Errorf("making a service key: %w", err)
 	}
@@ -135,9 +138,17 @@ func (s *Service) draw(row *keyRow, who Caller, d Draft) error {
 	return s.apply(row, who, d)
 }
 
-// insert commits a new key of row's owner and returns its text.
-func (s *Service) insert(ctx context.Context, who Caller, row *keyRow) (text string, _ error) {
-	return text, s.retry(ctx, func() error {
+// insert commits a new key of row's owner and returns its text, or, where the
+// idempotency key was used, reads the key made first.
+func (s *Service) insert(ctx context.Context, who Caller, row *keyRow, idem Idempotency) (text string, err error) {
+	err = s.retry(ctx, func() error {
+		if made, found, err := idem.Used(ctx, s.store, who); err != nil || found {
+			if err == nil {
+				text = ""
+				row.Key, err = s.GetKey(ctx, who, made.Int("key"))
+			}
+			return err
+		}
 		items, err := s.store.Get(ctx, UserKey(row.OrgID, row.OwnerID))
 		if err != nil {
 			return err
@@ -161,12 +172,14 @@ func (s *Service) insert(ctx context.Context, who Caller, row *keyRow) (text str
 				Verb: store.Check, Item: store.Item{Key: ServiceKeyKey(row.OrgID, parent.User, parent.Key)}, If: store.Present(),
 			})
 		}
+		writes = append(writes, idem.Writes(who, s.clock(), store.Attributes{"key": row.ID})...)
 		err = s.store.Commit(ctx, writes...)
-		if store.ConditionFailed(err, 3) {
+		if row.Lineage[0] != (KeyRef{}) && store.ConditionFailed(err, 3) {
 			return unauthenticated() // the caller's own key is gone
 		}
 		return err
 	})
+	return text, err
 }
 
 // fresh gives a new key its id and its secret.

@@ -67,10 +67,13 @@ func draft(r *httpapi.Request) (credential.Draft, error) {
 	d.Format = present(o.Text("credentials_version", httpapi.TextRule{Max: 32, Required: has(o, "credentials_version")}))
 	d.Owner = present(o.Int("owner_id", 1, id.Max))
 	d.Org = present(o.Int("org_id", 1, id.Max))
-	d.Interval = present(o.Text("probe_interval", httpapi.TextRule{}))
+	d.Interval = present(o.Text("probe_interval", word))
 	d.Faults = details(o.Err())
 	return d, nil
 }
+
+// word is a text that the domain compares with the words it knows.
+var word = httpapi.TextRule{Exact: true}
 
 var tagRule = httpapi.TextRule{Max: credential.MaxTagRunes}
 
@@ -88,8 +91,8 @@ func present[T any](v T, state httpapi.State) *T {
 
 // typeName reads the type under either of its names.
 func typeName(o *httpapi.Object) *string {
-	name := present(o.Text("credentials_type", httpapi.TextRule{}))
-	other := present(o.Text("connector_type", httpapi.TextRule{}))
+	name := present(o.Text("credentials_type", word))
+	other := present(o.Text("connector_type", word))
 	if name == nil {
 		return other
 	}
@@ -152,27 +155,6 @@ func knownSecret(r *httpapi.Request) func(sv int64) bool {
 	known := tagNumbers(h, "s", true)
 	return func(sv int64) bool { return strings.TrimSpace(h) == "*" || slices.Contains(known, sv) }
 }
-
-// idempotency reads Idempotency-Key: 16 to 64 printable characters. Of names what
-// the key is used for beside the body: the request's method and path, or nothing
-// for the create of a credential.
-func idempotency(r *httpapi.Request, of string) (credential.Idempotency, error) {
-	key := r.HTTP.Header.Get("Idempotency-Key")
-	if key == "" {
-		return credential.Idempotency{}, nil
-	}
-	ok := len(key) >= 16 && len(key) <= 64
-	for _, c := range []byte(key) {
-		ok = ok && c > ' ' && c < 0x7f
-	}
-	if !ok {
-		return credential.Idempotency{}, fault.New(fault.CodeInvalidParameter, "Send an Idempotency-Key of 16 to 64 printable characters, such as a UUID.")
-	}
-	return credential.Idempotency{Key: key, Body: slices.Concat([]byte(of), r.Bytes())}, nil
-}
-
-// action is what an idempotency key of a request on one credential is used for.
-func action(r *httpapi.Request) string { return r.HTTP.Method + " " + r.HTTP.URL.Path + "\n" }
 
 // reads adapts the domain's list of items to a route. A path that holds no id
 // reads nothing; Handle answers it.

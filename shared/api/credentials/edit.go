@@ -19,10 +19,11 @@ func (a Creating) Routes() []httpapi.Route {
 }
 
 func (a Creating) create(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
-	idem, err := idempotency(r, "")
+	idem, err := r.Idempotency()
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
+	idem.Body = r.Bytes() // as releases before had it, whose rows are still there for a day
 	d, err := draft(r)
 	if err != nil {
 		return httpapi.Answer{}, err

@@ -93,13 +93,13 @@ func sentReference(r *httpapi.Request) (credential.Reference, error) {
 	}
 	o.Require("type", "id")
 	var ref credential.Reference
-	ref.Kind, _ = o.Text("type", httpapi.TextRule{Max: 32})
+	ref.Kind, _ = o.Text("type", httpapi.TextRule{Max: 32, Exact: true})
 	ref.Name, _ = o.Text("name", httpapi.TextRule{})
 	if raw, state := o.Raw("id"); state == httpapi.Present && raw.Kind() == '0' {
 		n, _ := o.Int("id", 1, id.Max)
 		ref.ID, ref.Number = strconv.FormatInt(n, 10), true
 	} else {
-		ref.ID, _ = o.Text("id", httpapi.TextRule{Max: 64})
+		ref.ID, _ = o.Text("id", httpapi.TextRule{Max: 64, Exact: true})
 	}
 	return ref, o.Err()
 }

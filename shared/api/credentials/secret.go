@@ -50,7 +50,7 @@ func (a Revealing) reveal(ctx context.Context, r *httpapi.Request, id int64) (ht
 // copy ignores copy_access_controls: who else may use the copy is its owner's
 // to say.
 func (a Revealing) copy(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
-	idem, err := idempotency(r, action(r))
+	idem, err := r.Idempotency()
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -187,7 +187,7 @@ func (a Probing) propose(ctx context.Context, r *httpapi.Request, id int64) (htt
 		return httpapi.Answer{}, err
 	}
 	d.IfMatch = ifMatch(r)
-	if d.Idem, err = idempotency(r, action(r)); err != nil {
+	if d.Idem, err = r.Idempotency(); err != nil {
 		return httpapi.Answer{}, err
 	}
 	v, res, done, err := a.Switcher.Propose(ctx, r.Caller, id, r.Items, d)

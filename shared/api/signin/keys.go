@@ -58,6 +58,9 @@ func (a API) createKey(ctx context.Context, r *httpapi.Request) (httpapi.Answer,
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
+	if draft.Idem, err = r.Idempotency(); err != nil {
+		return httpapi.Answer{}, err
+	}
 	key, text, err := a.Identity.CreateKey(ctx, r.Caller, draft)
 	if err != nil {
 		return httpapi.Answer{}, err
