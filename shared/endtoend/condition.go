@@ -1,6 +1,7 @@
 package endtoend
 
 import (
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -82,6 +83,7 @@ func ifMatchRace(t *testing.T, su *suite) {
 func idempotencyChecks() []check {
 	return []check{
 		{"a request sent again is done once", idempotent},
+		{"a service key asked for again is made once", idempotentKey},
 		{"a copy asked for again is made once", idempotentCopy},
 		{"a request sent twenty times at once is done once", idempotentRace},
 		{"idempotency keys that are wrong", idempotentFaults},
@@ -106,6 +108,18 @@ func idempotent(t *testing.T, su *suite) {
 	if elsewhere.int("id") == first.int("id") {
 		t.Error("another organisation's request is answered with this one's")
 	}
+}
+
+func idempotentKey(t *testing.T, su *suite) {
+	key, body := header("Idempotency-Key", "e2e-"+random()), object{"name": label("made once"), "scopes": []string{"read"}}
+	first := su.admin.post(t, "/service_keys", body, key, revealing()).ok(t)
+	su.leaks.watch(first.text("api_key"))
+	path := fmt.Sprint("/service_keys/", first.int("id"))
+	t.Cleanup(func() { su.admin.delete(t, path, nil) })
+	if second := su.admin.post(t, "/service_keys", body, key).ok(t); second.int("id") != first.int("id") || second.at("api_key") != nil {
+		t.Error("a service key asked for again is made again, or its text shown again")
+	}
+	su.admin.post(t, "/service_keys", with(body, object{"name": "other"}), key).refused(t, http.StatusConflict, "idempotency_key_reused")
 }
 
 func idempotentCopy(t *testing.T, su *suite) {

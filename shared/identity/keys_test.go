@@ -354,3 +354,35 @@ func TestUsers(t *testing.T) {
 		t.Error("an organisation is read from a user")
 	}
 }
+
+// TestIdempotencyKeyMakesOneKey shows that one idempotency key makes one service
+// key, and that its text is returned once.
+func TestIdempotencyKeyMakesOneKey(t *testing.T) {
+	w := newWorld(t)
+	who := w.caller(w.admin)
+	d := named("once")
+	d.Idem = identity.Idempotency{Key: "0123456789abcdef", Body: []byte("a")}
+	before := must(w.ListKeys(t.Context(), who, w.admin.ID))(t)
+	first, text, err := w.CreateKey(t.Context(), who, d)
+	if err != nil || text == "" {
+		t.Fatalf("a text: %v, %v", text != "", err)
+	}
+	again, none, err := w.CreateKey(t.Context(), who, d)
+	if err != nil || again.ID != first.ID || none != "" {
+		t.Errorf("again: key %d, want %d; a text: %v, %v", again.ID, first.ID, none != "", err)
+	}
+	if after := must(w.ListKeys(t.Context(), who, w.admin.ID))(t); len(after) != len(before)+1 {
+		t.Errorf("%d keys, before %d", len(after), len(before))
+	}
+	other := d
+	other.Idem.Body = []byte("b")
+	if err := second2(w.CreateKey(t.Context(), who, other)); !fault.Is(err, fault.CodeIdempotencyReused) {
+		t.Errorf("another request: %v", err)
+	}
+	if err := w.DeleteKey(t.Context(), who, first.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := second2(w.CreateKey(t.Context(), who, d)); !fault.Is(err, fault.CodeNotFound) {
+		t.Errorf("after the key is gone: %v", err)
+	}
+}
