@@ -92,16 +92,18 @@ func alone(t *testing.T) {
 // signedIn is the environment that testdata/schemathesis.toml reads: a key, a
 // session of it, another one to end, and one of another user. Of the keys that
 // he has, the newest come first in a list and so are changed first; the one he
-// signed in with is the last to go.
+// signed in with is the last to go. The key that is tried for signing in is
+// another than that of the session, whose oldest sessions would end by it.
 func signedIn(t *testing.T, s *server) []string {
 	t.Helper()
 	const email = "plain@example.com"
-	admin, other := key(t, s.out.String()), key(t, command(t, 0, "user", "add", email, "--data", s.dir))
+	admin, asks := key(t, s.out.String()), key(t, command(t, 0, "key", "add", "admin@example.com", "--data", s.dir))
+	other := key(t, command(t, 0, "user", "add", email, "--data", s.dir))
 	for range 6 {
 		command(t, 0, "key", "add", email, "--data", s.dir)
 	}
 	return append(os.Environ(),
-		"CREDENCE_KEY="+admin, "CREDENCE_TOKEN="+session(t, s.url, admin), "CREDENCE_LAST_TOKEN="+session(t, s.url, admin),
+		"CREDENCE_KEY="+admin, "CREDENCE_TOKEN="+session(t, s.url, asks), "CREDENCE_LAST_TOKEN="+session(t, s.url, asks),
 		"CREDENCE_OTHER_TOKEN="+session(t, s.url, other))
 }
 

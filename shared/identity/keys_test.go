@@ -379,7 +379,7 @@ func TestIdempotencyKeyMakesOneKey(t *testing.T) {
 	if err := second2(w.CreateKey(t.Context(), who, other)); !fault.Is(err, fault.CodeIdempotencyReused) {
 		t.Errorf("another request: %v", err)
 	}
-	if err := w.DeleteKey(t.Context(), who, first.ID); err != nil {
+	if _, err := w.DeleteKey(t.Context(), who, first.ID); err != nil {
 		t.Fatal(err)
 	}
 	if err := second2(w.CreateKey(t.Context(), who, d)); !fault.Is(err, fault.CodeNotFound) {
