@@ -8,6 +8,7 @@ import (
 
 	"credence/shared/fault"
 	"credence/shared/id"
+	"credence/shared/limit"
 	"credence/shared/store"
 )
 
@@ -33,16 +34,20 @@ const (
 )
 
 // Service makes and checks identities. Its methods may be called from many
-// goroutines at once; all that they know lies in the store.
+// goroutines at once; all that they know lies in the store, but for the recent
+// failures to authenticate.
 type Service struct {
 	store   store.Store
 	journal Journal
 	now     func() time.Time
+	// Failed attempts are counted apart, so that expired tokens keep no key out.
+	signIns  *limit.Failures
+	requests *limit.Failures
 }
 
 // New makes a Service. The clock decides what has expired.
 func New(s store.Store, j Journal, now func() time.Time) *Service {
-	return &Service{store: s, journal: j, now: now}
+	return &Service{store: s, journal: j, now: now, signIns: limit.NewFailures(now), requests: limit.NewFailures(now)}
 }
 
 // clock is the time to the millisecond, as it will be read back.

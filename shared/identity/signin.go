@@ -10,6 +10,7 @@ import (
 	"credence/shared/access"
 	"credence/shared/fault"
 	"credence/shared/id"
+	"credence/shared/limit"
 	"credence/shared/store"
 )
 
@@ -22,11 +23,16 @@ func unauthenticated() *fault.Error {
 // SignIn trades a service key for a session. A key that is unknown, wrong,
 // paused or expired, whose user or organisation is suspended, or one of whose
 // lineage is any of that, is CodeUnauthenticated, without a difference. The
-// journal keeps the first attempt of each hour with a key that exists.
+// journal keeps the first attempt of each hour with a key that exists. After too
+// many failures from one address it is CodeTooManyRequests, without a read.
 func (s *Service) SignIn(ctx context.Context, text string, from Origin) (Session, error) {
 	t, ok := parseToken(keyToken, text)
 	if !ok {
 		return Session{}, unauthenticated()
+	}
+	attempt := t.attempt(from)
+	if err := admitted(s.signIns, attempt); err != nil {
+		return Session{}, err
 	}
 	var session Session
 	err := s.retry(ctx, func() error {
@@ -41,8 +47,10 @@ func (s *Service) SignIn(ctx context.Context, text string, from Origin) (Session
 		// The comparison is made even where there is no key, so that a miss
 		// takes as long as a wrong secret.
 		if right := p.key.hash.matches(t.hash); !right || !p.valid {
+			s.signIns.Failed(attempt, items[0].Found())
 			return s.refuse(ctx, p, from)
 		}
+		s.signIns.Accepted(attempt)
 		session, err = s.open(ctx, p, EventSignIn, from)
 		return err
 	})
@@ -50,6 +58,19 @@ func (s *Service) SignIn(ctx context.Context, text string, from Origin) (Session
 		return Session{}, fmt.Errorf("signing in: %w", err)
 	}
 	return session, nil
+}
+
+func (t token) attempt(from Origin) limit.Attempt {
+	return limit.Attempt{Source: from.IP, Org: t.org, Digest: t.hash}
+}
+
+// admitted returns CodeTooManyRequests for an attempt that must wait.
+func admitted(f *limit.Failures, a limit.Attempt) error {
+	if wait := f.Wait(a); wait > 0 {
+		return fault.New(fault.CodeTooManyRequests,
+			"Too many attempts to authenticate failed from your address. Check the service key or token and wait, then try again.").After(wait)
+	}
+	return nil
 }
 
 // rows lists the rows that decide whether a token is accepted: organisation,
@@ -186,17 +207,21 @@ func touched(item store.Item, rev int64, name string, at time.Time) store.Write 
 // items that reads names join the one consistent read. Every token that signs
 // nobody in is the same CodeUnauthenticated.
 func (s *Service) Authenticate(ctx context.Context, bearer string, from Origin, reads func(org int64) []store.Key) (Caller, []store.Item, error) {
-	_, p, items, err := s.session(ctx, bearer, reads)
+	_, p, items, err := s.session(ctx, bearer, from, reads)
 	if err != nil {
 		return Caller{}, nil, fmt.Errorf("authenticating: %w", err)
 	}
 	return p.caller(from), items, nil
 }
 
-func (s *Service) session(ctx context.Context, bearer string, reads func(org int64) []store.Key) (token, principal, []store.Item, error) {
+func (s *Service) session(ctx context.Context, bearer string, from Origin, reads func(org int64) []store.Key) (token, principal, []store.Item, error) {
 	t, ok := parseToken(sessionToken, bearer)
 	if !ok {
 		return token{}, principal{}, nil, unauthenticated()
+	}
+	attempt := t.attempt(from)
+	if err := admitted(s.requests, attempt); err != nil {
+		return token{}, principal{}, nil, err
 	}
 	keys := t.rows()
 	own := len(keys)
@@ -212,8 +237,10 @@ func (s *Service) session(ctx context.Context, bearer string, reads func(org int
 		return token{}, principal{}, nil, err
 	}
 	if !p.valid || !p.sessions.has(t.hash) {
+		s.requests.Failed(attempt, items[0].Found())
 		return token{}, principal{}, nil, unauthenticated()
 	}
+	s.requests.Accepted(attempt)
 	return t, p, items[own:], nil
 }
 
@@ -222,7 +249,7 @@ func (s *Service) session(ctx context.Context, bearer string, reads func(org int
 func (s *Service) Refresh(ctx context.Context, bearer string, from Origin) (Session, error) {
 	var session Session
 	err := s.retry(ctx, func() error {
-		_, p, _, err := s.session(ctx, bearer, nil)
+		_, p, _, err := s.session(ctx, bearer, from, nil)
 		if err != nil {
 			return err
 		}
@@ -239,7 +266,7 @@ func (s *Service) Refresh(ctx context.Context, bearer string, from Origin) (Sess
 // that it is no longer signed in.
 func (s *Service) Logout(ctx context.Context, bearer string, from Origin) error {
 	err := s.retry(ctx, func() error {
-		t, p, _, err := s.session(ctx, bearer, nil)
+		t, p, _, err := s.session(ctx, bearer, from, nil)
 		if err != nil {
 			return err
 		}
