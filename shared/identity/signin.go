@@ -192,6 +192,7 @@ func (s *Service) open(ctx context.Context, p principal, event string, from Orig
 	if err := s.store.Commit(ctx, writes...); err != nil {
 		return Session{}, err
 	}
+	s.requests.Accepted(limit.Attempt{Digest: h})
 	return Session{Caller: p.caller(from), Token: text, ExpiresIn: SessionLife}, nil
 }
 
