@@ -185,6 +185,9 @@ func (t *trial) forbidden(ctx context.Context, got answer) error {
 	case got.wantsCert:
 		return errCertificate.At(t.certField)
 	}
+	if t.plan.account() {
+		return probe.Found(probe.CodeSecretNotTested, "The address answers 403 with the password, and does not ask for one without it: it may be closed to everybody, or to this service. Name an address that the password opens.").At(t.plan.urlField)
+	}
 	return probe.Found(probe.CodeSecretNotTested, "The address answers 403 with the secret and with another one: it may be closed to everybody, or to this service. Name an address that the secret opens.").At(t.plan.urlField)
 }
 

@@ -121,8 +121,11 @@ func TestJWT(t *testing.T) {
 		"ES256":        {bearer(elliptic, "ES256", ""), settings{"jwt.token.secret": pemKey(t, elliptic), "jwt.token.algorithm": "ES256"}, probe.CodeOK, ""},
 		"another key":  {bearer(right, "RS256", ""), settings{"jwt.token.secret": pemKey(t, other), "jwt.token.algorithm": "RS256"}, probe.CodeAuthRejected, "jwt.token.secret"},
 		"extra claims": {bearer(right, "RS256", "x"), settings{"jwt.token.secret": pemKey(t, right), "jwt.claim.extra.json": `{"aud":"x","n":1}`}, probe.CodeOK, ""},
-		"parameter": {func(r *http.Request) bool { return signedBy(r.URL.Query().Get("jwt"), right, "RS256", "") },
-			settings{"jwt.token.secret": pemKey(t, right), "jwt.token.include.mode": "URL_PARAMETER", "jwt.token.url.parameter": "jwt"}, probe.CodeOK, ""},
+		"parameter": {
+			func(r *http.Request) bool { return signedBy(r.URL.Query().Get("jwt"), right, "RS256", "") },
+			settings{"jwt.token.secret": pemKey(t, right), "jwt.token.include.mode": "URL_PARAMETER", "jwt.token.url.parameter": "jwt"},
+			probe.CodeOK, "",
+		},
 		"own header": {func(r *http.Request) bool {
 			return signedBy(strings.TrimPrefix(r.Header.Get("X-Jwt"), "JWT "), right, "RS256", "")
 		}, settings{"jwt.token.secret": pemKey(t, right), "jwt.token.header": "X-JWT", "jwt.token.header.type": "JWT"}, probe.CodeOK, ""},
