@@ -33,7 +33,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	var env boot.Environment
 	tables := dynamo.Tables{Meta: env.Required("META_TABLE"), Vault: env.Required("VAULT_TABLE"), Audit: env.Required("AUDIT_TABLE")}
 	key, previous := env.Required("KMS_KEY"), env.List("KMS_PREVIOUS_KEYS")
-	cfg, err := boot.AWS(ctx)
+	cfg, err := boot.AWS(ctx, logger)
 	if err := errors.Join(env.Err(), err); err != nil {
 		return err
 	}

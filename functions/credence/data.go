@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -149,7 +150,7 @@ func (d *data) open(ctx context.Context, w where) error {
 func openDynamo(ctx context.Context, w where) (store.Store, error) {
 	tables := dynamo.Tables{Meta: w.DynamoTables + "-meta", Vault: w.DynamoTables + "-vault", Audit: w.DynamoTables + "-audit"}
 	if w.DynamoEndpoint == "" {
-		cfg, err := boot.AWS(ctx)
+		cfg, err := boot.AWS(ctx, boot.Logger(os.Stderr, slog.LevelInfo))
 		if err != nil {
 			return nil, err
 		}

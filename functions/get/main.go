@@ -40,7 +40,7 @@ func main() {
 func run(ctx context.Context, logger *slog.Logger) error {
 	var env boot.Environment
 	tables := dynamo.Tables{Meta: env.Required("META_TABLE"), Audit: env.Required("AUDIT_TABLE")}
-	cfg, cfgErr := boot.AWS(ctx)
+	cfg, cfgErr := boot.AWS(ctx, logger)
 	types, typesErr := builtin.Registry()
 	if err := errors.Join(env.Err(), cfgErr, typesErr); err != nil {
 		return err

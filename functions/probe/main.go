@@ -41,7 +41,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	key, previous := env.Required("KMS_KEY"), env.List("KMS_PREVIOUS_KEYS")
 	guard, guardErr := newGuard(ctx, &env)
 	egress, egressErr := netguard.ParseRanges(env.Optional("PROBE_EGRESS"))
-	cfg, cfgErr := boot.AWS(ctx)
+	cfg, cfgErr := boot.AWS(ctx, logger)
 	if err := errors.Join(env.Err(), guardErr, egressErr, cfgErr); err != nil {
 		return err
 	}

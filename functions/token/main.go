@@ -30,7 +30,7 @@ func main() {
 func run(ctx context.Context, logger *slog.Logger) error {
 	var env boot.Environment
 	tables := dynamo.Tables{Meta: env.Required("META_TABLE"), Audit: env.Required("AUDIT_TABLE")}
-	cfg, err := boot.AWS(ctx)
+	cfg, err := boot.AWS(ctx, logger)
 	if err := errors.Join(env.Err(), err); err != nil {
 		return err
 	}

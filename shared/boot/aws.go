@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 )
 
 // Bounds of a call to AWS. The SDK's own are made for long jobs: 30 s to dial,
@@ -37,11 +39,13 @@ const (
 // instance, as config.LoadDefaultConfig does, with time-outs and retries fit
 // for requests that a person waits for: an attempt takes at most a second, and
 // there are at most three, no more than 300 ms apart. Clients that make their
-// own attempts switch the retries off in each call. No region is an error.
-func AWS(ctx context.Context) (aws.Config, error) {
+// own attempts switch the retries off in each call. What the SDK has to report
+// goes to log. No region is an error.
+func AWS(ctx context.Context, log *slog.Logger) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
 		config.WithHTTPClient(httpClient()),
 		config.WithRetryer(Retryer),
+		config.WithLogger(reports(log)),
 	)
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w", err)
@@ -50,6 +54,19 @@ func AWS(ctx context.Context) (aws.Config, error) {
 		return aws.Config{}, errors.New("loading the AWS configuration: no region: set AWS_REGION")
 	}
 	return cfg, nil
+}
+
+// reports writes what the SDK reports as a line of ours; by itself it writes
+// plain text to standard error. The line has the SDK's constant text with its
+// verbs, and none of the values, which may be a server's words.
+func reports(log *slog.Logger) logging.Logger {
+	return logging.LoggerFunc(func(class logging.Classification, format string, _ ...any) {
+		level := slog.LevelWarn
+		if class == logging.Debug {
+			level = slog.LevelDebug
+		}
+		log.Log(context.Background(), level, "the AWS SDK reports", "report", format)
+	})
 }
 
 func httpClient() *awshttp.BuildableClient {

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go/logging"
 )
 
 func environment(t *testing.T, endpoint string) {
@@ -42,7 +43,7 @@ func TestAWS(t *testing.T) {
 	}))
 	defer server.Close()
 	environment(t, server.URL)
-	cfg, err := AWS(t.Context())
+	cfg, err := AWS(t.Context(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func TestAWSGivesUp(t *testing.T) {
 	}))
 	defer server.Close()
 	environment(t, server.URL)
-	cfg, err := AWS(t.Context())
+	cfg, err := AWS(t.Context(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,14 +79,30 @@ func TestAWSGivesUp(t *testing.T) {
 func TestAWSWithoutRegion(t *testing.T) {
 	environment(t, "")
 	t.Setenv("AWS_REGION", "")
-	if _, err := AWS(t.Context()); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
+	if _, err := AWS(t.Context(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
 		t.Errorf("error: %v, want one that says what to set", err)
+	}
+}
+
+// TestAWSReportsInOurForm: a client's report is one line of JSON, without values.
+func TestAWSReportsInOurForm(t *testing.T) {
+	environment(t, "")
+	var out bytes.Buffer
+	cfg, err := AWS(t.Context(), Logger(&out, slog.LevelInfo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Logger.Logf(logging.Warn, "failed to close %v", "the words of a server")
+	cfg.Logger.Logf(logging.Debug, "left out")
+	_, line, _ := strings.Cut(out.String(), `"level"`)
+	if want := `:"WARN","msg":"the AWS SDK reports","report":"failed to close %v"}` + "\n"; line != want {
+		t.Errorf("logged %q, want %q", line, want)
 	}
 }
 
 func TestHTTPClientBounds(t *testing.T) {
 	environment(t, "")
-	cfg, err := AWS(t.Context())
+	cfg, err := AWS(t.Context(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -262,6 +262,8 @@ func name(err error) string {
 		return fmt.Sprintf("%s, request %s", api.ErrorCode(), request.ServiceRequestID())
 	case errors.As(err, &api):
 		return api.ErrorCode()
+	case errors.Is(err, errChecksum):
+		return errChecksum.Error()
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
 	case errors.As(err, &errno):

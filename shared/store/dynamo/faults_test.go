@@ -95,6 +95,7 @@ var commitFaults = []struct {
 	want   want
 }{
 	{name: "nothing", want: committed},
+	{name: "a checksum that holds", rest: checked, want: committed},
 	{name: "throughput exceeded, then not", faults: []fault{exception(400, "ProvisionedThroughputExceededException"), exception(400, "ThrottlingException")}, want: committed.after(3)},
 	{name: "throughput exceeded", rest: exception(400, "ProvisionedThroughputExceededException"), want: unavailable},
 	{name: "throttled", rest: exception(400, "ThrottlingException"), want: unavailable},
@@ -119,6 +120,9 @@ var commitFaults = []struct {
 	{name: "reply lost, then a conflict with itself", faults: []fault{applied(timeout), exception(400, "TransactionConflictException")}, want: committed.after(3)},
 	{name: "reply lost, then still under way", faults: []fault{applied(timeout), exception(400, "TransactionInProgressException")}, want: committed.after(3)},
 	{name: "reply garbled", faults: []fault{applied(reply(200, `{"ConsumedCapa`))}, want: committed.after(2)},
+	{name: "reply damaged", faults: []fault{damaged}, want: committed.after(2)},
+	{name: "reply damaged each time", rest: damaged, want: committed.after(3).readBack()},
+	{name: "checksum unreadable", faults: []fault{stating("four")}, want: committed.after(2)},
 	{name: "reply lost, then silence", faults: []fault{applied(cut)}, rest: timeout, want: committed.after(3).readBack()},
 	{name: "reply lost, then silence, nothing to read back", faults: []fault{applied(cut)}, rest: timeout, reads: exception(400, "AccessDeniedException"), want: want{store.ErrOutcomeUnknown, true, 3, 1}},
 	{name: "reply lost, then silence, reads throttled", faults: []fault{applied(cut)}, rest: timeout, reads: exception(400, "ThrottlingException"), want: want{store.ErrOutcomeUnknown, true, 3, 3}},

@@ -37,6 +37,8 @@ var readFaults = []struct {
 	{name: "refused as invalid", rest: exception(400, "ValidationException"), err: store.ErrInvalid, calls: 1},
 	{name: "cut off, then silent", faults: []fault{applied(cut), applied(timeout)}, calls: 3},
 	{name: "garbled", faults: []fault{reply(200, `{"Resp`)}, calls: 2},
+	{name: "damaged", faults: []fault{damaged, damaged}, calls: 3},
+	{name: "damaged each time", rest: damaged, err: store.ErrUnavailable, calls: 3},
 	{name: "silence", rest: timeout, err: store.ErrUnavailable, calls: 3},
 }
 

@@ -92,8 +92,11 @@ func New(client API, tables Tables, options ...Option) *Store {
 	return s
 }
 
-// once leaves the repeating to the store.
-func once(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} }
+// once leaves the repeating to the store, which is told of a damaged answer.
+func once(o *dynamodb.Options) {
+	o.Retryer = aws.NopRetryer{}
+	verified(o)
+}
 
 // capacity is what to ask the engine to report.
 func (s *Store) capacity() types.ReturnConsumedCapacity {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"os"
@@ -172,6 +173,33 @@ func reply(status int, body string) fault {
 			Request: r,
 		}, nil
 	}
+}
+
+// damaged is an answer whose body is not the one that its checksum was made of.
+func damaged(w *wire, r *http.Request) (*http.Response, error) { return stating("12345")(w, r) }
+
+// stating lets the engine answer with a checksum.
+func stating(checksum string) fault {
+	return func(w *wire, r *http.Request) (*http.Response, error) {
+		resp, err := w.engine.RoundTrip(r)
+		if err == nil {
+			resp.Header.Set("X-Amz-Crc32", checksum)
+		}
+		return resp, err
+	}
+}
+
+// checked has the engine's answer carry the checksum that belongs to it.
+func checked(w *wire, r *http.Request) (*http.Response, error) {
+	resp, err := w.engine.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(text))
+	resp.Header.Set("X-Amz-Crc32", fmt.Sprint(crc32.ChecksumIEEE(text)))
+	return resp, err
 }
 
 // exception is DynamoDB's way to say no. Its message quotes what no error of
