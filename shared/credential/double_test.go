@@ -45,11 +45,24 @@ type double struct {
 	before     func()
 	leave      func() // ends the caller's context
 	partitions map[store.Table]map[string]bool
-	writes     []store.Write // of commits that went through, since reset
+	recent     map[store.Table]map[string]bool // those of partitions since mark
+	writes     []store.Write                   // of commits that went through, since reset
 }
 
 func newDouble(s store.Store) *double {
-	return &double{Store: s, partitions: map[store.Table]map[string]bool{store.Meta: {}, store.Vault: {}, store.Audit: {}}}
+	none := func() map[store.Table]map[string]bool {
+		return map[store.Table]map[string]bool{store.Meta: {}, store.Vault: {}, store.Audit: {}}
+	}
+	return &double{Store: s, partitions: none(), recent: none()}
+}
+
+// mark begins what since reads.
+func (d *double) mark() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, of := range d.recent {
+		clear(of)
+	}
 }
 
 // reset forgets counts and plans.
@@ -71,6 +84,8 @@ func (d *double) plan(nth int, what mishap, before func()) {
 func (d *double) arm(nth int, f string) { d.plan(nth, storeFaults[f], nil) }
 
 func (d *double) disarm() { d.reset() }
+
+func (d *double) invisible(string) bool { return false }
 
 func (d *double) setLeave(leave func()) { d.mu.Lock(); defer d.mu.Unlock(); d.leave = leave }
 
@@ -165,6 +180,7 @@ func (d *double) keep(writes []store.Write, made bool) {
 	}
 	for _, w := range writes {
 		d.partitions[w.Item.Key.Table][w.Item.Key.Partition] = true
+		d.recent[w.Item.Key.Table][w.Item.Key.Partition] = true
 	}
 }
 
@@ -177,9 +193,20 @@ func (d *double) written() []store.Write {
 // everything reads all items of all tables, past the double.
 func (d *double) everything(t *testing.T) map[store.Key]store.Item {
 	t.Helper()
+	return d.all(t, d.partitions)
+}
+
+// since reads all items of the partitions that were written since mark.
+func (d *double) since(t *testing.T) map[store.Key]store.Item {
+	t.Helper()
+	return d.all(t, d.recent)
+}
+
+func (d *double) all(t *testing.T, of map[store.Table]map[string]bool) map[store.Key]store.Item {
+	t.Helper()
 	d.mu.Lock()
 	var ranges []store.Range
-	for table, partitions := range d.partitions {
+	for table, partitions := range of {
 		for p := range partitions {
 			ranges = append(ranges, store.Range{Table: table, Partition: p})
 		}

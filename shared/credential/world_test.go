@@ -49,13 +49,21 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOver(t, func(now func() time.Time) store.Store {
+		kept, err := embedded.Open(t.TempDir(), embedded.WithClock(now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = kept.Close() })
+		return kept
+	})
+}
+
+// newWorldOver is newWorld over the store that open makes.
+func newWorldOver(t *testing.T, open func(now func() time.Time) store.Store) *world {
+	t.Helper()
 	w := &world{T: t, clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
-	kept, err := embedded.Open(t.TempDir(), embedded.WithClock(w.clock.peek))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = kept.Close() })
-	w.store = newDouble(kept)
+	w.store = newDouble(open(w.clock.peek))
 	w.kms = kmstest.New("current")
 	w.people = identity.New(w.store, audit.Journal{}, w.clock.Now)
 	types, err := builtin.Registry()
