@@ -167,7 +167,12 @@ func TestDeployment(t *testing.T) {
 	}
 	differ(t, "what all functions have", tpl.Globals, object{"Function": object{
 		"CodeUri": ".", "Handler": "bootstrap", "Runtime": "provided.al2023", "Architectures": []any{"arm64"}, "Timeout": 10, "MemorySize": 512,
-		"Environment": object{"Variables": object{"AWS_ENDPOINT_URL_DYNAMODB": "DynamoDbEndpoint", "AWS_ENDPOINT_URL_KMS": "KmsEndpoint"}},
+		"LoggingConfig": object{"LogFormat": "JSON"},
+		"Environment": object{"Variables": object{
+			"AWS_ENDPOINT_URL_DYNAMODB": "DynamoDbEndpoint", "AWS_ENDPOINT_URL_KMS": "KmsEndpoint",
+			"META_TABLE":  []any{"MakeTables", "MetaTable", "ExistingMetaTable"},
+			"AUDIT_TABLE": []any{"MakeTables", "AuditTable", "ExistingAuditTable"},
+		}},
 	}})
 	for name, d := range deployed(t) {
 		r := tpl.Resources[d.ID]
@@ -175,10 +180,7 @@ func TestDeployment(t *testing.T) {
 		if target := "\nbuild-" + d.ID + ": FOLDER := " + name + "\n"; !strings.Contains(string(makefile), target) {
 			t.Errorf("the Makefile lacks the line %q", target)
 		}
-		want := object{
-			"META_TABLE":  []any{"MakeTables", "MetaTable", "ExistingMetaTable"},
-			"AUDIT_TABLE": []any{"MakeTables", "AuditTable", "ExistingAuditTable"},
-		}
+		want := object{}
 		if d.KMS != 0 {
 			want["VAULT_TABLE"] = []any{"MakeTables", "VaultTable", "ExistingVaultTable"}
 			want["KMS_KEY"] = []any{"MakeKey", "Key.Arn", "KmsKeyArn"}
@@ -192,7 +194,17 @@ func TestDeployment(t *testing.T) {
 			want["PROBE_ALLOWED_RANGES"], want["PROBE_EGRESS"] = "AllowedPrivateRanges", "EgressAddresses"
 			vpc = []any{"ProbesInVpc", object{"SubnetIds": "ProbeSubnetIds", "SecurityGroupIds": "ProbeSecurityGroupIds"}, "AWS::NoValue"}
 		}
-		differ(t, "what "+d.ID+" is told", r.Properties["Environment"], object{"Variables": want})
+		if len(want) > 0 {
+			differ(t, "what "+d.ID+" is told", r.Properties["Environment"], object{"Variables": want})
+		}
+		differ(t, "where "+d.ID+" logs", r.Properties["LoggingConfig"], object{"LogGroup": strings.TrimSuffix(d.ID, "Function") + "Log"})
+		var reserved any
+		if name == "probe" || name == "reveal" {
+			which := strings.TrimSuffix(d.ID, "Function")
+			reserved = []any{"Limit" + which + "s", which + "Concurrency", "AWS::NoValue"}
+		}
+		differ(t, "the share of "+d.ID, r.Properties["ReservedConcurrentExecutions"], reserved)
+		differ(t, "the memory of "+d.ID, r.Properties["MemorySize"], nil)
 		differ(t, "the time-out of "+d.ID, r.Properties["Timeout"], timeout)
 		differ(t, "the network of "+d.ID, r.Properties["VpcConfig"], vpc)
 	}
@@ -213,6 +225,8 @@ func TestConditions(t *testing.T) {
 		"MakeTables":   {"!Or", []any{none("ExistingMetaTable"), none("ExistingVaultTable"), none("ExistingAuditTable")}},
 		"ProbesInVpc":  {"!Not", []any{[]any{[]any{"", "ProbeSubnetIds"}, ""}}},
 		"TellOfAlarms": {"!Not", []any{none("AlarmTopicArn")}},
+		"LimitReveals": {"!Not", []any{[]any{"RevealConcurrency", 0}}},
+		"LimitProbes":  {"!Not", []any{[]any{"ProbeConcurrency", 0}}},
 	}
 	conditions := readTemplate(t).Conditions
 	differ(t, "the list of conditions", slices.Sorted(maps.Keys(conditions)), slices.Sorted(maps.Keys(rows)))

@@ -83,7 +83,11 @@ func TestNothingIsLost(t *testing.T) {
 		switch r.Type {
 		case "AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup":
 			kept++
-			if r.DeletionPolicy != "Retain" || r.UpdateReplacePolicy != "Retain" {
+			want := "Retain"
+			if r.Type == "AWS::Logs::LogGroup" {
+				want = "RetainExceptOnCreate" // nothing is in it yet, and nothing forbids its deletion
+			}
+			if r.DeletionPolicy != want || r.UpdateReplacePolicy != "Retain" {
 				t.Errorf("%s does not outlive its stack: %q, %q", id, r.DeletionPolicy, r.UpdateReplacePolicy)
 			}
 		}
@@ -113,7 +117,25 @@ func TestNothingIsLost(t *testing.T) {
 		}
 	}
 	for id, log := range tpl.of("AWS::Logs::LogGroup") {
-		differ(t, id, log.Properties, object{"RetentionInDays": "LogRetentionDays"})
+		want := object{"RetentionInDays": "LogRetentionDays"}
+		if id == "AccessLog" { // the one that a service other than Lambda delivers to
+			stack := object{"Id": []any{2, []any{"/", "AWS::StackId"}}}
+			want["LogGroupName"] = []any{"/aws/vendedlogs/${AWS::StackName}/${Id}", stack}
+		}
+		differ(t, id, log.Properties, want)
+	}
+}
+
+// TestTemplateIsSmall: CloudFormation takes a template of up to 51,200 bytes
+// without a bucket to read it from.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+func TestTemplateIsSmall(t *testing.T) {
+	info, err := os.Stat(filepath.Join(root(t), "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > 51200 {
+		t.Errorf("template.yaml has %d bytes, %d too many", info.Size(), info.Size()-51200)
 	}
 }
 
@@ -192,6 +214,22 @@ func pasted(t *testing.T, tpl template, statements map[string]object) {
 	}
 }
 
+// limited are the routes that have a limit of their own: signing in, and all
+// that opens a secret.
+func limited(t *testing.T) object {
+	t.Helper()
+	out, functions := object{}, deployed(t)
+	limit := func(name string, routes ...string) {
+		for _, route := range routes {
+			out[route] = object{"ThrottlingRateLimit": name + "PerSecond", "ThrottlingBurstLimit": name + "PerSecond"}
+		}
+	}
+	limit("SignIns", "POST /token")
+	limit("Reveals", functions["reveal"].Routes...)
+	limit("Probes", functions["probe"].Routes...)
+	return out
+}
+
 // TestGateway: the gateway throttles every route, and logs nothing that a client
 // chose but its address.
 func TestGateway(t *testing.T) {
@@ -205,7 +243,8 @@ func TestGateway(t *testing.T) {
 	differ(t, "the API", api, object{
 		"Description": "Credence", "StageName": "$default", // others begin each path with their name
 		"Auth":                 object{"EnableIamAuthorizer": false}, // no authorizer: its answers could not be ours
-		"DefaultRouteSettings": object{"DetailedMetricsEnabled": true, "ThrottlingRateLimit": "RequestsPerSecond", "ThrottlingBurstLimit": "RequestBurst"},
+		"DefaultRouteSettings": object{"ThrottlingRateLimit": "RequestsPerSecond", "ThrottlingBurstLimit": "RequestBurst"},
+		"RouteSettings":        limited(t),
 	})
 	var format map[string]string
 	if err := json.Unmarshal([]byte(access["Format"].(string)), &format); err != nil {
