@@ -38,7 +38,24 @@ func TestWhatOnlyTheGatewaySends(t *testing.T) {
 		{name: "the catch-all route", key: "$default", path: "/echo", status: 404},
 		{name: "no route key", key: "", path: "/echo", status: 404},
 		{name: "a route for any method", key: "ANY /echo", path: "/echo", status: 404},
-		{name: "another stage than $default", key: "GET /echo", path: "/prod/echo", status: 404},
+		{
+			name: "another stage than $default", key: "GET /echo", path: "/prod/echo", status: 200,
+			change: func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.Stage = "prod" },
+		},
+		{
+			name: "a stage that is named as what follows", key: "GET /echo", path: "/echo/echo", status: 200,
+			change: func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.Stage = "echo" },
+		},
+		{
+			name: "a stage whose name begins a path", key: "GET /echo", path: "/echo", status: 200,
+			change: func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.Stage = "ec" },
+		},
+		{
+			name: "a mapping of a custom domain", key: "GET /echo/{id}", path: "/keys/v1/echo/7", status: 200,
+			see: func(s rows.Seen) bool { return s.ID == "7" },
+		},
+		{name: "a mapping before another route", key: "GET /echo/{id}", path: "/v1/other/7", status: 404},
+		{name: "a mapping before all routes", key: "$default", path: "/v1/echo", status: 404},
 		{
 			name: "a client's own gateway context", key: "GET /echo", path: "/echo", status: 200,
 			change: func(e *events.APIGatewayV2HTTPRequest) {

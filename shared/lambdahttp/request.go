@@ -44,7 +44,7 @@ func parse(event events.APIGatewayV2HTTPRequest) (call, *fault.Error) {
 	if path == "" {
 		path = about.Path
 	}
-	c.target = escapePath(path)
+	c.target = escapePath(withoutPrefix(path, event.RouteKey, event.RequestContext.Stage))
 	if event.RawQueryString != "" {
 		c.target += "?" + escapeQuery(event.RawQueryString)
 	}
@@ -60,6 +60,36 @@ func parse(event events.APIGatewayV2HTTPRequest) (call, *fault.Error) {
 	// The gateway does not tell the client's port; net/http's form has one.
 	c.remote = net.JoinHostPort(about.SourceIP, "0")
 	return c, nil
+}
+
+// withoutPrefix is the path below what a deployment puts before it: the name of
+// a stage other than $default, and the key of an API mapping of a custom domain,
+// which stand in rawPath. Which segments those are, the matched route says: they
+// are what precedes as many segments as it has, where its literal ones agree.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-mapping-template-reference.html
+func withoutPrefix(path, routeKey, stage string) string {
+	if rest, found := strings.CutPrefix(path, "/"+stage); found && stage != "" && stage != "$default" && (rest == "" || rest[0] == '/') {
+		path = "/" + strings.TrimPrefix(rest, "/")
+	}
+	_, pattern, found := strings.Cut(routeKey, " /")
+	if !found {
+		return path // the route that takes all others: what the prefix is, is not known
+	}
+	if pattern == "" {
+		return "/"
+	}
+	want := strings.Split(pattern, "/")
+	have := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	if len(have) <= len(want) {
+		return path
+	}
+	have = have[len(have)-len(want):]
+	for i, segment := range want {
+		if !strings.HasPrefix(segment, "{") && segment != have[i] {
+			return path
+		}
+	}
+	return "/" + strings.Join(have, "/")
 }
 
 // event is what the adapter is given. It has nothing in it that the adapter
