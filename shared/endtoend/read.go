@@ -113,6 +113,7 @@ func listChecks() []check {
 	return []check{
 		{"pages of a list", listPages},
 		{"ten on a page that says no number", listTen},
+		{"the lists of one credential", listsOfOne},
 		{"the order of a list", listOrder},
 		{"filters of a list", listFilters},
 		{"parameters of a list that are wrong", listFaults},
@@ -223,6 +224,25 @@ func listTen(t *testing.T, su *suite) {
 	empty.wantHeaders(t, map[string]string{"X-Total-Count": "0"})
 	if string(empty.body) != "[]" {
 		t.Errorf("an empty list is %q", empty.body)
+	}
+}
+
+func listsOfOne(t *testing.T, su *suite) {
+	c := su.admin.create(t, su.s3(label("lists")))
+	su.admin.put(t, c.path, object{"credentials": su.s3Secrets()}).ok(t)
+	for _, id := range []int{10, 9} {
+		su.admin.post(t, c.path+"/referenced_by", object{"type": "job", "id": id}).ok(t)
+	}
+	for rest, total := range map[string]string{"/versions": "2", "/probe/history": "0", "/referenced_by": "2", "/audit_log": "4"} {
+		su.admin.get(t, c.path+rest).ok(t).wantHeaders(t, map[string]string{"X-Total-Count": total, "X-Current-Page": ""})
+		r := su.admin.get(t, c.path+rest+"?per_page=1").ok(t)
+		r.wantHeaders(t, map[string]string{"X-Total-Count": total, "X-Current-Page": "1", "X-Total-Page-Count": total})
+		if next := linked(r, "Next"); (next != "") != (total != "0") || next != "" && len(su.admin.get(t, next).ok(t).items()) != 1 {
+			t.Errorf("%s links to %q", rest, next)
+		}
+	}
+	if first, _ := su.admin.get(t, c.path+"/referenced_by?per_page=1").ok(t).items()[0].(object); toInt(first["id"]) != 9 {
+		t.Errorf("references begin with %v", first)
 	}
 }
 

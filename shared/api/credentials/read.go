@@ -39,12 +39,18 @@ func (a Reading) Routes() []httpapi.Route {
 		{Pattern: "GET /data_credentials", Needs: access.Read, Heavy: true, Query: slices.Concat(filters, httpapi.ListQuery), Handle: a.list},
 		get,
 		on("GET "+path+"/tags", a.tags),
-		on("GET "+path+"/versions", a.versions),
-		on("GET "+path+"/probe/history", a.history),
-		on("GET "+path+"/referenced_by", a.referencedBy),
+		paged(on("GET "+path+"/versions", a.versions)),
+		paged(on("GET "+path+"/probe/history", a.history)),
+		paged(on("GET "+path+"/referenced_by", a.referencedBy)),
 		on("GET "+path+"/usage", a.usage),
 		log,
 	}
+}
+
+// paged is a route that answers a list in pages.
+func paged(route httpapi.Route) httpapi.Route {
+	route.Query = httpapi.PageQuery
+	return route
 }
 
 func (a Reading) wire() wire { return wire{a.Service.Types} }
@@ -138,14 +144,24 @@ func (a Reading) tags(ctx context.Context, r *httpapi.Request, id int64) (httpap
 }
 
 func (a Reading) versions(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+	q := r.Query()
+	paging := q.Paging()
+	if err := q.Err(); err != nil {
+		return httpapi.Answer{}, err
+	}
 	versions, reads, err := a.Service.Versions(ctx, r.Caller, id, r.Items)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	return httpapi.Answer{Body: versionsOf(versions, reads)}, nil
+	return httpapi.SortedList(r, paging, versionsOf(versions, reads), false, func(v version) httpapi.Mark { return httpapi.Mark{ID: v.Number} })
 }
 
 func (a Reading) history(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+	q := r.Query()
+	paging := q.Paging()
+	if err := q.Err(); err != nil {
+		return httpapi.Answer{}, err
+	}
 	results, err := a.Service.History(ctx, r.Caller, id, r.Items)
 	if err != nil {
 		return httpapi.Answer{}, err
@@ -154,7 +170,9 @@ func (a Reading) history(ctx context.Context, r *httpapi.Request, id int64) (htt
 	for i, res := range results {
 		rows[i] = resultOf(res)
 	}
-	return httpapi.Answer{Body: rows}, nil
+	return httpapi.SortedList(r, paging, rows, false, func(row result) httpapi.Mark {
+		return httpapi.Mark{Number: time.Time(row.CheckedAt).UnixMilli()}
+	})
 }
 
 func (a Reading) log(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {

@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"credence/shared/credential"
@@ -40,11 +41,24 @@ func referencesOf(org int64, list []credential.Reference) []reference {
 }
 
 func (a Reading) referencedBy(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+	q := r.Query()
+	paging := q.Paging()
+	if err := q.Err(); err != nil {
+		return httpapi.Answer{}, err
+	}
 	_, list, err := a.Service.References(ctx, r.Caller, id, r.Items)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	return httpapi.Answer{Body: referencesOf(r.Caller.Org.ID, list)}, nil
+	return httpapi.SortedList(r, paging, referencesOf(r.Caller.Org.ID, list), true, reference.mark)
+}
+
+// mark sorts references by type, then by id: numbers before texts.
+func (r reference) mark() httpapi.Mark {
+	if n, ok := r.ID.(int64); ok {
+		return httpapi.Mark{Text: r.Type, Number: n}
+	}
+	return httpapi.Mark{Text: fmt.Sprintf("%s#%v", r.Type, r.ID)}
 }
 
 func (a Reading) usage(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
