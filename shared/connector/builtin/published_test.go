@@ -49,10 +49,14 @@ func TestPublished(t *testing.T) {
 		"rest, endpoint":         {"rest", `{"api_key":"k","endpoint":"https://api.example.com"}`, "api_key", `{"endpoint":"https://api.example.com"}`},
 		"rest, a key in a query": {"rest", `{"api_key":"k","url":"https://api.example.com/v1?key=k&x=?y"}`, "api_key", `{"url":"https://api.example.com/v1"}`},
 		"rest, dotted":           {"rest", `{"auth.type":"BASIC","basic.username":"u","basic.password":"p","test.url":"https://api.example.com/me","test.method":"GET","test.content.type":"application/json"}`, "BASIC", `{"auth.type":"BASIC","test.content.type":"application/json","test.method":"GET","test.url":"https://api.example.com/me"}`},
-		"rest, as the published example": {"rest", `{"auth.type":"NONE","ignore.ssl.cert.validation":false,"test.method":"GET","test.content.type":"application/json","jwt.enabled":false,"hmac.enabled":false,"test.url":"https://demo-api.com/api/info.php?tid=1"}`, "NONE",
-			`{"auth.type":"NONE","hmac.enabled":false,"ignore.ssl.cert.validation":false,"jwt.enabled":false,"test.content.type":"application/json","test.method":"GET","test.url":"https://demo-api.com"}`},
-		"rest, a token": {"rest", `{"auth.type":"OAUTH2","oauth2.token_exchange_type":"2-legged","oauth2.client.id":"loader","oauth2.client.secret":"s","oauth2.access.token.url":"https://id.example.com/t/secret?x=y","base_url":"https://api.example.com/v1"}`, "OAUTH2",
-			`{"auth.type":"OAUTH2","base_url":"https://api.example.com/v1","oauth2.access.token.url":"https://id.example.com","oauth2.client.id":"loader","oauth2.token_exchange_type":"2-legged"}`},
+		"rest, as the published example": {
+			"rest", `{"auth.type":"NONE","ignore.ssl.cert.validation":false,"test.method":"GET","test.content.type":"application/json","jwt.enabled":false,"hmac.enabled":false,"test.url":"https://demo-api.com/api/info.php?tid=1"}`, "NONE",
+			`{"auth.type":"NONE","hmac.enabled":false,"ignore.ssl.cert.validation":false,"jwt.enabled":false,"test.content.type":"application/json","test.method":"GET","test.url":"https://demo-api.com"}`,
+		},
+		"rest, a token": {
+			"rest", `{"auth.type":"OAUTH2","oauth2.token_exchange_type":"2-legged","oauth2.client.id":"loader","oauth2.client.secret":"s","oauth2.access.token.url":"https://id.example.com/t/secret?x=y","base_url":"https://api.example.com/v1"}`, "OAUTH2",
+			`{"auth.type":"OAUTH2","base_url":"https://api.example.com/v1","oauth2.access.token.url":"https://id.example.com","oauth2.client.id":"loader","oauth2.token_exchange_type":"2-legged"}`,
+		},
 		"s3":                      {"s3", `{"credentials_type":"s3","access_key_id":"AKIAIOSFODNN7EXAMPLE","secret_key":"wJalrXUtnFEMI/K7MDENG"}`, "Access Key", `{}`},
 		"s3 with a bucket":        {"s3", `{"access_key_id":"AKIAIOSFODNN7EXAMPLE","secret_key":"wJalrXUtnFEMI/K7MDENG","bucket":"my-data-bucket","region":"us-east-1"}`, "Access Key", `{"bucket":"my-data-bucket","region":"us-east-1"}`},
 		"s3 with an AWS name":     {"s3", `{"access_key":"AKIAIOSFODNN7EXAMPLE","secret_access_key":"x"}`, "Access Key", `{}`},

@@ -82,7 +82,7 @@ func first(ctx context.Context, s Store, at Location, inside Page) (probe.Sample
 // way could read as another path (RFC 3986, section 5.2.4).
 func isFile(o Object) bool {
 	parts := strings.Split(o.Key, "/")
-	return !(strings.HasSuffix(o.Key, "/") && o.Size == 0) && !slices.Contains(parts, ".") && !slices.Contains(parts, "..")
+	return (o.Size > 0 || !strings.HasSuffix(o.Key, "/")) && !slices.Contains(parts, ".") && !slices.Contains(parts, "..")
 }
 
 // show is the sample of what was read. A text that goes on ends with its last
