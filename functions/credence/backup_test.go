@@ -277,7 +277,7 @@ func TestCheckNamesFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := command(t, 1, "check", "--data", dir)
-	for _, want := range []string{"is damaged", "CRED#", "restore the newest backup", "faults"} {
+	for _, want := range []string{"The record of \"ORG#", "is damaged", "restore the newest backup", "faults"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("check says %q, want %q in it", out, want)
 		}
