@@ -43,7 +43,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	}
 	store := dynamo.New(dynamo.Client(cfg), tables)
 	lambda.Start(admin.Function{
-		API:       admin.API{Identity: identity.New(store, audit.Journal{}, time.Now)},
+		API:       admin.API{Identity: identity.New(store, audit.Journal{}, time.Now), Store: store},
 		Rewrapper: credential.Rewrapper{Store: store, Keys: keys, Current: keys.Current()},
 		Inspector: credential.Inspector{Store: store},
 		Logger:    logger,

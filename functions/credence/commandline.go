@@ -30,6 +30,7 @@ type commandLine struct {
 	Check   checkCommand   `cmd:"" help:"Verify the store or a backup, and list each fault with its remedy."`
 	Compact compactCommand `cmd:"" help:"Give back the space that the store's file does not use; the server must not run."`
 	Rekey   rekeyCommand   `cmd:"" help:"Move the store to another key file, while the server runs or not."`
+	Audit   auditCommand   `cmd:"" help:"Print an organisation's audit log: sign-ins, denials, keys and users."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 
 	ShowVersion bool `name:"version" help:"Print the version."`

@@ -38,7 +38,7 @@ func operate(t *testing.T, dir, name string) {
 	second := reply(t, "key", "add", user, "--name", "nightly", "--scopes", "read,probe")
 	id := number(second.Keys[0].ID)
 	for _, row := range []struct{ line, says string }{
-		{"org list", `(?m)^` + org + ` +` + name + ` +acme\.example +ACTIVE +20`},
+		{"org list", `(?m)^` + org + ` +` + name + ` +acme\.example +ACTIVE +400 +20`},
 		{"org show " + org, `(?m)^STATUS +ACTIVE$`},
 		{"user list", `(?m)^\d+ +admin@acme\.example +admin +yes +ACTIVE +1 +20`},
 		{"user list", `(?m)^\d+ +` + user + ` +The Loader +no +ACTIVE +2 `},
@@ -55,6 +55,11 @@ func operate(t *testing.T, dir, name string) {
 		{"user activate " + user, `(?m)^STATUS +ACTIVE$`},
 		{"org suspend " + org, `(?m)^STATUS +SUSPENDED$`},
 		{"org activate " + org, `(?m)^STATUS +ACTIVE$`},
+		{"org set " + org + " --audit-days 90", `(?m)^AUDIT DAYS +90$`},
+		{"audit", `(?m)^20.* UTC +org_updated +- +- +.*by the operator$`},
+		{"audit --event user_suspended,user_activated", `^TIME .*\n20.* user_activated .*\n20.* user_suspended .*\n$`},
+		{"audit --event !key_created --to 2024-02-01", `^TIME [^\n]*\n$`},
+		{"audit --json --event key_deleted", `^\{"id":[^\n]*"item_id":` + id + `,[^\n]*\}\n$`},
 	} {
 		if out := command(t, 0, strings.Fields(row.line)...); !regexp.MustCompile(row.says).MatchString(out) {
 			t.Errorf("%s prints %q, want %s", row.line, out, row.says)

@@ -13,6 +13,7 @@ type orgCommands struct {
 	Show     orgShow     `cmd:"" help:"Show one organisation."`
 	Suspend  orgSuspend  `cmd:"" help:"Suspend an organisation: none of its keys and sessions is accepted until it is activated."`
 	Activate orgActivate `cmd:"" help:"Activate a suspended organisation."`
+	Set      orgSet      `cmd:"" help:"Change the settings of an organisation."`
 }
 
 type orgAdd struct {
@@ -48,6 +49,16 @@ type anOrg struct {
 
 func (c *anOrg) does(ctx context.Context, io streams, action string) error {
 	return c.run(ctx, io, c.output, admin.Command{Action: action, Org: c.Org})
+}
+
+type orgSet struct {
+	anOrg
+	AuditDays int `required:"" placeholder:"DAYS" help:"How long audit entries are kept that are no changes of a credential; changes are always kept."`
+}
+
+// Run changes the settings and prints the organisation.
+func (c *orgSet) Run(ctx context.Context, io streams) error {
+	return c.run(ctx, io, c.output, admin.Command{Action: admin.SetOrg, Org: c.Org, AuditDays: c.AuditDays})
 }
 
 type (

@@ -66,9 +66,9 @@ func printKey(w io.Writer, r admin.Reply) error {
 func cells(action string, r admin.Reply) (head []string, rows [][]string) {
 	switch {
 	case strings.HasPrefix(action, "org "):
-		head = []string{"ID", "NAME", "DOMAIN", "STATUS", "CREATED"}
+		head = []string{"ID", "NAME", "DOMAIN", "STATUS", "AUDIT DAYS", "CREATED"}
 		for _, o := range r.Orgs {
-			rows = append(rows, []string{number(o.ID), o.Name, o.Domain, o.Status, when(o.CreatedAt)})
+			rows = append(rows, []string{number(o.ID), o.Name, o.Domain, o.Status, strconv.Itoa(o.AuditDays), when(o.CreatedAt)})
 		}
 	case strings.HasPrefix(action, "user "):
 		head = []string{"ID", "EMAIL", "NAME", "ADMIN", "STATUS", "KEYS", "CREATED"}

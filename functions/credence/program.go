@@ -67,7 +67,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	return &program{handler: handler, admin: admin.API{Identity: d.identity}, data: d}, nil
+	return &program{handler: handler, admin: admin.API{Identity: d.identity, Store: d.store}, data: d}, nil
 }
 
 func newRunner(ctx context.Context, o options, logger *slog.Logger) (*probe.Runner, error) {

@@ -70,5 +70,5 @@ func (w *where) onData(ctx context.Context, c admin.Command) (admin.Reply, error
 		return admin.Reply{}, err
 	}
 	defer func() { _ = d.Close() }()
-	return admin.API{Identity: d.identity}.Do(ctx, c)
+	return admin.API{Identity: d.identity, Store: d.store}.Do(ctx, c)
 }

@@ -7,10 +7,12 @@ import (
 	"credence/shared/identity"
 )
 
-// defaultKeep is how long entries outside the chain of changes are kept without
+// DefaultDays is how long entries outside the chain of changes are kept without
 // a setting of the organisation. Changes are kept for ever: each is evidence for
 // the one before.
-const defaultKeep = 400 * 24 * time.Hour
+const DefaultDays = 400
+
+const defaultKeep = DefaultDays * 24 * time.Hour
 
 // keep returns how long an organisation keeps its observations, and the entries
 // of its own log.

@@ -27,3 +27,15 @@ func (t Timestamp) MarshalJSONTo(enc *jsontext.Encoder) error {
 	}
 	return enc.WriteToken(jsontext.String(t.String()))
 }
+
+// UnmarshalJSONFrom reads what MarshalJSONTo writes.
+func (t *Timestamp) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	token, err := dec.ReadToken()
+	if err != nil || token.Kind() == 'n' {
+		*t = Timestamp{}
+		return err
+	}
+	at, err := time.Parse(timestampLayout, token.String())
+	*t = Timestamp(at)
+	return err
+}

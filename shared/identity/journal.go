@@ -39,6 +39,7 @@ const (
 	EventUserActivated = "user_activated"
 	EventOrgSuspended  = "org_suspended"
 	EventOrgActivated  = "org_activated"
+	EventOrgUpdated    = "org_updated" // a setting was changed
 )
 
 // Events lists the events of an Occurrence.
@@ -46,7 +47,7 @@ func Events() []string {
 	return []string{
 		EventSignIn, EventSignInRefused, EventRefresh, EventSignOut, EventKeyCreated, EventKeyUpdated, EventKeyRotated, EventKeyPaused,
 		EventKeyActivated, EventKeyDeleted, EventUserCreated, EventUserUpdated, EventUserSuspended, EventUserActivated,
-		EventOrgSuspended, EventOrgActivated,
+		EventOrgSuspended, EventOrgActivated, EventOrgUpdated,
 	}
 }
 

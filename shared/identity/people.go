@@ -173,21 +173,30 @@ func rewritten(item store.Item, u User) store.Write {
 // of its keys and sessions is accepted while it is suspended, from the next
 // request on.
 func (s *Service) SuspendOrg(ctx context.Context, operator Caller, suspended bool) (Org, error) {
+	event := EventOrgActivated
+	if suspended {
+		event = EventOrgSuspended
+	}
+	return s.changeOrg(ctx, operator, event, "suspended", suspended)
+}
+
+// KeepAudit sets for how many days the operator's organisation keeps audit
+// entries that are no changes of a credential. It applies to entries written
+// from then on.
+func (s *Service) KeepAudit(ctx context.Context, operator Caller, days int) (Org, error) {
+	return s.changeOrg(ctx, operator, EventOrgUpdated, "audit_days", int64(days))
+}
+
+// changeOrg sets one attribute of an organisation's row. Where the row has the
+// value already, nothing is written.
+func (s *Service) changeOrg(ctx context.Context, operator Caller, event, name string, value any) (Org, error) {
 	var o Org
 	err := s.retry(ctx, func() error {
 		items, err := s.store.Get(ctx, OrgKey(operator.Org.ID))
 		if err != nil {
 			return err
 		}
-		if o, err = DecodeOrg(items[0]); err != nil || o.Suspended == suspended {
-			return err
-		}
-		o.Suspended = suspended
-		event := EventOrgActivated
-		if suspended {
-			event = EventOrgSuspended
-		}
-		note, err := s.journal.Write(Occurrence{Org: o.ID, Event: event, By: operator, At: s.clock()})
+		before, err := DecodeOrg(items[0])
 		if err != nil {
 			return err
 		}
@@ -196,11 +205,18 @@ func (s *Service) SuspendOrg(ctx context.Context, operator Caller, suspended boo
 		if rev, ok := item.Attributes["rev"].(int64); ok {
 			unchanged = store.Equal("rev", rev)
 		}
-		item.Attributes["suspended"], item.Attributes["rev"] = suspended, item.Attributes.Int("rev")+1
+		item.Attributes[name], item.Attributes["rev"] = value, item.Attributes.Int("rev")+1
+		if o, err = DecodeOrg(item); err != nil || o == before {
+			return err
+		}
+		note, err := s.journal.Write(Occurrence{Org: o.ID, Event: event, By: operator, At: s.clock()})
+		if err != nil {
+			return err
+		}
 		return s.store.Commit(ctx, store.Write{Verb: store.Put, Item: item, If: unchanged}, note)
 	})
 	if err != nil {
-		return Org{}, fmt.Errorf("suspending an organisation: %w", err)
+		return Org{}, fmt.Errorf("changing an organisation: %w", err)
 	}
 	return o, nil
 }

@@ -15,6 +15,7 @@ import (
 	"credence/shared/httpapi"
 	"credence/shared/identity"
 	"credence/shared/naming"
+	"credence/shared/store"
 )
 
 // The actions of a Command.
@@ -24,6 +25,7 @@ const (
 	ShowOrg     = "org show"
 	SuspendOrg  = "org suspend"
 	ActivateOrg = "org activate"
+	SetOrg      = "org set"
 
 	AddUser      = "user add"
 	ListUsers    = "user list"
@@ -38,14 +40,17 @@ const (
 	ActivateKey = "key activate"
 	RotateKey   = "key rotate"
 	DeleteKey   = "key delete"
+
+	Audit = "audit"
 )
 
 // Actions lists every action of API.Do, in the order of the documentation.
 func Actions() []string {
 	return []string{
-		AddOrg, ListOrgs, ShowOrg, SuspendOrg, ActivateOrg,
+		AddOrg, ListOrgs, ShowOrg, SuspendOrg, ActivateOrg, SetOrg,
 		AddUser, ListUsers, ShowUser, SuspendUser, ActivateUser,
 		AddKey, ListKeys, ShowKey, PauseKey, ActivateKey, RotateKey, DeleteKey,
+		Audit,
 	}
 }
 
@@ -65,10 +70,20 @@ type Command struct {
 	Scopes []access.Scope `json:"scopes,omitzero"`    // AddKey; none = all but reveal, which has to be named
 
 	Another bool `json:"another,omitzero"` // AddOrg: although one of that name exists
+
+	AuditDays int      `json:"audit_days,omitzero"` // SetOrg: how long audit entries that are no changes are kept
+	From      string   `json:"from,omitzero"`       // Audit: the first day, YYYY-MM-DD
+	To        string   `json:"to,omitzero"`         // Audit: the last day
+	Events    []string `json:"events,omitzero"`     // Audit: only these; one with "!" before it is left out
+	After     int64    `json:"after,omitzero"`      // Audit: the next of the reply before
+	Limit     int      `json:"limit,omitzero"`      // Audit, Rewrap, Check: at most so many; 0 = 100, 200 …
 }
 
 // API executes commands.
-type API struct{ Identity *identity.Service }
+type API struct {
+	Identity *identity.Service
+	Store    store.Store // of Audit
+}
 
 // Do executes one command. An error is always a *fault.Error: its message may
 // be shown to the operator, its cause only in the log. The limit of keys per
@@ -106,7 +121,13 @@ func (a API) do(ctx context.Context, c Command) (Reply, error) {
 	operator := identity.Operator(org)
 	var reply Reply
 	switch noun {
+	case Audit:
+		reply, err = a.audit(ctx, operator, c)
 	case "org":
+		if c.Action == SetOrg {
+			reply, err = a.setOrg(ctx, operator, c)
+			break
+		}
 		reply, err = a.doOrg(ctx, operator, verb)
 	case "user":
 		reply, err = a.doUser(ctx, operator, verb, c)

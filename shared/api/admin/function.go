@@ -56,7 +56,6 @@ type Function struct {
 type request struct {
 	Command
 	Cursor string `json:"cursor,omitzero"` // Rewrap, Check: the next of the call before; "" begins
-	Limit  int    `json:"limit,omitzero"`  // Rewrap, Check: how many records or credentials at most; 0 = 200
 }
 
 // response is what the event is answered. Error is "" where the command was

@@ -46,6 +46,12 @@ type said struct {
 		Org int64  `json:"org_id"`
 		Key string `json:"service_key"`
 	} `json:"made"`
+	Found struct {
+		Next    int64 `json:"next"`
+		Entries []struct {
+			Event string `json:"event"`
+		} `json:"entries"`
+	} `json:"found"`
 	Rewrap  map[string]any `json:"rewrap"`
 	Check   map[string]any `json:"check"`
 	Actions []string       `json:"actions"`
@@ -60,7 +66,7 @@ func newFunction(t *testing.T, m *moving, with ...admin.Inspector) (func(event s
 	t.Cleanup(func() { _ = s.Close() })
 	log := &bytes.Buffer{}
 	f := admin.Function{
-		API:       admin.API{Identity: identity.New(s, audit.Journal{}, time.Now)},
+		API:       admin.API{Identity: identity.New(s, audit.Journal{}, time.Now), Store: s},
 		Rewrapper: m, Logger: slog.New(slog.NewJSONHandler(log, nil)),
 	}
 	for _, i := range with {
@@ -102,6 +108,33 @@ func TestFunctionMakes(t *testing.T) {
 	for _, action := range []string{"org add", "user add", "key add"} {
 		if want := fmt.Sprintf(`"action":%q,"org":%d}`, action, made.Made.Org); strings.Count(log.String(), want) != 1 {
 			t.Errorf("the log has not one line with %s: %s", want, log)
+		}
+	}
+}
+
+// TestFunctionReadsTheAudit pages through an organisation's log, newest first.
+func TestFunctionReadsTheAudit(t *testing.T) {
+	invoke, _ := newFunction(t, &moving{})
+	invoke(`{"action":"org add","name":"One","email":"a@one.example"}`)
+	invoke(`{"action":"org set","audit_days":90}`)
+	for _, want := range [][]string{{"org_updated"}, {"key_created", "user_created"}} {
+		first := invoke(`{"action":"audit","events":["` + strings.Join(want, `","`) + `"],"limit":1}`)
+		if len(first.Found.Entries) != 1 || first.Found.Entries[0].Event != want[0] {
+			t.Errorf("%q: %+v", want, first)
+		}
+		if more := first.Found.Next != 0; more {
+			rest := invoke(fmt.Sprintf(`{"action":"audit","events":["!org_updated"],"after":%d}`, first.Found.Next))
+			if rest.Error != "" || rest.Found.Next != 0 {
+				t.Errorf("the rest: %+v", rest)
+			}
+		}
+	}
+	for _, event := range []string{
+		`{"action":"audit","events":["explode"]}`, `{"action":"audit","from":"today"}`, `{"action":"audit","limit":1001}`,
+		`{"action":"org set"}`, `{"action":"org set","audit_days":36501}`,
+	} {
+		if got := invoke(event); got.Code != "invalid_request" {
+			t.Errorf("%s: %+v", event, got)
 		}
 	}
 }

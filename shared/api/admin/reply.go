@@ -1,9 +1,12 @@
 package admin
 
 import (
+	"cmp"
 	"time"
 
 	"credence/shared/access"
+	"credence/shared/api/auditlog"
+	"credence/shared/audit"
 	"credence/shared/identity"
 )
 
@@ -19,6 +22,9 @@ type Reply struct {
 	Orgs       []OrgReply  `json:"orgs,omitzero"`
 	Users      []UserReply `json:"users,omitzero"`
 	Keys       []KeyReply  `json:"keys,omitzero"`
+
+	Entries []auditlog.Entry `json:"entries,omitzero"` // of Audit, newest first
+	Next    int64            `json:"next,omitzero"`    // Audit: the After of the next page; 0 = none
 }
 
 // OrgReply describes an organisation. Status is ACTIVE or SUSPENDED.
@@ -27,6 +33,7 @@ type OrgReply struct {
 	Name      string    `json:"name"`
 	Domain    string    `json:"domain,omitzero"`
 	Status    string    `json:"status"`
+	AuditDays int       `json:"audit_days"` // how long audit entries that are no changes are kept
 	CreatedAt time.Time `json:"created_at"`
 }
 
@@ -75,7 +82,7 @@ func welcomeReply(w identity.Welcome, err error) (Reply, error) {
 }
 
 func orgReply(o identity.Org) OrgReply {
-	return OrgReply{ID: o.ID, Name: o.Name, Domain: o.EmailDomain, Status: status(!o.Suspended, "SUSPENDED"), CreatedAt: o.CreatedAt}
+	return OrgReply{ID: o.ID, Name: o.Name, Domain: o.EmailDomain, Status: status(!o.Suspended, "SUSPENDED"), AuditDays: cmp.Or(o.AuditDays, audit.DefaultDays), CreatedAt: o.CreatedAt}
 }
 
 func userReply(u identity.User) UserReply {

@@ -54,8 +54,8 @@ func OrgEvents() []audit.Event {
 // Parameters are the query parameters of every log.
 var Parameters = slices.Concat([]string{"from", "to", "event_filter[]", "change_filter[]"}, httpapi.PageQuery)
 
-// span is how much a log shows without from and to.
-const span = 30 * 24 * time.Hour
+// Span is how much a log shows without from and to.
+const Span = 30 * 24 * time.Hour
 
 // Answer reads the query parameters of a log, reads the page that they ask for,
 // and answers it. from and to are days, both included; events are the events
@@ -68,7 +68,7 @@ func Answer(r *httpapi.Request, now time.Time, events []audit.Event, read func(a
 		return httpapi.Answer{}, err
 	}
 	if query.From.IsZero() && query.To.IsZero() {
-		query.From = now.Add(-span)
+		query.From = now.Add(-Span)
 	}
 	if !query.To.IsZero() {
 		query.To = query.To.AddDate(0, 0, 1)
@@ -109,20 +109,10 @@ func feed(p audit.Page) httpapi.Feed {
 // filter reads event_filter and change_filter: names, of which one with a "!"
 // before it excludes what it names.
 func filter(q *httpapi.Query, events []audit.Event) audit.Filter {
-	var f audit.Filter
-	for _, name := range q.Texts("event_filter", 40) {
-		bare, not := strings.CutPrefix(name, "!")
-		event := audit.Event(bare)
-		switch {
-		case !slices.Contains(events, event):
-			q.Fault("event_filter", fault.DetailUnknown,
-				`The parameter "event_filter" must be one of these, or one with "!" before it to exclude it: `+names(events)+".")
-			return f
-		case not:
-			f.Without = append(f.Without, event)
-		default:
-			f.Events = append(f.Events, event)
-		}
+	f, ok := Events(q.Texts("event_filter", 40), events)
+	if !ok {
+		q.Fault("event_filter", fault.DetailUnknown,
+			`The parameter "event_filter" must be one of these, or one with "!" before it to exclude it: `+Names(events)+".")
 	}
 	for _, name := range q.Texts("change_filter", 64) {
 		if bare, not := strings.CutPrefix(name, "!"); not {
@@ -134,7 +124,27 @@ func filter(q *httpapi.Query, events []audit.Event) audit.Filter {
 	return f
 }
 
-func names(events []audit.Event) string {
+// Events returns the filter of a list of names, each of one of the events and
+// with "!" before it to exclude it. It reports false for any other name.
+func Events(list []string, events []audit.Event) (audit.Filter, bool) {
+	var f audit.Filter
+	for _, name := range list {
+		bare, not := strings.CutPrefix(name, "!")
+		event := audit.Event(bare)
+		switch {
+		case !slices.Contains(events, event):
+			return audit.Filter{}, false
+		case not:
+			f.Without = append(f.Without, event)
+		default:
+			f.Events = append(f.Events, event)
+		}
+	}
+	return f, true
+}
+
+// Names lists events for a message.
+func Names(events []audit.Event) string {
 	list := make([]string, len(events))
 	for i, e := range events {
 		list[i] = string(e)
