@@ -90,8 +90,10 @@ func TestAPageReadsAPage(t *testing.T) {
 		"the page of the five thousandth":  {audit.Query{Limit: 100, Skip: 4900}, ids[4900:5000], 5101, false},
 		"a page too deep":                  {audit.Query{Limit: 10, Skip: 6500}, nil, audit.MaxScanned, true},
 		"with a filter that fits at times": {audit.Query{Limit: 3, Filter: updates}, []int64{ids[9], ids[19], ids[29]}, 101, false},
-		"with a filter that fits nothing": {audit.Query{Limit: 3, Filter: audit.Filter{Events: []audit.Event{audit.Revealed}}},
-			nil, audit.MaxScanned, false},
+		"with a filter that fits nothing": {
+			audit.Query{Limit: 3, Filter: audit.Filter{Events: []audit.Event{audit.Revealed}}},
+			nil, audit.MaxScanned, false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.items, c.most = 0, 0

@@ -163,15 +163,21 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 		damage func(t *testing.T, s store.Store, log []store.Item)
 		want   []string
 	}{
-		"a change in the middle is removed": {func(t *testing.T, s store.Store, log []store.Item) { remove(t, s, log[1].Key) },
-			[]string{"missing Change 2 is missing."}},
-		"the first two are removed": {func(t *testing.T, s store.Store, log []store.Item) {
-			remove(t, s, log[0].Key)
-			remove(t, s, log[1].Key)
+		"a change in the middle is removed": {
+			func(t *testing.T, s store.Store, log []store.Item) { remove(t, s, log[1].Key) },
+			[]string{"missing Change 2 is missing."},
 		},
-			[]string{"missing Changes 1 to 2 are missing."}},
-		"the last is removed": {func(t *testing.T, s store.Store, log []store.Item) { remove(t, s, log[3].Key) },
-			[]string{"missing Change 4 is missing."}},
+		"the first two are removed": {
+			func(t *testing.T, s store.Store, log []store.Item) {
+				remove(t, s, log[0].Key)
+				remove(t, s, log[1].Key)
+			},
+			[]string{"missing Changes 1 to 2 are missing."},
+		},
+		"the last is removed": {
+			func(t *testing.T, s store.Store, log []store.Item) { remove(t, s, log[3].Key) },
+			[]string{"missing Change 4 is missing."},
+		},
 		"all are removed": {func(t *testing.T, s store.Store, log []store.Item) {
 			for _, i := range log[:4] {
 				remove(t, s, i.Key)
@@ -197,8 +203,10 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 			log[2].Expires = time.Now().Add(time.Hour)
 			put(t, s, log[2])
 		}, []string{"expires Change 3 expires; changes are kept for ever."}},
-		"the head is removed": {func(t *testing.T, s store.Store, _ []store.Item) { remove(t, s, at("HEAD")) },
-			[]string{"head The head is missing, or names change 0 although change 4 follows."}},
+		"the head is removed": {
+			func(t *testing.T, s store.Store, _ []store.Item) { remove(t, s, at("HEAD")) },
+			[]string{"head The head is missing, or names change 0 although change 4 follows."},
+		},
 		"the head names another owner": {func(t *testing.T, s store.Store, _ []store.Item) {
 			h := get(t, s, at("HEAD"))
 			h.Attributes["owner"] = int64(7)
