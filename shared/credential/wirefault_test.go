@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/credentials"      //nolint:depguard // of the client whose exchanges this test breaks
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb" //nolint:depguard // the same
 
 	"credence/shared/credential"
 	"credence/shared/fault"

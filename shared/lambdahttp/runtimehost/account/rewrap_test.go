@@ -81,6 +81,11 @@ func TestChangeOfKey(t *testing.T) {
 	if res, err := both.Invoke(t.Context(), "admin", command); err != nil || !strings.Contains(string(res.Payload), "service_key") {
 		t.Errorf("user add: %v; logged %s", err, res.Log)
 	}
+	for _, text := range []string{`{"action":"check","org":${ORG}}`, `{"action":"key delete","org":${ORG},"key":${SERVICE_KEY}}`} {
+		if res, err := both.Invoke(t.Context(), "admin", fill(text)); err != nil || strings.Contains(string(res.Payload), "error_code") {
+			t.Errorf("%s: %v; logged %s", text, err, res.Log)
+		}
+	}
 	made, refused := both.Calls()
 	if len(refused) > 0 {
 		t.Errorf("the roles do not allow %v", refused)
