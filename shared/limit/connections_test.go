@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 
@@ -54,7 +56,7 @@ func open(t *testing.T, s *httptest.Server, sends string) net.Conn {
 // closed waits until the server ends the connection.
 func closed(c net.Conn) bool {
 	_, err := io.Copy(io.Discard, c)
-	return err == nil || !err.(interface{ Timeout() bool }).Timeout() //nolint:errorlint // always a *net.OpError
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // Connections on which nothing, or half of a request, was sent keep nobody out,
