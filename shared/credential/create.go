@@ -30,6 +30,7 @@ func (e Editor) Create(ctx context.Context, who identity.Caller, d Draft, idem I
 	if err != nil {
 		return View{}, err
 	}
+	defer clear(p.canonical)
 	for attempt := 0; ; attempt++ {
 		if view, found, err := e.replay(ctx, who, idem); err != nil || found {
 			view.Warnings = p.settings.Warnings()

@@ -232,6 +232,7 @@ func (t Tester) settings(ctx context.Context, c Credential, item store.Item) (co
 		return connector.Settings{}, t.ours(c, probe.CodeNoProbeForType, nil), nil
 	}
 	plain := object.Expose()
+	object.Clear()
 	defer clear(plain)
 	settings, faults := typ.Check(jsontext.Value(plain))
 	if len(faults) > 0 {

@@ -54,6 +54,7 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, re
 	if pr.p, err = s.Editor.prepare(who, d, c.Type); err != nil {
 		return View{}, probe.Result{}, false, err
 	}
+	defer clear(pr.p.canonical)
 	if !d.IfMatch.holds(c.Version) {
 		return View{}, probe.Result{}, false, stale(id)
 	}

@@ -73,6 +73,7 @@ func (e Editor) update(ctx context.Context, ed *edit, read []store.Item) (View, 
 	if err != nil {
 		return View{}, err
 	}
+	defer clear(p.canonical)
 	owner := heir
 	if heir.ID == 0 {
 		if owner, err = e.owner(ctx, who, before); err != nil {

@@ -185,6 +185,7 @@ func (cp Copier) Copy(ctx context.Context, who identity.Caller, id int64, read [
 		return View{}, err
 	}
 	plain := object.Expose()
+	object.Clear()
 	defer clear(plain)
 	return e.duplicate(ctx, who, original{c, version, jsontext.Value(plain)}, idem)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/access"
 	"credence/shared/fault"
@@ -98,16 +99,17 @@ func Stack(cfg Config, routes ...[]Route) (http.Handler, error) {
 
 // exchange is what is known of one request while it is served.
 type exchange struct {
-	started time.Time
-	id      string
-	http    *http.Request
-	client  string // its address; "" if there is none to be known
-	w       http.ResponseWriter
-	route   *Route // nil until one matched
-	caller  identity.Caller
-	sizeIn  int
-	read    bool     // the body is read to its end
-	held    []func() // give back what the request takes of the bounds
+	started  time.Time
+	id       string
+	http     *http.Request
+	client   string // its address; "" if there is none to be known
+	w        http.ResponseWriter
+	route    *Route // nil until one matched
+	caller   identity.Caller
+	sizeIn   int
+	received []byte   // the body
+	read     bool     // the body is read to its end
+	held     []func() // give back what the request takes of the bounds
 }
 
 func (s *stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -118,6 +120,7 @@ func (s *stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		answer, body, e = render(err, ex)
 	}
+	defer ex.wipe(answer, body)
 	h := w.Header()
 	maps.Copy(h, answer.Header)
 	h.Set("Content-Type", "application/json")
@@ -144,6 +147,19 @@ func (s *stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// What fails here is the connection; there is nobody left to tell.
 	_, _ = w.Write(body)
 	s.log(ex, answer.Status, len(body), e, err)
+}
+
+// wipe clears what was received and sent: either may hold a secret. An asset is
+// not cleared, whose bytes are the same for every request.
+func (ex *exchange) wipe(answer Answer, body []byte) {
+	clear(ex.received)
+	if _, ok := answer.Body.(Asset); ok {
+		return
+	}
+	if encoded, ok := answer.Body.(jsontext.Value); ok {
+		clear(encoded)
+	}
+	clear(body)
 }
 
 // run does all that may fail or panic, up to the encoded body: so far nothing
@@ -238,7 +254,7 @@ func (s *stack) receive(ex *exchange, req *Request, end time.Time) (time.Time, e
 	if req.body, err = s.readBody(ctx, ex); err != nil {
 		return end, err
 	}
-	ex.sizeIn = len(req.body)
+	ex.received, ex.sizeIn = req.body, len(req.body)
 	end = end.Add(time.Since(began))
 	if ex.route.Heavy {
 		err = ex.take(ctx, s.bounds.heavy, heavyWait, 1)

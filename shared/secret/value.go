@@ -47,6 +47,14 @@ func (v Value) ExposeText() string {
 	return string(v.f())
 }
 
+// Clear overwrites the secret with zeros, in this Value and in every copy of it.
+// Nobody may use one of them afterwards. May be called again.
+func (v Value) Clear() {
+	if v.f != nil {
+		clear(v.f())
+	}
+}
+
 // Len is the length of the secret in bytes.
 func (v Value) Len() int {
 	if v.f == nil {

@@ -289,6 +289,16 @@ func TestValueSharesNoMemory(t *testing.T) {
 	}
 }
 
+func TestClear(t *testing.T) {
+	v := secret.New([]byte("canary"))
+	shared := v
+	shared.Clear()
+	if got := v.Expose(); len(got) != len("canary") || len(bytes.Trim(got, "\x00")) != 0 {
+		t.Error("a copy of a cleared value still holds the secret")
+	}
+	secret.Value{}.Clear()
+}
+
 func TestZeroValue(t *testing.T) {
 	var v secret.Value
 	if v.Expose() != nil || v.ExposeText() != "" || v.Len() != 0 {

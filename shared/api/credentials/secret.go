@@ -39,6 +39,7 @@ func (a Revealing) reveal(ctx context.Context, r *httpapi.Request, id int64) (ht
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
+	defer v.Object.Clear() // the answer has a copy, which is cleared once it is sent
 	h := http.Header{}
 	h.Set("ETag", secretTag(v.Version))
 	if v.Object.Len() == 0 {
