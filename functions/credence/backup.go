@@ -130,17 +130,17 @@ func keyText(dir string, m manifest) ([]byte, error) {
 	if m.KeyID != "" && k.ID() != m.KeyID {
 		return nil, wrongKey(path, map[string]*localkms.Key{k.ID(): k}, m.KeyID)
 	}
-	return os.ReadFile(path) //nolint:gosec // the operator names the folder
+	return os.ReadFile(path)
 }
 
 // packFile writes the backup into a new file and syncs it.
 func packFile(path, db string, key []byte, recipients []age.Recipient, m manifest) (err error) {
-	from, err := os.Open(db) //nolint:gosec // a name of ours
+	from, err := os.Open(db)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = from.Close() }()
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // a name of ours
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func packFile(path, db string, key []byte, recipients []age.Recipient, m manifes
 
 // syncFolder makes the names in a folder as durable as what they name.
 func syncFolder(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the operator names it
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

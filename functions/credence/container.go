@@ -106,7 +106,7 @@ func decrypt(r io.Reader, identityFile string) (io.Reader, error) {
 	if identityFile == "" {
 		return nil, errNeedsIdentity
 	}
-	f, err := os.Open(identityFile) //nolint:gosec // the operator names the file
+	f, err := os.Open(identityFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the age identity: %w", err)
 	}
@@ -140,7 +140,7 @@ func unpackTar(r io.Reader, db io.Writer) (m manifest, key []byte, err error) {
 		}
 		switch {
 		case h.Name == embedded.FileName && size < 0:
-			if size, err = io.Copy(io.MultiWriter(db, sum), t); err != nil {
+			if size, err = io.Copy(io.MultiWriter(db, sum), t); err != nil { //nolint:gosec // a tar file is not compressed
 				return m, key, unreadable(err)
 			}
 		case h.Name == entryKey && key == nil:
@@ -183,7 +183,7 @@ func (m manifest) hold(size int64, sum string, withKey bool) error {
 
 // isBackup reports whether a file is a backup and no store's file.
 func isBackup(path string) (bool, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	f, err := os.Open(path)
 	if err != nil {
 		return false, err
 	}

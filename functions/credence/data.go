@@ -72,7 +72,25 @@ func openData(ctx context.Context, w where, anew bool) (*data, error) {
 		_ = d.Close()
 		return nil, err
 	}
+	removeDrafts(w.Data)
 	return d, nil
+}
+
+// draftAge is how old a draft in the data folder must be to count as left behind by
+// a command that was killed.
+const draftAge = time.Hour
+
+// removeDrafts removes what commands that were killed left behind: copies of the
+// store, which hold no more than it does. What cannot be removed stays.
+func removeDrafts(dir string) {
+	for _, name := range []string{".new-store-*", ".compact-*", ".backup-*", ".restore-*", ".check-*"} {
+		paths, _ := filepath.Glob(filepath.Join(dir, name)) // the pattern is well-formed
+		for _, path := range paths {
+			if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) > draftAge {
+				_ = os.RemoveAll(path)
+			}
+		}
+	}
 }
 
 // checkBeside rejects a missing or empty store file beside a key file. With anew
@@ -115,7 +133,9 @@ func (d *data) begin(ctx context.Context, w where, anew bool) error {
 	if err != nil {
 		return err
 	}
-	if w.Store == storeDynamo && d.fresh && !recorded && keyErr == nil && !anew {
+	// Unless the key file belongs to the embedded store beside it.
+	_, fileErr := os.Lstat(filepath.Join(w.Data, embedded.FileName))
+	if w.Store == storeDynamo && d.fresh && !recorded && keyErr == nil && fileErr != nil && !anew {
 		return fmt.Errorf("the tables %s-… are empty, but the key file in %s shows that there was a store. "+
 			"Name its tables with --dynamodb-tables, or start with --new to begin an empty store under this key", w.DynamoTables, w.Data)
 	}

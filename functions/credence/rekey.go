@@ -94,7 +94,7 @@ func (c *rekeyCommand) overSocket(ctx context.Context) (rekeyed, error) {
 	if err != nil {
 		return rekeyed{}, fmt.Errorf("asking the server: %w", err)
 	}
-	res, err := client.Do(req) //nolint:gosec // the client reaches that one socket, whatever the URL is
+	res, err := client.Do(req)
 	if err != nil {
 		return rekeyed{}, fmt.Errorf("asking the server: %w. Repeat the command: it goes on where it was cut off", err)
 	}

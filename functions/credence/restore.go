@@ -87,7 +87,7 @@ func (c *restoreCommand) restore(ctx context.Context) (m manifest, err error) {
 
 // unpackFile unpacks a backup's store into a new file and syncs it.
 func unpackFile(from *os.File, identityFile, to string) (m manifest, key []byte, err error) {
-	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // a name of ours
+	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return m, nil, err
 	}

@@ -54,7 +54,7 @@ func TestStartRefusesWhatItCannotTrust(t *testing.T) {
 			_ = os.Remove(db)
 			return os.Mkdir(db, 0o700)
 		}, []string{"credence.db"}},
-		{"zeros in the middle", func(t *testing.T, _, db, _ string) error {
+		{"zeros in the middle", func(_ *testing.T, _, db, _ string) error {
 			b, err := os.ReadFile(db)
 			clear(b[12<<10 : 24<<10])
 			return errorsOr(err, os.WriteFile(db, b, 0o600))

@@ -44,8 +44,8 @@ var (
 const (
 	// lockPatience is for a predecessor that is just ending, no more.
 	lockPatience = 200 * time.Millisecond
-	// openBudget is how long opening a store may verify its file: about 3 GB from
-	// the page cache. Of a larger file the rest is left to Verify.
+	// openBudget is how long opening a store may verify its file: about a
+	// gigabyte on a busy machine of two cores. Of a larger file the rest is left to Verify.
 	openBudget = 3 * time.Second
 	// sweepEvery is how often an idle store removes what has expired.
 	sweepEvery = time.Minute
@@ -156,14 +156,14 @@ func newStore(opts []Option) *Store {
 // and links it there: a file that is there is never replaced, and a crash leaves
 // no half of one under the name.
 func create(path string) (err error) {
-	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) { //nolint:gosec // the operator names the directory
 		return err
 	}
 	draft, err := os.CreateTemp(filepath.Dir(path), ".new-store-*") // mode 0600
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.Remove(draft.Name())) }()
+	defer func() { err = errors.Join(err, os.Remove(draft.Name())) }() //nolint:gosec // a name that CreateTemp made
 	if err := draft.Close(); err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (s *Store) open(path string) error {
 		Timeout: lockPatience, FreelistType: bolt.FreelistMapType, NoStatistics: true,
 		InitialMmapSize: mapSize(path),
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			f, err := os.OpenFile(name, flag&^os.O_CREATE, mode) //nolint:gosec // the operator names the directory
+			f, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
 			if err != nil {
 				return nil, err
 			}
@@ -223,7 +223,7 @@ func mapSize(path string) int {
 		return 0
 	}
 	size := int64(1) << 30
-	if info, err := os.Stat(path); err == nil {
+	if info, err := os.Stat(path); err == nil { //nolint:gosec // as above
 		size = max(size, 2*info.Size())
 	}
 	return int(size)
