@@ -119,7 +119,7 @@ func TestBackupsUnderLoad(t *testing.T) {
 	command(t, 0, "check", "--data", dir, "--open")
 	l.stop()
 	l.server.end(t)
-	records := 0
+	entries := int64(0)
 	for n := range 5 {
 		file, to := filepath.Join(backups, fmt.Sprint(n)), filepath.Join(t.TempDir(), "restored")
 		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -135,10 +135,10 @@ func TestBackupsUnderLoad(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &found); err != nil || !found.OK || !found.Opened || found.Secrets < found.Credentials {
 			t.Errorf("backup %d: %s, %v", n, out, err)
 		}
-		if found.Records <= records {
-			t.Errorf("backup %d has %d records, the one before it %d", n, found.Records, records)
+		if found.AuditEntries <= entries {
+			t.Errorf("backup %d has %d audit entries, the one before it %d", n, found.AuditEntries, entries)
 		}
-		records = found.Records
+		entries = found.AuditEntries
 		start(t, to).end(t)
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || len(left) > 0 {

@@ -73,6 +73,8 @@ func Classify(err error) *fault.Error {
 			"The answer of our store was lost, so the change may or may not have been made. Read before you try again.")
 	case errors.Is(err, store.ErrUnavailable):
 		return fault.New(fault.CodeStoreUnavailable, "Our store cannot be reached. Nothing was changed; try again shortly.").After(retryAfter)
+	case errors.Is(err, store.ErrDamaged):
+		return fault.New(fault.CodeIntegrity, "A stored item is damaged, so nothing was returned. Report the request_id: the operator finds the item in the log, and with a check.")
 	case errors.Is(err, envelope.ErrKMSUnavailable):
 		return fault.New(fault.CodeKMSUnavailable, "The key service cannot be reached. Nothing was changed; try again shortly.").After(retryAfter)
 	case errors.Is(err, envelope.ErrOpen):

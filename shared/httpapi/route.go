@@ -69,6 +69,7 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   any
+	Secret bool // Body is a jsontext.Value of this answer's own, which is cleared once it is sent
 	list   bool // made by List: too many bytes are the caller's to page through
 }
 

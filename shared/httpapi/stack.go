@@ -156,8 +156,8 @@ func (ex *exchange) wipe(answer Answer, body []byte) {
 	if _, ok := answer.Body.(Asset); ok {
 		return
 	}
-	if encoded, ok := answer.Body.(jsontext.Value); ok {
-		clear(encoded)
+	if own, ok := answer.Body.(jsontext.Value); ok && answer.Secret {
+		clear(own)
 	}
 	clear(body)
 }

@@ -26,6 +26,19 @@ func (k *keeping) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// TestSharedBodyStays: a body that belongs to every request is not cleared.
+func TestSharedBodyStays(t *testing.T) {
+	shared := jsontext.Value(`{"type":"object"}`)
+	k := newKit(t, httpapi.Route{Pattern: "GET /schema", Needs: access.Read, Handle: func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
+		return httpapi.Answer{Body: shared}, nil
+	}})
+	for range 2 {
+		if w := k.send("GET", "/schema", ""); w.Body.String() != `{"type":"object"}` {
+			t.Errorf("answered %s", w.Body)
+		}
+	}
+}
+
 // TestBuffersAreCleared: once an answer is sent, the bytes that came in, those that
 // the handler answered with and those that went out are zeros.
 func TestBuffersAreCleared(t *testing.T) {
@@ -34,7 +47,7 @@ func TestBuffersAreCleared(t *testing.T) {
 	var received []byte
 	k := newKit(t, httpapi.Route{Pattern: "POST /things", Needs: access.Reveal, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 		received = r.Bytes()
-		return httpapi.Answer{Body: answered}, nil
+		return httpapi.Answer{Body: answered, Secret: true}, nil
 	}})
 	w := &keeping{ResponseWriter: httptest.NewRecorder()}
 	r := httptest.NewRequest("POST", "/things", strings.NewReader(secret))

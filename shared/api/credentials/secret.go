@@ -45,7 +45,7 @@ func (a Revealing) reveal(ctx context.Context, r *httpapi.Request, id int64) (ht
 	if v.Object.Len() == 0 {
 		return httpapi.Answer{Status: http.StatusNotModified, Header: h}, nil
 	}
-	return httpapi.Answer{Header: h, Body: jsontext.Value(v.Object.Expose())}, nil
+	return httpapi.Answer{Header: h, Body: jsontext.Value(v.Object.Expose()), Secret: true}, nil
 }
 
 // copy ignores copy_access_controls: who else may use the copy is its owner's

@@ -20,6 +20,10 @@ import (
 // writer makes the file grow; give it a deadline. May be called again at will.
 func (s *Store) Copy(ctx context.Context, to func(size int64) (io.Writer, error)) error {
 	return s.view(ctx, "copying the store", func(tx *bolt.Tx) error {
+		// Before a byte is written: a copy that ends early has no good answer.
+		if info, err := os.Stat(s.db.Path()); err != nil || info.Size() < tx.Size() {
+			return errors.Join(err, damagedFile("it is cut off, or is gone", 0))
+		}
 		w, err := to(tx.Size())
 		if err == nil {
 			_, err = tx.WriteTo(ending{ctx, w})

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"credence/shared/store"
 )
 
@@ -301,4 +303,43 @@ func TestFormat1(t *testing.T) {
 	if s.records.least != recordVersion {
 		t.Error("a compacted file still takes records without a checksum")
 	}
+}
+
+// TestDamagedRecordNamesItsKey damages one record of an open store: whatever needs
+// it answers an error that names the item, and its neighbours are served as before.
+func TestDamagedRecordNamesItsKey(t *testing.T) {
+	s := mustOpen(t, t.TempDir())
+	mustCommit(t, s, put("a", store.Absent(), nil), put("b", store.Absent(), store.Attributes{"text": "x"}), put("c", store.Absent(), nil))
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte(store.Meta))
+		record := bytes.Clone(b.Get(bucketKey("P", "b")))
+		record[len(record)-1] ^= 1
+		return b.Put(bucketKey("P", "b"), record)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.View(func(tx *bolt.Tx) error { s.horizon.reach(tx.ID()); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	_, get := s.Get(t.Context(), key("a"), key("b"))
+	_, all := s.Range(t.Context(), store.Range{Table: store.Meta, Partition: "P"})
+	for name, err := range map[string]error{
+		"get": get, "range": all,
+		"put":    s.Commit(t.Context(), put("b", store.Always(), nil)),
+		"check":  s.Commit(t.Context(), put("d", store.Absent(), nil), store.Write{Verb: store.Check, Item: store.Item{Key: key("b")}, If: store.Present()}),
+		"delete": s.Commit(t.Context(), store.Write{Verb: store.Delete, Item: store.Item{Key: key("b")}, If: store.Always()}),
+	} {
+		var named *DamagedError
+		if !errors.As(err, &named) || named.Key != `"P b"` || named.Table != "meta" || errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: %v, want a DamagedError that names the item", name, err)
+		}
+	}
+	mustFind(t, s, "a", true)
+	mustFind(t, s, "d", false)
+	page, err := s.Range(t.Context(), store.Range{Table: store.Meta, Partition: "P", From: "c"})
+	if err != nil || len(page.Items) != 1 {
+		t.Errorf("the next item: %v, %v", page, err)
+	}
+	mustCommit(t, s, put("e", store.Absent(), nil))
 }
