@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
+	"credence/shared/audit"
+	"credence/shared/identity"
+	"credence/shared/store"
 	"credence/shared/store/embedded"
 )
 
@@ -36,7 +40,11 @@ func (c *compactCommand) Run(ctx context.Context, io streams) error {
 	if _, err := soundFile(filepath.Join(c.Data, embedded.FileName)); err != nil {
 		return err
 	}
-	done, err := embedded.Compact(ctx, c.Data, nil)
+	drop, err := pastRetention(ctx, filepath.Join(c.Data, embedded.FileName), time.Now())
+	if err != nil {
+		return err
+	}
+	done, err := embedded.Compact(ctx, c.Data, drop)
 	if err != nil {
 		return err
 	}
@@ -44,6 +52,32 @@ func (c *compactCommand) Run(ctx context.Context, io streams) error {
 	if c.JSON {
 		return printJSON(io.out, r)
 	}
-	_, err = fmt.Fprintf(io.out, "%s: %d bytes before, %d after; %d records kept, %d that had expired removed.\n", c.Data, r.Before, r.After, r.Kept, r.Dropped)
+	_, err = fmt.Fprintf(io.out, "%s: %d bytes before, %d after; %d records kept, %d that had expired or are past their retention removed.\n", c.Data, r.Before, r.After, r.Kept, r.Dropped)
 	return err
+}
+
+// pastRetention returns which items of a store the retention of their organisation
+// does not keep: audit entries that are no changes.
+func pastRetention(ctx context.Context, path string, now time.Time) (func(store.Item) bool, error) {
+	s, err := embedded.OpenReadOnly(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.Close() }()
+	orgs, err := identity.New(s, audit.Journal{}, time.Now).Orgs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byID := map[int64]identity.Org{}
+	for _, o := range orgs {
+		byID[o.ID] = o
+	}
+	return func(i store.Item) bool {
+		var id int64
+		if _, err := fmt.Sscanf(i.Key.Partition, "ORG#%d", &id); err != nil {
+			return false
+		}
+		o, known := byID[id]
+		return known && audit.Past(i, o, now)
+	}, nil
 }

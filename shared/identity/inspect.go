@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"credence/shared/store"
@@ -25,8 +26,24 @@ const (
 // Inspect compares the rows of an organisation's users and service keys with one
 // another: the organisation and its place in the list, each user and the row of
 // the user's address, the number of keys and the keys. It returns the users too.
+// A finding is looked for once more, since a change may have been seen half made.
 // May be called again at will.
 func Inspect(ctx context.Context, s store.Store, org int64) ([]User, []Finding, error) {
+	users, first, err := inspect(ctx, s, org)
+	if err != nil || len(first) == 0 {
+		return users, nil, err
+	}
+	users, second, err := inspect(ctx, s, org)
+	var both []Finding
+	for _, f := range second {
+		if slices.Contains(first, f) {
+			both = append(both, f)
+		}
+	}
+	return users, both, err
+}
+
+func inspect(ctx context.Context, s store.Store, org int64) ([]User, []Finding, error) {
 	i := inspection{store: s, org: org, mails: map[string]int64{}}
 	if err := i.orgRows(ctx); err != nil {
 		return nil, nil, err
