@@ -43,7 +43,7 @@ func (t *trial) obtain(ctx context.Context) (place, error) {
 		return place{}, err
 	}
 	if got.wantsCertificate() {
-		return place{}, errCertificate.At(t.certField)
+		return place{}, t.certificateFinding(got)
 	}
 	if err := t.refused(got); err != nil {
 		return place{}, err

@@ -38,7 +38,7 @@ func (t *trial) judge(ctx context.Context) error {
 	case err != nil:
 		return err
 	case got.wantsCertificate():
-		return errCertificate.At(t.certField)
+		return t.certificateFinding(got)
 	case t.expect.stated() && t.expect.missed(got) == "":
 		return t.compare(ctx, got)
 	case got.status == http.StatusUnauthorized:
@@ -58,6 +58,14 @@ func (t *trial) judge(ctx context.Context) error {
 }
 
 var errCertificate = probe.Found(probe.CodeClientCertificate, "The server accepts requests only with a client certificate. Enter the certificate and its private key.")
+
+// certificateFinding is the finding for an answer about the client certificate.
+func (t *trial) certificateFinding(got answer) error {
+	if t.plan.certificate == nil {
+		return errCertificate.At(t.certField)
+	}
+	return probe.Found(probe.CodeAuthRejected, "The server rejects the client certificate (status %d). Check that it is signed by an authority that the server trusts, and that it has not expired or been revoked.", got.status).At(t.certField).Answered(got.status)
+}
 
 // compare makes the counter-examples for a request that succeeded.
 func (t *trial) compare(ctx context.Context, got answer) error {
@@ -170,8 +178,8 @@ func (t *trial) forbidden(ctx context.Context, got answer) error {
 		}
 		if recognised {
 			t.attempt.Reject(other.class().String())
-		} else if other.status == http.StatusUnauthorized && !got.rejects() {
-			return probe.Found(probe.CodeSecretNotTested, "The address answers 403 with the password and 401 without it. Some systems answer so to a wrong password, others to an account that lacks the right. Name an address that every account of the system may read.").At(t.plan.urlField)
+		} else if other.status == http.StatusUnauthorized {
+			return probe.Found(probe.CodeSecretNotTested, "The address answers 403 to the secret, and 401 without it or to another one. Some systems answer so to a wrong secret, others to an account that lacks the right. Name an address that every account of the system may read.").At(t.plan.urlField)
 		}
 	}
 	switch {

@@ -74,7 +74,7 @@ func (p plan) field() probe.Field {
 // tested reports whether the request carries a secret that a counter-example
 // can replace.
 func (p plan) tested() bool {
-	return p.sign != nil || p.certAlone || slices.ContainsFunc(p.places, func(s place) bool { return !s.aside })
+	return p.sign != nil || p.certAlone || p.blame == fieldTestBody || slices.ContainsFunc(p.places, func(s place) bool { return !s.aside })
 }
 
 // account reports whether the secret is the password of an account.

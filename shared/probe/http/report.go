@@ -82,7 +82,10 @@ func memberFails(name string, value jsontext.Value) bool {
 	text = strings.ToLower(text)
 	switch name {
 	case "error", "errors", "errormessage", "errormsg", "errordescription", "errorcode", "errcode", "errmsg", "fault", "faultcode", "faultstring", "exception", "iserror", "haserror", "failure":
-		return holds(value) && strings.Trim(text, "0") != "" || holds(value) && value.Kind() != '"'
+		if value.Kind() == '"' {
+			return strings.Trim(text, "0 ") != "" && !slices.Contains([]string{"ok", "success", "none", "no error", "false", "null"}, text)
+		}
+		return holds(value)
 	case "ok", "success", "successful", "succeeded", "issuccess", "valid", "isvalid", "authenticated", "isauthenticated", "authorized", "active":
 		return value.Kind() == 'f' || text == "false"
 	case "status", "code", "statuscode", "result", "type", "stat", "resultcode":

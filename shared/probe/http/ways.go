@@ -57,6 +57,10 @@ func readTrial(settings reader, t *trial) error {
 	if err := t.readCertificate(settings); err != nil {
 		return err
 	}
+	// The only secret may stand in the body of the test request.
+	if other := withoutSecrets(t.plan.body); t.exchange == nil && !t.plan.tested() && t.plan.body.Len() > 0 && other.Len() > len("{}") {
+		t.plan.otherBody, t.plan.blame = other, fieldTestBody
+	}
 	switch x := t.exchange; {
 	case t.plan.url == nil && x == nil:
 		return probe.Found(probe.CodeSecretNotTested, "The credential names no address to test the secret at. Set test.url or base_url.").At(fieldTestURL)

@@ -178,9 +178,8 @@ func TestOneAtATime(t *testing.T) {
 		_, _ = io.Copy(io.Discard, c)
 	})
 	for name, do := range map[string]func(c *roundtrip.Client, r *http.Request) (*http.Response, bool, error){
-		"look": func(c *roundtrip.Client, r *http.Request) (*http.Response, bool, error) {
-			response, err := c.Look(r)
-			return response, false, err
+		"glance": func(c *roundtrip.Client, r *http.Request) (*http.Response, bool, error) {
+			return c.Glance(r, 5, 200*time.Millisecond)
 		},
 		"begin": func(c *roundtrip.Client, r *http.Request) (*http.Response, bool, error) { return c.Begin(r, 5) },
 	} {

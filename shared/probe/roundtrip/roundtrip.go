@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"credence/shared/probe"
@@ -110,23 +109,12 @@ func (c *Client) Begin(r *http.Request, most int) (response *http.Response, more
 	return c.exchange(r, most, nil, 0)
 }
 
-// Look is Do without the body, which is empty in its answer, however long it
-// is: a status and headers cannot be dripped or inflated, and a verdict that
-// needs no more waits for no more.
-func (c *Client) Look(r *http.Request) (*http.Response, error) {
-	response, _, err := c.exchange(r, noBody, nil, 0)
-	return response, err
-}
-
 // Glance is Begin with a limit of time for the body: what came by then is
 // kept, and more reports that the body is not whole. An answer that never ends,
 // such as a stream of events, is told by its status and headers.
 func (c *Client) Glance(r *http.Request, most int, wait time.Duration) (response *http.Response, more bool, err error) {
 	return c.exchange(r, most, nil, wait)
 }
-
-// noBody is in place of a number of bytes to read.
-const noBody = -1
 
 // exchange makes one request. An answer of more than most bytes is the error
 // long, or is cut off where that is nil. A body that takes longer than wait is
@@ -141,27 +129,17 @@ func (c *Client) exchange(r *http.Request, most int, long error, wait time.Durat
 			return c.locate(late(r, err))
 		}
 		defer func() { _ = response.Body.Close() }()
-		var cut atomic.Bool
 		if wait > 0 { // Close may be called while a Read is under way
-			defer time.AfterFunc(wait, func() { cut.Store(true); _ = response.Body.Close() }).Stop()
+			defer time.AfterFunc(wait, func() { _ = response.Body.Close() }).Stop()
 		}
 		if response.StatusCode == http.StatusSwitchingProtocols { // what follows is no body
 			return probe.Found(probe.CodeProtocolMismatch, "").At(c.field)
 		}
-		plainBadRequest := r.URL.Scheme == "http" && response.StatusCode == http.StatusBadRequest
-		var body []byte
+		body, err := io.ReadAll(io.LimitReader(response.Body, int64(most)+1))
 		switch {
-		case most != noBody:
-			body, err = io.ReadAll(io.LimitReader(response.Body, int64(most)+1))
-		case plainBadRequest:
-			body, err = io.ReadAll(io.LimitReader(response.Body, MaxBody))
-		}
-		switch {
-		case plainBadRequest && wantsTLS(body):
+		case r.URL.Scheme == "http" && response.StatusCode == http.StatusBadRequest && wantsTLS(body):
 			return errTLSRequired.At(c.field)
-		case most == noBody:
-			body = nil
-		case err != nil && cut.Load():
+		case err != nil && wait > 0 && r.Context().Err() == nil: // the status and headers came
 			more = true
 		case err != nil:
 			return late(r, err)
