@@ -53,6 +53,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 		health.API{Store: d.store, Writes: d.writes(), Version: version}.Routes(),
 		openapi.API{}.Routes(),
 		signin.API{Identity: d.identity}.Routes(),
+		signin.People{Identity: d.identity}.Routes(),
 		catalogue.API{Types: registry}.Routes(),
 		auditlog.API{Store: d.store, Clock: time.Now}.Routes(),
 		credentials.Reading{Service: service, Clock: time.Now}.Routes(),

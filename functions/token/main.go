@@ -1,6 +1,6 @@
 // Command token signs callers in and out, says who they are, and keeps their
-// service keys: /token, /token/refresh, /token/logout, /users/current and
-// /service_keys. It opens no secret and has no right to a key service.
+// service keys and users: /token, /token/refresh, /token/logout, /service_keys,
+// /users and /orgs. It opens no secret and has no right to a key service.
 package main
 
 import (
@@ -39,6 +39,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	handler, err := httpapi.Stack(
 		httpapi.Config{SignIn: users, Denials: audit.Refusals{Store: store, Now: time.Now}, Logger: logger},
 		signin.API{Identity: users}.Routes(),
+		signin.People{Identity: users}.Routes(),
 	)
 	if err != nil {
 		return err

@@ -39,6 +39,7 @@ var families = map[string][]httpapi.Route{
 	"credence/shared/api/health.API":            health.API{}.Routes(),
 	"credence/shared/api/openapi.API":           openapi.API{}.Routes(),
 	"credence/shared/api/signin.API":            signin.API{}.Routes(),
+	"credence/shared/api/signin.People":         signin.People{}.Routes(),
 }
 
 // served finds what each function serves, as its source says: every call of

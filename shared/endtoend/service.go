@@ -72,7 +72,7 @@ type check struct {
 func Run(t *testing.T, s Service) {
 	su := open(t, s)
 	t.Run("contract", func(t *testing.T) {
-		su.all(t, accountChecks(), keyChecks(), createChecks(), readChecks(), listChecks(), updateChecks(),
+		su.all(t, accountChecks(), keyChecks(), peopleChecks(), createChecks(), readChecks(), listChecks(), updateChecks(),
 			deleteChecks(), referenceChecks(), tagChecks(), revealChecks(), auditChecks(), probeChecks(), verdictChecks(), tryChecks(), browseChecks(), endChecks(),
 			schemaChecks(), refusalChecks(), jsonChecks(), limitChecks(), isolationChecks(), raceChecks(), describedChecks())
 	})
@@ -81,6 +81,7 @@ func Run(t *testing.T, s Service) {
 	t.Run("versions", func(t *testing.T) {
 		su.all(t, versionChecks(), copyChecks(), conditionChecks(), idempotencyChecks())
 	})
+	su.alone(t)
 	su.complete(t)
 }
 

@@ -34,6 +34,16 @@ func (s *Service) Users(ctx context.Context, who Caller) ([]User, error) {
 	return users, nil
 }
 
+// Members lists the users of the caller's organisation for any of them: those
+// with whom a credential can be shared.
+func (s *Service) Members(ctx context.Context, who Caller) ([]User, error) {
+	users, err := s.users(ctx, who.Org.ID)
+	if err != nil {
+		return nil, fmt.Errorf("listing members: %w", err)
+	}
+	return users, nil
+}
+
 func (s *Service) users(ctx context.Context, org int64) ([]User, error) {
 	page, err := s.store.Range(ctx, store.Range{Table: store.Meta, Partition: orgPartition(org), From: "USER#", To: "USER#~"})
 	if err != nil {

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/mail"
 	"time"
 
@@ -43,11 +44,16 @@ type Service struct {
 	// Failed attempts are counted apart, so that expired tokens keep no key out.
 	signIns  *limit.Failures
 	requests *limit.Failures
+	turns    [256]chan struct{} // one token each; see inTurn
 }
 
 // New makes a Service. The clock decides what has expired.
 func New(s store.Store, j Journal, now func() time.Time) *Service {
-	return &Service{store: s, journal: j, now: now, signIns: limit.NewFailures(now), requests: limit.NewFailures(now)}
+	service := &Service{store: s, journal: j, now: now, signIns: limit.NewFailures(now), requests: limit.NewFailures(now)}
+	for n := range service.turns {
+		service.turns[n] = make(chan struct{}, 1)
+	}
+	return service
 }
 
 // clock is the time to the millisecond, as it will be read back.
@@ -78,6 +84,28 @@ func (s *Service) retry(ctx context.Context, do func() error) error {
 				"Others changed the same thing at the same time, again and again. Read it and repeat your change.").Because(err)
 		}
 	}
+}
+
+// inTurn does what changes the sessions of a key. If it was overtaken, it starts
+// over, one caller of this process at a time for the key: programs that start
+// together with one key do not wear each other's attempts out.
+func (s *Service) inTurn(ctx context.Context, key int64, do func() error) error {
+	err := do()
+	if !store.Overtaken(err) {
+		return err
+	}
+	turn := s.turns[key%int64(len(s.turns))]
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for other sign-ins with the key: %w", ctx.Err())
+	}
+	if err = s.retry(ctx, do); fault.Is(err, fault.CodeConflict) {
+		return fault.New(fault.CodeTooManyRequests, "Many programs sign in with this service key at the same time. Try again shortly, or keep a token for a day.").
+			Because(err).After(time.Second)
+	}
+	return err
 }
 
 // note makes the journal's write about a key.

@@ -35,7 +35,7 @@ func (s *Service) SignIn(ctx context.Context, text string, from Origin) (Session
 		return Session{}, err
 	}
 	var session Session
-	err := s.retry(ctx, func() error {
+	err := s.inTurn(ctx, t.key, func() error {
 		items, err := s.store.Get(ctx, t.rows()...)
 		if err != nil {
 			return err
@@ -249,7 +249,7 @@ func (s *Service) session(ctx context.Context, bearer string, from Origin, reads
 // until it expires, so that requests under way are not cut off.
 func (s *Service) Refresh(ctx context.Context, bearer string, from Origin) (Session, error) {
 	var session Session
-	err := s.retry(ctx, func() error {
+	err := s.inTurn(ctx, keyOf(bearer), func() error {
 		_, p, _, err := s.session(ctx, bearer, from, nil)
 		if err != nil {
 			return err
@@ -266,7 +266,7 @@ func (s *Service) Refresh(ctx context.Context, bearer string, from Origin) (Sess
 // Logout ends the token's session at once. Of two at the same time one is told
 // that it is no longer signed in.
 func (s *Service) Logout(ctx context.Context, bearer string, from Origin) error {
-	err := s.retry(ctx, func() error {
+	err := s.inTurn(ctx, keyOf(bearer), func() error {
 		t, p, _, err := s.session(ctx, bearer, from, nil)
 		if err != nil {
 			return err
@@ -281,4 +281,10 @@ func (s *Service) Logout(ctx context.Context, bearer string, from Origin) error 
 		return fmt.Errorf("signing out: %w", err)
 	}
 	return nil
+}
+
+// keyOf is the key that a session's token names, 0 for none.
+func keyOf(bearer string) int64 {
+	t, _ := parseToken(sessionToken, bearer)
+	return t.key
 }

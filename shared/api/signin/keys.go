@@ -22,11 +22,8 @@ func (a API) listKeys(ctx context.Context, r *httpapi.Request) (httpapi.Answer, 
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	rows := make([]serviceKey, len(keys))
-	for n, k := range keys {
-		rows[n] = serviceKeyOf(k, "")
-	}
-	return httpapi.SortedList(r, paging, rows, sorting.Ascending, func(k serviceKey) httpapi.Mark { return keyMark(sorting.By, k) })
+	return httpapi.SortedList(r, paging, each(keys, func(k identity.Key) serviceKey { return serviceKeyOf(k, "") }), sorting.Ascending,
+		func(k serviceKey) httpapi.Mark { return mark(sorting.By, k.ID, k.Name, k.CreatedAt, k.UpdatedAt) })
 }
 
 // keysOf lists the keys of a user. Without one an admin gets the keys of every
@@ -38,17 +35,17 @@ func (a API) keysOf(ctx context.Context, who identity.Caller, owner int64) ([]id
 	return a.Identity.ListKeys(ctx, who, cmp.Or(owner, who.User.ID))
 }
 
-// keyMark is the place of a key in a list. The id keeps equal keys in one order
-// on every page.
-func keyMark(by string, k serviceKey) httpapi.Mark {
-	m := httpapi.Mark{ID: k.ID}
+// mark is the place of a row in a list. The id keeps equal rows in one order on
+// every page.
+func mark(by string, id int64, name string, created, updated httpapi.Timestamp) httpapi.Mark {
+	m := httpapi.Mark{ID: id}
 	switch by {
 	case "created_at":
-		m.Number = time.Time(k.CreatedAt).UnixMilli()
+		m.Number = time.Time(created).UnixMilli()
 	case "updated_at":
-		m.Number = time.Time(k.UpdatedAt).UnixMilli()
+		m.Number = time.Time(updated).UnixMilli()
 	case "name":
-		m.Text = k.Name
+		m.Text = name
 	}
 	return m
 }

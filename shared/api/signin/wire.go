@@ -96,23 +96,34 @@ type done struct {
 }
 
 func accountOf(c identity.Caller) account {
-	role := "member"
-	if c.User.Admin {
-		role = "admin"
-	}
-	status := activeOr(c.User.Active, "DEACTIVATED")
 	return account{
-		User: user{
-			ID: c.User.ID, Email: c.User.Email, FullName: c.User.FullName, Status: status,
-			DefaultOrg: defaultOrg{c.Org.ID, c.Org.Name},
-			Memberships: []membershipOf{{
-				ID: c.Org.ID, Name: c.Org.Name, Admin: c.User.Admin, Role: role, Status: status,
-			}},
-			CreatedAt: httpapi.Timestamp(c.User.CreatedAt), UpdatedAt: httpapi.Timestamp(c.User.UpdatedAt),
+		User: userOf(c.Org, c.User),
+		Membership: membership{
+			Status: activeOr(c.User.Active, "DEACTIVATED"), Admin: c.User.Admin, Role: roleOf(c.User),
 		},
-		Membership: membership{Status: status, Admin: c.User.Admin, Role: role},
-		Org:        org{ID: c.Org.ID, Name: c.Org.Name, EmailDomain: nullable(c.Org.EmailDomain)},
+		Org: orgOf(c.Org),
 	}
+}
+
+func userOf(o identity.Org, u identity.User) user {
+	status := activeOr(u.Active, "DEACTIVATED")
+	return user{
+		ID: u.ID, Email: u.Email, FullName: u.FullName, Status: status,
+		DefaultOrg:  defaultOrg{o.ID, o.Name},
+		Memberships: []membershipOf{{ID: o.ID, Name: o.Name, Admin: u.Admin, Role: roleOf(u), Status: status}},
+		CreatedAt:   httpapi.Timestamp(u.CreatedAt), UpdatedAt: httpapi.Timestamp(u.UpdatedAt),
+	}
+}
+
+func roleOf(u identity.User) string {
+	if u.Admin {
+		return "admin"
+	}
+	return "member"
+}
+
+func orgOf(o identity.Org) org {
+	return org{ID: o.ID, Name: o.Name, EmailDomain: nullable(o.EmailDomain)}
 }
 
 func tokenOf(s identity.Session) token {

@@ -192,7 +192,11 @@ func TestAdminEvents(t *testing.T) {
 	if _, err := filler.Fill(t.Context(), []byte("${CREDENTIAL}")); err != nil {
 		t.Fatal(err)
 	}
-	names := []string{"org-add", "user-add", "key-add", "rewrap", "check", "refused-unknown-org"}
+	names := []string{
+		"org-add", "org-list", "org-show", "user-add", "user-list", "user-show", "user-suspend", "user-activate",
+		"key-add", "key-list", "key-show", "key-pause", "key-activate", "key-rotate", "key-delete",
+		"rewrap", "check", "refused-unknown-org", "org-suspend", "org-activate",
+	}
 	if files, err := filepath.Glob(filepath.Join(top, "events", "admin", "*")); err != nil || len(files) != len(names) {
 		t.Errorf("events/admin has %q, want a file for each of %q: %v", files, names, err)
 	}
@@ -229,7 +233,7 @@ func TestAdminEvents(t *testing.T) {
 		if err := json.Unmarshal(res.Payload, &out); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		makes := strings.HasSuffix(name, "-add")
+		makes := strings.HasSuffix(name, "-add") || name == "key-rotate"
 		if refused := strings.HasPrefix(name, "refused"); (out.Error != "") != refused || (out.Made.Key != "") != makes {
 			t.Errorf("%s: error %q, made a key %v; logged %s", name, out.Error, out.Made.Key != "", res.Log)
 		}

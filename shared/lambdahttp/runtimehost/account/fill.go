@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/go-json-experiment/json"
@@ -26,13 +27,16 @@ import (
 //	${CREDENTIAL}   the id of a new credential of that organisation, whose
 //	                secret was changed once, so that it has the versions 1 and 2
 //	${SERVICE_KEY}  the id of a new service key of that admin
+//	${USER}         the id of a new user of that organisation
 //
 // Its methods may be called concurrently.
 type Filler struct {
 	account *Account
 
-	mu   sync.Mutex
-	keys [2]string // of the two organisations
+	mu    sync.Mutex
+	keys  [2]string // of the two organisations
+	orgID atomic.Int64
+	users atomic.Int64
 }
 
 // NewFiller makes a filler for an account. The organisations are made when
@@ -52,6 +56,7 @@ func (f *Filler) Fill(ctx context.Context, event []byte) ([]byte, error) {
 		{"${OTHER_TOKEN}", func(ctx context.Context) (string, error) { return f.token(ctx, 1) }},
 		{"${CREDENTIAL}", f.credential},
 		{"${SERVICE_KEY}", f.serviceKey},
+		{"${USER}", f.user},
 	} {
 		if !strings.Contains(text, p.name) {
 			continue
@@ -72,24 +77,44 @@ func (f *Filler) Key(ctx context.Context, which int) (string, error) {
 	if f.keys[which] != "" {
 		return f.keys[which], nil
 	}
-	payload := fmt.Sprintf(`{"action":"org add","name":"Organisation %d","email":"admin@org%d.example"}`, which, which)
-	res, err := f.account.Invoke(ctx, "admin", []byte(payload))
+	key, _, err := f.admin(ctx, fmt.Sprintf(`{"action":"org add","another":true,"name":"Organisation %d","email":"admin@org%d.example"}`, which, which))
+	f.keys[which] = key
+	return key, err
+}
+
+// admin invokes the admin function with a command that makes a user, and returns
+// the user's key and id.
+func (f *Filler) admin(ctx context.Context, command string) (key string, user int64, _ error) {
+	res, err := f.account.Invoke(ctx, "admin", []byte(command))
+	if err != nil {
+		return "", 0, err
+	}
+	var out struct {
+		Made struct {
+			Key  string `json:"service_key"`
+			User int64  `json:"user_id"`
+		} `json:"made"`
+	}
+	if err := json.Unmarshal(res.Payload, &out); err != nil || out.Made.Key == "" {
+		return "", 0, fmt.Errorf("the admin function made no user: %s", res.Log)
+	}
+	return out.Made.Key, out.Made.User, nil
+}
+
+func (f *Filler) user(ctx context.Context) (string, error) {
+	org, err := f.org(ctx)
 	if err != nil {
 		return "", err
 	}
-	var made struct {
-		Made struct {
-			Key string `json:"service_key"`
-		} `json:"made"`
-	}
-	if err := json.Unmarshal(res.Payload, &made); err != nil || made.Made.Key == "" {
-		return "", fmt.Errorf("the admin function made no organisation: %s", res.Log)
-	}
-	f.keys[which] = made.Made.Key
-	return made.Made.Key, nil
+	_, id, err := f.admin(ctx, fmt.Sprintf(`{"action":"user add","org":%s,"email":"user%d@org0.example"}`, org, f.users.Add(1)))
+	return strconv.FormatInt(id, 10), err
 }
 
+// org is the id of the first organisation, also while it is suspended.
 func (f *Filler) org(ctx context.Context) (string, error) {
+	if id := f.orgID.Load(); id != 0 {
+		return strconv.FormatInt(id, 10), nil
+	}
 	token, err := f.token(ctx, 0)
 	if err != nil {
 		return "", err
@@ -100,6 +125,7 @@ func (f *Filler) org(ctx context.Context) (string, error) {
 		} `json:"org"`
 	}
 	err = f.ask(ctx, "GET /users/current", "/users/current", "Bearer "+token, "", &out)
+	f.orgID.Store(out.Org.ID)
 	return strconv.FormatInt(out.Org.ID, 10), err
 }
 
