@@ -115,7 +115,7 @@ func (p plan) otherScheme(offered []challenge) bool {
 		case strings.EqualFold(s.header, "Cookie"), strings.EqualFold(s.header, "Authorization") && !spaced, s.param == "access_token":
 			return false
 		case strings.EqualFold(s.header, "Authorization") && scheme == "basic":
-			return !offers(offered, scheme)
+			return !offers(offered, scheme, "xbasic", "x-basic") // names that keep browsers from asking
 		case strings.EqualFold(s.header, "Authorization"): // some systems name their challenge otherwise than the scheme they accept
 			return !offers(offered, scheme) && onlyOf(offered, "basic", "digest", "negotiate", "ntlm")
 		default: // a key in a header or parameter of its own

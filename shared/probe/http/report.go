@@ -39,13 +39,19 @@ func (a answer) read() report {
 	case body[0] == '<':
 		return report{bodyXML, xmlFails(body)}
 	}
-	return report{bodyOther, len(body) < 1024 && (bytes.HasPrefix(lower, []byte("error")) || wordsRejects.MatchString(inWords(body)))}
+	return report{bodyOther, len(body) < 1024 && rejectsInText(string(body))}
 }
 
 // asksPassword recognises a page to sign in at, which is no success.
 func asksPassword(body []byte) bool {
 	text := strings.ToLower(string(body))
 	return strings.Contains(text, `type="password"`) || strings.Contains(text, `type='password'`) || strings.Contains(text, "type=password")
+}
+
+// rejectsInText reports whether a short text is that of an error.
+func rejectsInText(text string) bool {
+	words := inWords([]byte(text))
+	return wordsDenied.MatchString(words) || wordsRejects.MatchString(words)
 }
 
 // wrappers are members that hold the outcome of a request one level down.
@@ -58,20 +64,35 @@ func jsonFails(body []byte, deep bool) bool {
 	if json.Unmarshal(body, &members, jsontext.AllowDuplicateNames(true)) != nil {
 		var text string
 		if json.Unmarshal(body, &text) == nil {
-			return wordsRejects.MatchString(inWords([]byte(text)))
+			return rejectsInText(text)
 		}
 		var list []struct { // Salesforce: [{"message":…,"errorCode":…}]
 			Code string `json:"errorCode"`
 		}
 		return json.Unmarshal(body, &list) == nil && len(list) > 0 && list[0].Code != ""
 	}
+	coded, told := false, false // a number that is no success, with a message
 	for name, value := range members {
 		name = strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
+		coded, told = coded || codeFails(name, value), told || slices.Contains(messages, name) && value.Kind() == '"'
 		if memberFails(name, value) || deep && slices.Contains(wrappers, name) && value.Kind() == '{' && jsonFails(value, false) {
 			return true
 		}
 	}
-	return false
+	return coded && told
+}
+
+// messages are members that hold a message for people.
+var messages = []string{"message", "msg", "detail", "reason", "description"}
+
+// codeFails reports whether a member is a numeric code that is none of the usual
+// ones of success.
+func codeFails(name string, value jsontext.Value) bool {
+	var number float64
+	if !slices.Contains([]string{"code", "ret", "retcode", "status"}, name) || value.Kind() != '0' || json.Unmarshal(value, &number) != nil {
+		return false
+	}
+	return number != 0 && number != 1 && (number < 200 || number > 299)
 }
 
 // memberFails reports whether one member of an object reports an error.
@@ -88,6 +109,8 @@ func memberFails(name string, value jsontext.Value) bool {
 		return holds(value)
 	case "ok", "success", "successful", "succeeded", "issuccess", "valid", "isvalid", "authenticated", "isauthenticated", "authorized", "active":
 		return value.Kind() == 'f' || text == "false"
+	case "message", "msg", "detail", "reason":
+		return value.Kind() == '"' && len(text) < 256 && rejectsInText(text)
 	case "status", "code", "statuscode", "result", "type", "stat", "resultcode":
 		return number >= 400 && number < 600 || value.Kind() == '"' && statusFails(text)
 	}

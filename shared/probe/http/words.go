@@ -24,6 +24,7 @@ var (
 	wordsNoKey   = pattern.New(`\b(security token( \w+){0,5} invalid|unrecognized client|invalid client token id|invalid access key id|access key id( \w+){0,5} (not exist|not found|unknown))\b`)
 	wordsScope   = pattern.New(`\b(insufficient|scopes?|permissions?|privileges?|not authori[sz]ed to|not allowed to|(not|no) have access|access( \w+){0,2} not (enabled|configured)|roles?|sso|plan|entitlement|has not been used|read only)\b`)
 	wordsRejects = pattern.New(`\b(invalid|incorrect|wrong|bad|unknown|unrecogni[sz]ed|no such|not valid)( \w+){0,2} (key|keys|apikey|token|credentials?|password|secret|signature|auth|authentication|jwt|user|login)\b|\b(key|apikey|token|credentials?|password|secret|signature|jwt|authentication|login)( \w+){0,4} (invalid|incorrect|wrong|not valid|not recogni[sz]ed|unknown|not match|not exist|not found|failed|failure|rejected|mismatch)\b|\bunrecognized client\b`)
+	wordsDenied  = pattern.New(`^ ?(error|unauthori[sz]ed|unauthenticated|forbidden|access (is )?denied|denied|invalid|failed|not (authori[sz]ed|authenticated|logged in)|(login|authentication) (is )?required)\b`)
 	wordsMissing = pattern.New(`\b(missing|required|no|not provided|without|absent|supply|provide)( \w+){0,3} (key|apikey|token|credentials?|password|secret|authentication|header)\b|\b(key|token|credentials?|header)( \w+){0,3} (missing|required|not provided|absent)\b`)
 )
 
