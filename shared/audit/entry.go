@@ -171,6 +171,10 @@ func Observe(e Entry) (store.Write, error) {
 	return unchained(credentialPartition(e.Org, e.Credential), e)
 }
 
+// ObserveOrg makes the write of an entry in its organisation's own log, for an
+// event that belongs to no credential. The entry expires as Observe's does.
+func ObserveOrg(e Entry) (store.Write, error) { return unchained(dayPartition(e.Org, e.At), e) }
+
 func unchained(partition string, e Entry) (store.Write, error) {
 	item, err := encode(partition, e)
 	if err != nil {

@@ -43,7 +43,7 @@ func (Journal) Write(o identity.Occurrence) (store.Write, error) {
 	if o.By.IsOperator() {
 		e.Summary = append(e.Summary, "by the operator")
 	}
-	w, err := unchained(dayPartition(e.Org, e.At), e)
+	w, err := ObserveOrg(e)
 	if !o.Expires.IsZero() && o.Expires.Before(w.Item.Expires) {
 		w.Item.Expires = o.Expires
 	}
@@ -73,11 +73,14 @@ func (r Refusals) Denied(ctx context.Context, who identity.Caller, d access.Refu
 const denyAttempts = 5
 
 // Deny commits the entry of a denial to the organisation's log and, if it names
-// a credential, to that credential's log too. The entry's id is drawn here.
+// a credential, to that credential's log too. The entry's id is drawn here, and
+// drawn again if another entry has it. A denial that cannot be recorded is
+// store.ErrUnavailable, also after the last draw: the caller cannot resolve a
+// conflict between entries.
 func Deny(ctx context.Context, s store.Store, e Entry) error {
 	for attempt := 1; ; attempt++ {
 		e.ID = id.New(e.At)
-		w, err := unchained(dayPartition(e.Org, e.At), e)
+		w, err := ObserveOrg(e)
 		if err != nil {
 			return err
 		}
@@ -89,9 +92,11 @@ func Deny(ctx context.Context, s store.Store, e Entry) error {
 			writes = append(writes, w)
 		}
 		err = s.Commit(ctx, writes...)
-		var taken *store.ConditionError
-		if err == nil || attempt == denyAttempts || !errors.As(err, &taken) && !errors.Is(err, store.ErrConflict) {
+		switch {
+		case err == nil || !store.Overtaken(err):
 			return err
+		case attempt == denyAttempts:
+			return fmt.Errorf("recording a denial: %w", errors.Join(store.ErrUnavailable, err))
 		}
 	}
 }

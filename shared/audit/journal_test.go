@@ -1,6 +1,8 @@
 package audit_test
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +43,41 @@ func TestDenialsAreInBothLogs(t *testing.T) {
 				t.Errorf("%+v, %v", report, err)
 			}
 		})
+	}
+}
+
+// rivals gives the id of each of the first entries to another entry first.
+type rivals struct {
+	store.Store
+	left int
+}
+
+func (r *rivals) Commit(ctx context.Context, writes ...store.Write) error {
+	if r.left > 0 {
+		r.left--
+		if err := r.Store.Commit(ctx, writes[0]); err != nil {
+			return err
+		}
+	}
+	return r.Store.Commit(ctx, writes...)
+}
+
+// A denial whose id another entry has is recorded under another id. One that
+// cannot be recorded is ours to answer for, and no conflict of the caller.
+func TestDenialsOfOneMillisecond(t *testing.T) {
+	for n, recorded := range map[int]bool{1: true, 4: true, 5: false} {
+		s := open(t)
+		who := identity.Caller{Org: identity.Org{ID: 101}, User: identity.User{ID: 42}, KeyID: 9}
+		err := audit.Refusals{Store: &rivals{s, n}, Now: func() time.Time { return start }}.Denied(t.Context(), who, access.Refusal{
+			Route: "GET /data_credentials/{id}", Missing: []access.Scope{"read"}, Resource: "DataCredentials", ResourceID: 5008, Owner: 43,
+		})
+		if recorded != (err == nil) || !recorded && (!errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrOutcomeUnknown)) {
+			t.Errorf("after %d rivals: %v", n, err)
+		}
+		own := read(t, s, audit.Query{Credential: 5008, Limit: 10}).Entries
+		if len(own) != 1 && recorded || len(own) != 0 && !recorded {
+			t.Errorf("after %d rivals: %d entries of the credential", n, len(own))
+		}
 	}
 }
 

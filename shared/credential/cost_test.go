@@ -259,6 +259,11 @@ func (a *account) operations() []operation {
 			}
 			return err
 		}},
+		{"probe before saving", spent{reads: 1, commits: 2}, func() error {
+			who, _ := a.enter(owner, nil, 0)
+			_, err := a.tester.Try(ctx, who, example("unsaved", secret))
+			return err
+		}},
 		{"tree or sample", spent{reads: 3, commits: 2, kms: 1}, func() error {
 			who, read := a.enter(owner, credential.ProbeReads, id)
 			_, r, err := a.tester.Tree(ctx, who, credential.Look{ID: id, Read: read, Depth: 1})

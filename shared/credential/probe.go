@@ -241,7 +241,8 @@ func (t Tester) settings(ctx context.Context, c Credential, item store.Item) (co
 	return settings, nil, nil
 }
 
-// Try probes a full draft and stores nothing of it.
+// Try probes a full draft and stores nothing of it. The entry that the probe
+// started, in the organisation's log, is durable before anything is sent.
 func (t Tester) Try(ctx context.Context, who identity.Caller, d Draft) (probe.Result, error) {
 	if d.Name == nil {
 		unnamed := "unnamed"
@@ -256,9 +257,8 @@ func (t Tester) Try(ctx context.Context, who identity.Caller, d Draft) (probe.Re
 		return probe.Result{}, err
 	}
 	defer free()
-	cl := t.newClaim(Credential{Org: who.Org.ID, Type: p.typ.Name}, p.settings)
-	if err := t.claim(ctx, cl, store.Item{}); err != nil {
-		_, err = again(ctx, err, 0)
+	cl, err := t.claimTrial(ctx, who, p)
+	if err != nil {
 		return probe.Result{}, err
 	}
 	result := t.Prober.Run(ctx, p.typ.Name, p.settings)
@@ -267,6 +267,44 @@ func (t Tester) Try(ctx context.Context, who identity.Caller, d Draft) (probe.Re
 		result.Warnings = append(result.Warnings, probe.Warning{Code: probe.WarnUnknownField, Message: w.Message, Pointer: w.Pointer})
 	}
 	return result, nil
+}
+
+// claimTrial takes the lease of the draft's principal, together with the entry of
+// the trial. It starts over with another id if an entry of the same millisecond
+// has drawn this one.
+func (t Tester) claimTrial(ctx context.Context, who identity.Caller, p prepared) (claim, error) {
+	for attempt := 0; ; attempt++ {
+		cl := t.newClaim(Credential{Org: who.Org.ID, Type: p.typ.Name}, p.settings)
+		entry, err := trial(who, p, cl)
+		if err == nil {
+			cl.entry = entry
+			err = t.claim(ctx, cl, store.Item{})
+		}
+		if err == nil {
+			return cl, nil
+		}
+		if retry, err := again(ctx, err, attempt); !retry {
+			return claim{}, err
+		}
+	}
+}
+
+// maxTrialSettings is the longest object of settings, in bytes, that the entry of
+// a trial holds: the entry stays within one write unit of DynamoDB.
+const maxTrialSettings = 400
+
+// trial is the write of the entry that a secret which is not stored is about to be
+// sent. It names the target by the settings that are shown to others, because no
+// credential does.
+func trial(who identity.Caller, p prepared, cl claim) (store.Write, error) {
+	e := audit.By(who, audit.Probed, cl.began)
+	e.ID, e.OwnerID, e.OwnerEmail = cl.number, who.User.ID, who.User.Email
+	e.Subject = audit.Subject{Type: ResourceType, Name: *p.Name}
+	e.Summary = []string{"before saving, " + p.typ.Name + ": started"}
+	if shown := p.settings.Public(); len(shown) <= maxTrialSettings {
+		e.Summary = append(e.Summary, string(shown))
+	}
+	return audit.ObserveOrg(e)
 }
 
 // claim is the right to probe: of one credential, and of one sign-in at one

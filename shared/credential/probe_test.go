@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -396,13 +397,14 @@ func TestProbeThatCannotBegin(t *testing.T) {
 	}
 }
 
-func TestTryStoresNothing(t *testing.T) {
+// A trial leaves one entry that expires, and no other item.
+func TestTryStoresItsEntryAlone(t *testing.T) {
 	w := newWorld(t)
 	d := w.draft()
 	before := w.store.everything(t)
 	w.prober.script(probe.CodeAuthRejected, func() {
-		if more := len(w.store.everything(t)) - len(before); more != 1 {
-			t.Errorf("%d items more while it runs, want the lease of the target", more)
+		if more := len(w.store.everything(t)) - len(before); more != 2 {
+			t.Errorf("%d items more while it runs, want the lease of the target and the entry", more)
 		}
 	})
 	r, err := w.tester.Try(context.Background(), w.member, d)
@@ -410,8 +412,22 @@ func TestTryStoresNothing(t *testing.T) {
 	if r.Code != probe.CodeAuthRejected || !slices.Equal(w.prober.tried, []string{password}) {
 		t.Errorf("%s", r.Code)
 	}
-	if after := w.store.everything(t); len(after) != len(before) {
-		t.Errorf("%d items more", len(after)-len(before))
+	after := w.store.everything(t)
+	maps.DeleteFunc(after, func(k store.Key, _ store.Item) bool { _, was := before[k]; return was })
+	page, err := audit.ReadDays(context.Background(), w.store, w.owner.Org.ID, audit.Query{Filter: audit.Filter{Events: []audit.Event{audit.Probed}}, Limit: 10}, w.clock.Now())
+	w.must(err)
+	if len(after) != 1 || len(page.Entries) != 1 {
+		t.Fatalf("%d items more, %d entries, want the entry alone", len(after), len(page.Entries))
+	}
+	e := page.Entries[0]
+	want := []string{"before saving, postgres: started", `{"database":"analytics","host":"db1.example.com","port":5432,"username":"analytics_user"}`}
+	if !slices.Equal(e.Summary, want) || e.UserID != w.member.User.ID || e.KeyID != w.member.KeyID || e.Origin.RequestID != w.member.Origin.RequestID {
+		t.Errorf("the entry is %+v", e)
+	}
+	for _, i := range after {
+		if i.Expires.IsZero() {
+			t.Error("the entry does not expire")
+		}
 	}
 	d.Credentials, d.Name = jsontext.Value(`{}`), nil
 	if _, err := w.tester.Try(context.Background(), w.member, d); !fault.Is(err, fault.CodeInvalidRequest) || slices.Contains(pointers(err), "/name") {

@@ -42,9 +42,10 @@ func (a API) log(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error
 	})
 }
 
-// OrgEvents are the events of an organisation's log.
+// OrgEvents are the events of an organisation's log. A probe in it is that of a
+// secret before it is saved.
 func OrgEvents() []audit.Event {
-	events := []audit.Event{audit.Denied}
+	events := []audit.Event{audit.Denied, audit.Probed}
 	for _, name := range identity.Events() {
 		events = append(events, audit.Event(name))
 	}

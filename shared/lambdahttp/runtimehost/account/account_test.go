@@ -114,8 +114,11 @@ func want(t *testing.T, file, routeKey string) int {
 		}
 		return n
 	}
-	if probes(routeKey) {
+	switch {
+	case probes(routeKey):
 		return 400
+	case routeKey == "GET /":
+		return 302 // to the documentation
 	}
 	return 200
 }
