@@ -97,6 +97,8 @@ func Database(port int64) []Field {
 			Help: "verify-full where it is left out; disable only towards addresses that the operator allows.",
 		},
 		CACertificate(),
+		{Name: "tls.client_certificate", Near: []string{"sslcert", "ssl_cert", "client_cert", "client_certificate"}, Kind: Text, Title: "Client certificate", Help: "PEM, with its chain, where the server requires one.", Lines: true},
+		{Name: "tls.client_key", Near: []string{"sslkey", "ssl_key", "client_key"}, Kind: Text, Title: "Private key of the client certificate", Help: "PEM, without a passphrase.", Secret: true},
 	}
 }
 

@@ -312,6 +312,13 @@ func (a *Attempt) DialPlaintext(ctx context.Context, network, address string) (n
 	return a.dial(ctx, network, address, true)
 }
 
+// Aside dials an address of this attempt once more and records no stage: for a
+// question that sends nothing of the credential, such as which kind of system
+// answers there. Its errors are to be dropped.
+func (a *Attempt) Aside(ctx context.Context, network, address string) (net.Conn, error) {
+	return a.dialer.DialContext(ctx, network, address)
+}
+
 func (a *Attempt) dial(ctx context.Context, network, address string, plaintext bool) (net.Conn, error) {
 	var target netguard.Target
 	err := a.Stage(Policy, func() (err error) {

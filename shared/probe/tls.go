@@ -94,6 +94,14 @@ func (a *Attempt) CertificateRequested() bool {
 	return a.mutual.requested && !a.mutual.sent
 }
 
+// CertificateSent reports whether the latest TLS handshake of this attempt
+// requested a client certificate and was sent one.
+func (a *Attempt) CertificateSent() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.mutual.requested && a.mutual.sent
+}
+
 // refusal is the finding for a TLS alert that follows a certificate request.
 // A certificate that was sent and then rejected is a rejected secret.
 func (m mutual) refusal(hostField Field) Finding {

@@ -8,9 +8,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"credence/shared/pattern"
@@ -27,6 +29,9 @@ const (
 	FieldPassword probe.Field = "password"
 	FieldName     probe.Field = "database_name"
 	FieldTLS      probe.Field = "sslmode"
+
+	FieldCertificate probe.Field = "tls.client_certificate"
+	FieldKey         probe.Field = "tls.client_key"
 )
 
 // Ports are where such servers listen: those below 1024 belong to systems of
@@ -49,6 +54,8 @@ type Login struct {
 	Name     string // of the database; "" for none
 	port     string
 	mode     string
+
+	certificate *tls.Certificate // of the client; nil for none
 }
 
 // Read reads the settings and holds them to our own rules, within the stage
@@ -67,9 +74,22 @@ func Read(a *probe.Attempt) (Login, error) {
 		if l.mode == "" {
 			l.mode = verifyFull
 		}
-		return l.check()
+		if err := l.check(); err != nil {
+			return err
+		}
+		var err error
+		if l.certificate, err = a.ClientCertificate(FieldCertificate, FieldKey); err == nil && l.certificate != nil && l.Plaintext() {
+			return probe.Found(probe.CodeAuthMethodUnsupported, "A client certificate is sent in the TLS handshake, and sslmode disable has none. Set sslmode to verify-full. Nothing was sent.").At(FieldTLS)
+		}
+		return err
 	})
 	return l, err
+}
+
+// Certified reports whether the credential has a client certificate, and
+// whether its common name is the user name.
+func (l Login) Certified() (sent, named bool) {
+	return l.certificate != nil, l.certificate != nil && l.certificate.Leaf.Subject.CommonName == l.User
 }
 
 func (l Login) check() error {
@@ -105,9 +125,21 @@ func control(text string) bool {
 // Plaintext reports whether the connection stays without TLS.
 func (l Login) Plaintext() bool { return l.mode == disable }
 
+// ErrCertificateClosed is the end of a connection after a TLS handshake in which
+// a client certificate was sent. In TLS 1.3 the server judges it afterwards, and
+// its alert may be lost with the connection (RFC 8446 section 4.4.2.4).
+var ErrCertificateClosed = probe.Found(probe.CodeClientCertificate, "The server closed the connection after the client certificate was sent, as it does if it does not trust the certificate's authority. Check that the certificate is signed by an authority that the server trusts, and that it has not expired or been revoked.").At(FieldCertificate)
+
+// Closed reports whether an error is the other end's closing of the connection.
+func Closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
 // Dial connects to the server. Without TLS it reaches only addresses that the
-// operator listed. The error is a Finding, to be returned as it is.
-func (l Login) Dial(ctx context.Context, a *probe.Attempt) (net.Conn, error) {
+// operator listed. If the server is silent, the connection's first Read asks
+// for its kind, which own recognises. The error is a Finding, to be returned as it
+// is.
+func (l Login) Dial(ctx context.Context, a *probe.Attempt, own Recogniser) (net.Conn, error) {
 	dial := a.DialContext
 	if l.Plaintext() {
 		dial = a.DialPlaintext
@@ -121,13 +153,16 @@ func (l Login) Dial(ctx context.Context, a *probe.Attempt) (net.Conn, error) {
 	case probe.CodeTCPRefused:
 		err = f.At(FieldPort) // the host is there
 	}
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	return &patient{Conn: c, ask: func() error { return l.ask(ctx, a, own) }}, nil
 }
 
 // TLS makes the configuration that sslmode asks for. A handshake that succeeds
 // records the stage tls. The error is a Finding.
 func (l Login) TLS(a *probe.Attempt) (*tls.Config, error) {
-	o := probe.TLSOptions{Host: l.Host, Field: FieldTLS}
+	o := probe.TLSOptions{Host: l.Host, Field: FieldTLS, Certificate: l.certificate, CertificateField: FieldCertificate}
 	if l.mode != verifyFull {
 		o.Mode = probe.Require
 	}

@@ -3,10 +3,8 @@ package httpprobe
 import (
 	"crypto"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
-	"encoding/pem"
 	"strings"
 
 	"software.sslmate.com/src/go-pkcs12"
@@ -25,7 +23,7 @@ func (t *trial) readCertificate(settings reader) error {
 		certificate, err = readP12(settings)
 	case settings.has(fieldClientCert) || settings.has(fieldClientPEM):
 		t.certField = fieldClientCert
-		certificate, err = readPEM(settings)
+		certificate, err = t.attempt.ClientCertificate(fieldClientCert, fieldClientPEM)
 	default:
 		t.certField = fieldClientCert
 		return nil
@@ -100,27 +98,4 @@ func cheap(der []byte, depth int) bool {
 		der = rest
 	}
 	return true
-}
-
-func readPEM(settings reader) (*tls.Certificate, error) {
-	text, key := settings.text(fieldClientCert), settings.Secret(string(fieldClientPEM)).ExposeText()
-	switch {
-	case text == "":
-		return nil, probe.Found(noCertificate, "The credential has a private key and no client certificate. Enter the certificate. Nothing was sent.").At(fieldClientCert)
-	case key == "":
-		return nil, probe.Found(noCertificate, "The credential has a client certificate and no private key. Enter the key. Nothing was sent.").At(fieldClientPEM)
-	}
-	if block, _ := pem.Decode([]byte(key)); block != nil && (block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "") {
-		return nil, probe.Found(noCertificate, "The private key is encrypted. Enter it without a passphrase. Nothing was sent.").At(fieldClientPEM)
-	}
-	c, err := tls.X509KeyPair([]byte(text), []byte(key))
-	if err != nil {
-		return nil, probe.Found(noCertificate, "The client certificate and the private key cannot be read, or do not belong together. Enter both in PEM form, whole and unchanged. Nothing was sent.").At(fieldClientCert)
-	}
-	if c.Leaf == nil {
-		if c.Leaf, err = x509.ParseCertificate(c.Certificate[0]); err != nil {
-			return nil, probe.Found(noCertificate, "The client certificate cannot be read. Nothing was sent.").At(fieldClientCert)
-		}
-	}
-	return &c, nil
 }

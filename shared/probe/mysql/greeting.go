@@ -32,6 +32,14 @@ const (
 
 var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not a MySQL or MariaDB server. Check host and port.").At(database.FieldHost)
 
+// kind is that of MySQL: it greets with a packet of number 0.
+func kind(answer []byte) error {
+	if len(answer) == 5 && answer[3] == 0 && (answer[4] == 10 || answer[4] == packetError) {
+		return nil
+	}
+	return errMismatch
+}
+
 // greeting is what the server says first.
 type greeting struct {
 	packet []byte // whole

@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -32,8 +33,11 @@ func greet(version, plugin string, can uint32) string {
 	return "\x0a" + version + "\x00\x01\x00\x00\x00" + challenge[:8] + "\x00" + string(low) + "\x2d\x02\x00" + string(high) + "\x15" + strings.Repeat("\x00", 10) + challenge[8:] + "\x00" + plugin + "\x00"
 }
 
-func failure(number uint16) string {
-	return "\xff" + string(binary.LittleEndian.AppendUint16(nil, number)) + "#HY000" + probetest.Foreign
+func failure(number uint16) string { return told(number, probetest.Foreign) }
+
+// told is an error in a server's words.
+func told(number uint16, words string) string {
+	return "\xff" + string(binary.LittleEndian.AppendUint16(nil, number)) + "#HY000" + words
 }
 
 // null stands for NULL in a result.
@@ -164,6 +168,11 @@ func TestScripts(t *testing.T) {
 		"too many of the account":      {hello, [][]string{{failure(1203)}}, away, "", "auth", ""},
 		"too many an hour":             {hello, [][]string{{failure(1226)}}, probe.CodeRateLimited, "", "auth", ""},
 		"shutting down":                {hello, [][]string{{failure(1053)}}, away, "", "auth", ""},
+		"no prefix of the user name":   {hello, [][]string{{told(1105, "Missing user name prefix, or the prefix is not set correctly.")}}, untested, "username", "auth", ""},
+		"no cluster of the name":       {hello, [][]string{{told(1105, "cluster 'app' not found")}}, untested, "host", "auth", ""},
+		"no database at a proxy":       {hello, [][]string{{failure(1049)}}, untested, "database_name", "auth", ""},
+		"no right to it at a proxy":    {hello, [][]string{{failure(1044)}}, untested, "database_name", "auth", ""},
+		"no server behind a proxy":     {hello, [][]string{{ok}, {failure(9001)}}, away, "", "auth", ""},
 		"an error of its own":          {hello, [][]string{{failure(9999)}}, away, "", "auth", ""},
 		"clear text asked for":         {hello, [][]string{{"\xfemysql_clear_password\x00"}}, method, "username", "auth", ""},
 		"a dialog asked for":           {hello, [][]string{{"\xfedialog\x00Password: "}}, method, "username", "auth", ""},
@@ -318,6 +327,9 @@ func TestMisbehaviour(t *testing.T) {
 		"never ends":           {probetest.Endless("\x4a\x00\x00\x00", "x"), mismatch, "protocol"},
 		"SSH":                  {probetest.Banner("SSH-2.0-" + probetest.Foreign + "\r\n"), mismatch, "protocol"},
 		"HTTP":                 {probetest.Banner("HTTP/1.1 400 " + probetest.Foreign + "\r\n\r\n"), mismatch, "protocol"},
+		"waits for a line":     {waitingLine, mismatch, "protocol"},
+		"waits for PostgreSQL": {postgres, mismatch, "protocol"},
+		"waits for TLS":        {waitingTLS, mismatch, "protocol"},
 		"TLS from the start":   {probetest.Banner("\x15\x03\x01\x00\x02\x02\x28"), mismatch, "protocol"},
 		"a length of nothing":  {probetest.Banner("\x00\x00\x00\x00"), mismatch, "protocol"},
 		"TLS never finishes":   {accept(probetest.Hang), timeout, "tls"},
@@ -334,17 +346,41 @@ func TestMisbehaviour(t *testing.T) {
 			t.Parallel()
 			s := probetest.Serve(t, r.serve)
 			budget := time.Second
-			if name == "hangs" {
+			if name == "hangs" || strings.HasPrefix(name, "waits") {
 				budget = probe.Budget
 			}
 			got := runWithin(t, budget, at(s, settings{"sslmode": "require"}))
 			if got.Code != r.want || probetest.Stage(got, r.stage).Outcome != probe.StageFailed {
 				t.Errorf("got %s, want %s in %s: %s %+v", got.Code, r.want, r.stage, got.Message, got.Stages)
 			}
-			if n := s.Accepted.Load(); n != 1 {
+			asked := int64(1) // and once more, what kind of server it is
+			if r.stage == "protocol" {
+				asked = 2
+			}
+			if n := s.Accepted.Load(); n > asked {
 				t.Errorf("%d connections for one sign-in", n)
 			}
 		})
+	}
+}
+
+// Servers of other kinds, which wait for their client to speak first.
+
+func waitingLine(_ context.Context, c net.Conn) {
+	if line, err := bufio.NewReader(c).ReadString('\n'); err == nil && line != "" {
+		_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+	}
+}
+
+func waitingTLS(_ context.Context, c net.Conn) {
+	if _, err := io.ReadFull(c, make([]byte, 5)); err == nil {
+		_, _ = io.WriteString(c, "\x15\x03\x01\x00\x02\x02\x46")
+	}
+}
+
+func postgres(_ context.Context, c net.Conn) {
+	if _, err := io.ReadFull(c, make([]byte, 8)); err == nil {
+		_, _ = io.WriteString(c, "S")
 	}
 }
 

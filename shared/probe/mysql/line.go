@@ -114,8 +114,14 @@ func (l *line) outcome(err error) error {
 	}
 	if number := errno(err); number != 0 {
 		f := refused(number, l.wrote)
-		if f.Code == probe.CodeAuthRejected && l.plaintext && l.offered {
+		switch {
+		case number == errUnknown && unrouted(err) != "":
+			return database.NoRoute(unrouted(err))
+		case f.Code != probe.CodeAuthRejected:
+		case l.plaintext && l.offered:
 			return errTLSWanted
+		case l.attempt.CertificateSent():
+			return errWithCertificate
 		}
 		return f
 	}
@@ -127,5 +133,9 @@ func (l *line) outcome(err error) error {
 	if !l.plaintext && l.wrote && !l.secured {
 		return l.attempt.Stage(probe.TLS, func() error { return l.cause(err) })
 	}
-	return l.cause(err)
+	err = l.cause(err)
+	if l.secured && l.attempt.CertificateSent() && database.Closed(err) {
+		return database.ErrCertificateClosed
+	}
+	return err
 }

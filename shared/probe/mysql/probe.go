@@ -52,7 +52,7 @@ func open(ctx context.Context, a *probe.Attempt, login database.Login) (*session
 }
 
 func connect(ctx context.Context, a *probe.Attempt, login database.Login) (*session, *line, probe.Finding) {
-	conn, err := login.Dial(ctx, a)
+	conn, err := login.Dial(ctx, a, kind)
 	if f := (probe.Finding{}); errors.As(err, &f) {
 		return nil, nil, f
 	}

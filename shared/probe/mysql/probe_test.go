@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -241,6 +243,7 @@ func TestAgainstMariaDB(t *testing.T) {
 		row{good.with(settings{"sslmode": "require"}), ok, "", "", "TLS_UNVERIFIED sslmode"}.check(t)
 	})
 	t.Run("all connections taken", func(t *testing.T) { crowded(t, s, good) })
+	t.Run("client certificates", func(t *testing.T) { certificates(t, s, good, ca) })
 	t.Run("no TLS there", func(t *testing.T) {
 		s.launch(t, "--skip-ssl")
 		there := settings{"port": s.port}
@@ -375,4 +378,46 @@ func TestLeavingCountsNothing(t *testing.T) {
 	}
 	connect(func(net.Conn) {})
 	reaches("Aborted_connects_preauth")
+}
+
+// certificates has a server that requests client certificates, and an account
+// that requires one beside the password.
+func certificates(t *testing.T, s *server, good settings, ca *probetest.Authority) {
+	s.certify(t, ca.Issue(t, probetest.Leaf{}))
+	path := filepath.Join(s.folder, "ca.pem")
+	if err := os.WriteFile(path, []byte(ca.PEM), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.own(t, path)
+	s.launch(t, append(s.encrypted(), "--ssl-ca="+path)...)
+	good = good.with(settings{"port": s.port})
+	certified := good.with(settings{"username": "certified", "database_name": nil})
+	with := func(by *probetest.Authority) settings {
+		certificate, key := probetest.PEM(t, by.Issue(t, probetest.Leaf{}))
+		return settings{"tls.client_certificate": certificate, "tls.client_key": key}
+	}
+	wrong := settings{"password": "canary-wrong"}
+	const (
+		field    = "tls.client_certificate"
+		ok       = probe.CodeOK
+		rejected = probe.CodeAuthRejected
+	)
+	for name, r := range map[string]row{
+		"requested, not required":      {good, ok, "", "", ""},
+		"requested, sent":              {good.with(with(ca)), ok, "", "", ""},
+		"requested, wrong secret":      {good.with(wrong), rejected, "password", "auth", ""},
+		"required, none":               {certified, rejected, "password", "auth", ""}, // MariaDB says the same to a wrong password
+		"required, sent":               {certified.with(with(ca)), ok, "", "", ""},
+		"required, wrong secret":       {certified.with(with(ca)).with(wrong), rejected, "password", "auth", ""},
+		"certificate without key":      {good.with(settings{field: ca.PEM}), probe.CodeAuthMethodUnsupported, "tls.client_key", "policy", ""},
+		"certificate, sslmode disable": {good.with(with(ca)).with(settings{"sslmode": "disable"}), probe.CodeAuthMethodUnsupported, "sslmode", "policy", ""},
+	} {
+		t.Run(name, func(t *testing.T) { r.check(t) })
+	}
+	t.Run("of another authority", func(t *testing.T) {
+		got := run(t, certified.with(with(probetest.NewAuthority(t))))
+		if alert := got.Code == probe.CodeAuthRejected; !alert && got.Code != probe.CodeClientCertificate || got.Pointer != "/credentials/"+field {
+			t.Errorf("%s at %s, want the certificate refused", got.Code, got.Pointer)
+		}
+	})
 }

@@ -26,6 +26,7 @@ const (
 	errUserLimit          = 1226
 	errAuthMode           = 1251
 	errOldPasswordsOff    = 1275
+	errUnknown            = 1105 // of gateways that choose a server by the user name, too
 	errNoPlugin           = 1524
 	errDeniedNoPassword   = 1698 // the account signs in by who asks, as with unix_socket
 	errMustChange         = 1820 // only at the first statement
@@ -35,6 +36,27 @@ const (
 	errPasswordLock       = 3955 // MySQL: after too many failed sign-ins
 	errUserBlocked        = 4150 // MariaDB: after too many failed sign-ins
 	errAccountLockedMaria = 4151 // MariaDB
+)
+
+// unrouted is the field that a gateway blames for leading to no server.
+func unrouted(err error) probe.Field {
+	refusal := (*driver.MySQLError)(nil)
+	if !errors.As(err, &refusal) {
+		return ""
+	}
+	return database.Unrouted(refusal.Message)
+}
+
+// Errors of proxies about the server behind them.
+// https://proxysql.com/documentation/error-codes/
+// https://mariadb.com/docs/maxscale
+const (
+	errProxySQLTimeout  = 9001 // no server of the hostgroup took a connection
+	errMaxScaleKilled   = 1927
+	errMaxScaleInternal = 1815
+	errCannotConnect    = 2003
+	errGone             = 2006
+	errLost             = 2013
 )
 
 func errno(err error) uint16 {
@@ -51,6 +73,9 @@ var errMethod = probe.Found(probe.CodeAuthMethodUnsupported, "The account signs 
 // error, so it is no verdict; and it stops, since the password may be wrong.
 var errTLSWanted = probe.Found(probe.CodeAuthMethodUnsupported, "The server refused the sign-in without TLS, which it offers: it may demand TLS of this account, or user or password may be wrong, which cannot be told apart. Set sslmode to verify-full, then probe again.").At(database.FieldTLS)
 
+//nolint:gosec // a message
+var errWithCertificate = probe.Found(probe.CodeAuthRejected, "The server refused user and password with this client certificate. Enter the password again; the certificate must have the issuer and subject that the account requires (REQUIRE), and the account must admit this service's address (user@host).").At(database.FieldPassword)
+
 // errBehind is a refusal of a question after the sign-in.
 var errBehind = probe.Found(probe.CodeTargetUnavailable, "The sign-in was accepted, but the one that a proxy then makes at the server behind it was refused. Have the account that the proxy uses there checked.")
 
@@ -60,7 +85,7 @@ func refused(number uint16, presented bool) probe.Finding {
 	switch number {
 	case errAccessDenied:
 		if presented {
-			return probe.Found(probe.CodeAuthRejected, "The server refused user and password. Enter both again; the account must also admit this service's address (user@host), and must not ask for a client's certificate.").At(database.FieldPassword)
+			return probe.Found(probe.CodeAuthRejected, "The server refused user and password. Enter both again. The account must also admit this service's address (user@host); one that requires a client certificate (REQUIRE X509) refuses in the same way, and then enter the certificate in tls.client_certificate.").At(database.FieldPassword)
 		}
 	case errMustChange, errMustChangeLogin:
 		if presented {
@@ -76,6 +101,8 @@ func refused(number uint16, presented bool) probe.Finding {
 		return probe.Found(probe.CodeSourceIPDenied, "The server has no account that may sign in from this service's address. Have one created for it (user@host).")
 	case errSecureTransport:
 		return probe.Found(probe.CodeTLSRequired, "The server takes encrypted connections only. Set sslmode to verify-full.").At(database.FieldTLS)
+	case errDatabaseDenied, errNoDatabase:
+		return probe.Found(probe.CodeSecretNotTested, "A proxy before the server refused the sign-in because of a database, and the password was not tested. Check the name, and the database that the proxy has for this account.").At(database.FieldName)
 	case errAuthMode, errOldPasswordsOff, errNoPlugin, errDeniedNoPassword:
 		return errMethod
 	}
@@ -89,6 +116,8 @@ func unavailable(number uint16) probe.Finding {
 		return probe.Found(probe.CodeTargetUnavailable, "The server has no connection left, in all or for this account. Try again later, or have the limit raised.")
 	case errUserLimit:
 		return probe.Found(probe.CodeRateLimited, "The account has used up what it may do in an hour (MAX_CONNECTIONS_PER_HOUR and the like). Try again later, or have the limit raised.")
+	case errProxySQLTimeout, errMaxScaleKilled, errMaxScaleInternal, errCannotConnect, errGone, errLost:
+		return probe.Found(probe.CodeTargetUnavailable, "A proxy answers there, and reports that no server behind it could be reached (error %d). Have the proxy's servers checked, then probe again.", int(number))
 	case errShuttingDown:
 		return probe.Found(probe.CodeTargetUnavailable, "The server is shutting down. Try again later.")
 	}

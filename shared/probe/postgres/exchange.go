@@ -40,18 +40,26 @@ var computing = make(chan struct{}, 1)
 
 var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not a PostgreSQL server. Check host and port.").At(database.FieldHost)
 
+// kind is that of PostgreSQL: it answers a request for TLS with one letter.
+func kind(answer []byte) error {
+	if bytes.IndexByte([]byte("SNE"), answer[0]) >= 0 {
+		return nil
+	}
+	return errMismatch
+}
+
 // exchange reads the server's messages on their way to the driver and notes
 // what only they tell: whether a password was asked for, sent and accepted. It
 // hands out one message at a time, so that the driver has acted on a message
 // (checked a signature, sent its answer) before the next one is noted.
 type exchange struct {
-	attempt   *probe.Attempt
-	absent    probe.Finding // that there is no such database, told unasked
-	plaintext bool          // the connection is without TLS
-	prepare   func()        // called before the driver answers SCRAM
-	reader    io.Reader
-	writer    io.Writer
-	left      []byte // of the message that is being handed out
+	attempt *probe.Attempt
+	login   database.Login
+	absent  probe.Finding // that there is no such database, told unasked
+	prepare func()        // called before the driver answers SCRAM
+	reader  io.Reader
+	writer  io.Writer
+	left    []byte // of the message that is being handed out
 
 	ended    <-chan struct{} // with the attempt
 	computes bool            // the token of computing is this exchange's

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -73,8 +74,11 @@ func message(kind byte, length int, body string) raw {
 }
 
 // pooler is an error as PgBouncer words it, under the one code that it has.
-func pooler(words string) raw {
-	body := "SFATAL\x00C08P01\x00M" + words + "\x00\x00"
+func pooler(words string) raw { return told("08P01", words) }
+
+// told is an error in a server's words.
+func told(code, words string) raw {
+	body := "SFATAL\x00C" + code + "\x00M" + words + "\x00\x00"
 	return message('E', 4+len(body), body)
 }
 
@@ -157,6 +161,19 @@ func TestScripts(t *testing.T) {
 		"a pooler wants TLS":                  {script{say(pooler("SSL required"))}, probe.CodeTLSRequired, "sslmode", "auth", ""},
 		"a pooler is full":                    {script{say(pooler("no more connections allowed (max_client_conn)"))}, away, "", "auth", ""},
 		"a pooler's server, at the query":     {script{clear, say(ok, ready), say(failure("28P01"), ready)}, away, "", "access", ""},
+		"a pooler's own login behind it, md5": {script{md5, say(told("28P01", "server login has been failing, cached error: password authentication failed for user \"app\" (server_login_retry)"))}, away, "", "auth", ""},
+		"a pooler's own login, at the query":  {script{clear, say(ok, ready), say(pooler("server login failed: FATAL password"), ready)}, away, "", "access", ""},
+		"no tenant or user":                   {script{say(told("XX000", "Tenant or user not found"))}, untested, "username", "auth", ""},
+		"no tenant of a longer name":          {script{say(told("XX000", "(ENOTFOUND) tenant/user postgres.abc not found"))}, untested, "username", "auth", ""},
+		"no pool for the user":                {script{say(told("58000", "No pool configured for database: \"app\", user: \"app\""))}, untested, "username", "auth", ""},
+		"no credentials for the role":         {script{say(told("28000", "This RDS proxy has no credentials for the role app. Check the credentials for this role and try again."))}, untested, "username", "auth", ""},
+		"no role, unasked":                    {script{say(told("28000", "role \"app\" does not exist"))}, untested, "username", "auth", ""},
+		"no endpoint of the name":             {script{say(told("XX000", "The requested endpoint could not be found, or you don't have access to it. Please check the provided ID and try again."))}, untested, "host", "auth", ""},
+		"no cluster named":                    {script{say(told("08004", "codeParamsRoutingFailed: missing cluster identifier"))}, untested, "host", "auth", ""},
+		"an internal error, unasked":          {script{say(told("XX000", "Max client connections reached"))}, away, "", "auth", ""},
+		"no line of pg_hba.conf for a user":   {script{say(told("28000", "no pg_hba.conf entry for host \"1.2.3.4\", user \"unknown\", database \"app\", no encryption"))}, probe.CodeSourceIPDenied, "sslmode", "auth", ""},
+		"a certificate, without TLS":          {script{say(told("28000", "connection requires a valid client certificate"))}, probe.CodeClientCertificate, "tls.client_certificate", "auth", ""},
+		"a certificate for a pooler":          {script{say(pooler("certificate authentication failed"))}, probe.CodeClientCertificate, "tls.client_certificate", "auth", ""},
 		"refuses the query":                   {script{clear, say(ok, ready), say(failure("57014"), ready)}, away, "", "access", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,6 +229,7 @@ func TestMisbehaviour(t *testing.T) {
 		"TLS, then hangs":       {overTLS(t, probetest.Hang), timeout, reset, "protocol"},
 		"TLS, then HTTP":        {overTLS(t, probetest.Banner(http)), mismatch, reset, "protocol"},
 		"TLS, then never ends":  {overTLS(t, probetest.Endless("", "N\x00\x00\x00\x05\x00")), mismatch, reset, "protocol"},
+		"waits for a line":      {silent, mismatch, mismatch, "protocol"},
 		"TLS, then asks for it": {overTLS(t, script{say(failure("28P01"))}.serve), probe.CodeTargetUnavailable, reset, "auth"},
 	} {
 		for mode, want := range map[string]probe.Code{"require": r.secure, "disable": r.plain} {
@@ -219,7 +237,7 @@ func TestMisbehaviour(t *testing.T) {
 				t.Parallel()
 				s := probetest.Serve(t, r.serve)
 				budget := time.Second
-				if name == "hangs" || strings.HasSuffix(name, "never ends") { // what ends at the limit takes what it takes
+				if name == "hangs" || name == "waits for a line" || strings.HasSuffix(name, "never ends") { // what ends at the limit takes what it takes
 					budget = probe.Budget
 				}
 				got := runWithin(t, budget, at(s, settings{"sslmode": mode}))
@@ -229,11 +247,48 @@ func TestMisbehaviour(t *testing.T) {
 				if mode == "require" && probetest.Stage(got, r.at).Outcome != probe.StageFailed {
 					t.Errorf("the stage %s did not fail: %+v", r.at, got.Stages)
 				}
-				if n := s.Accepted.Load(); n != 1 {
+				asked := int64(1) // and once more, what kind of server it is
+				if name == "hangs" || name == "waits for a line" || strings.Contains(name, "drips") {
+					asked = 2
+				}
+				if n := s.Accepted.Load(); n > asked {
 					t.Errorf("%d connections for one sign-in", n)
 				}
 			})
 		}
+	}
+}
+
+// silent is an HTTP server that says nothing before a line is whole.
+func silent(_ context.Context, c net.Conn) {
+	if line, err := bufio.NewReader(c).ReadString('\n'); err == nil && line != "" {
+		_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+	}
+}
+
+// A server of another kind that waits for its client is told at once from one
+// that is slow.
+func TestSilence(t *testing.T) {
+	for name, r := range map[string]struct {
+		serve func(context.Context, net.Conn)
+		want  probe.Code
+		most  time.Duration
+	}{
+		"HTTP": {silent, probe.CodeProtocolMismatch, 3 * time.Second},
+		"slow": {func(ctx context.Context, c net.Conn) {
+			_, _ = io.ReadFull(c, make([]byte, 8))
+			time.Sleep(1500 * time.Millisecond)
+			_, _ = io.WriteString(c, "N")
+		}, probe.CodeTLSUnsupported, 7 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			got := run(t, at(probetest.Serve(t, r.serve), nil))
+			if took := time.Since(began); got.Code != r.want || took > r.most {
+				t.Errorf("%s after %v, want %s within %v", got.Code, took, r.want, r.most)
+			}
+		})
 	}
 }
 

@@ -59,11 +59,11 @@ type session struct {
 // end; absent is that end where something before the server knows, before it
 // looks at the secret, that there is no such database.
 func signIn(ctx context.Context, a *probe.Attempt, login database.Login, absent probe.Finding) (*session, probe.Finding) {
-	raw, err := login.Dial(ctx, a)
+	raw, err := login.Dial(ctx, a, kind)
 	if f := (probe.Finding{}); errors.As(err, &f) {
 		return nil, f
 	}
-	s := &session{exchange: exchange{attempt: a, absent: absent, plaintext: login.Plaintext(), ended: ctx.Done()}, raw: raw}
+	s := &session{exchange: exchange{attempt: a, login: login, absent: absent, ended: ctx.Done()}, raw: raw}
 	conn := raw
 	if !login.Plaintext() {
 		conn, err = encrypt(ctx, a, login, raw)

@@ -212,6 +212,7 @@ func TestAgainstPostgreSQL(t *testing.T) {
 	t.Run("facts", func(t *testing.T) { facts(t, s, good) })
 	t.Run("environment", func(t *testing.T) { environment(t, good) })
 	t.Run("all connections taken", func(t *testing.T) { crowded(t, s, good) })
+	t.Run("client certificates", func(t *testing.T) { certificates(t, s, good, ca) })
 	t.Run("certificate expired", func(t *testing.T) {
 		s.certify(t, ca.Issue(t, probetest.Leaf{NotAfter: time.Now().Add(-time.Hour)}))
 		s.reload(t)
@@ -276,4 +277,60 @@ func crowded(t *testing.T, s *server, good settings) {
 		t.Fatal("the server never ran out of connections")
 	}
 	row{good, probe.CodeTargetUnavailable, "", "auth", ""}.check(t)
+}
+
+// certificates has accounts of which the server requires a client certificate,
+// alone or beside the password.
+func certificates(t *testing.T, s *server, good settings, ca *probetest.Authority) {
+	s.write(t, "ca.pem", ca.PEM)
+	s.sql(t, `CREATE ROLE certified LOGIN PASSWORD :'secret'; CREATE ROLE verified LOGIN PASSWORD :'secret';
+SET password_encryption = 'md5'; CREATE ROLE verified_md5 LOGIN PASSWORD :'secret'; ALTER SYSTEM SET ssl_ca_file = '`+s.folder+`/ca.pem';`)
+	s.write(t, "data/pg_hba.conf", `hostssl all certified all cert
+hostssl all verified all scram-sha-256 clientcert=verify-full
+hostssl all verified_md5 all md5 clientcert=verify-full
+`+admitted)
+	s.reload(t)
+	as := func(name string) settings { return good.with(settings{"username": name}) }
+	with := func(by *probetest.Authority, name string) settings {
+		certificate, key := probetest.PEM(t, by.Issue(t, probetest.Leaf{Common: name}))
+		return settings{"tls.client_certificate": certificate, "tls.client_key": key}
+	}
+	wrong := settings{"password": "canary-wrong"}
+	const (
+		field    = "tls.client_certificate"
+		ok       = probe.CodeOK
+		required = probe.CodeClientCertificate
+		rejected = probe.CodeAuthRejected
+	)
+	for name, r := range map[string]row{
+		"requested, not required":            {good, ok, "", "", ""},
+		"requested, wrong secret":            {good.with(wrong), rejected, "password", "auth", ""},
+		"requested, barred":                  {as("barred"), probe.CodeSourceIPDenied, "", "auth", ""},
+		"requested, sent":                    {good.with(with(ca, "app")), ok, "", "", ""},
+		"required, none":                     {as("certified"), required, field, "auth", ""},
+		"required, none, require":            {as("certified").with(settings{"sslmode": "require"}), required, field, "auth", "TLS_UNVERIFIED sslmode"},
+		"required, of another user":          {as("certified").with(with(ca, "app")), rejected, field, "auth", ""},
+		"required, instead of the password":  {as("certified").with(with(ca, "certified")), probe.CodeSecretNotTested, "password", "auth", ""},
+		"with the password, none":            {as("verified"), required, field, "auth", ""},
+		"with the password, both":            {as("verified").with(with(ca, "verified")), ok, "", "", ""},
+		"with the password, wrong":           {as("verified").with(with(ca, "verified")).with(wrong), rejected, "password", "auth", ""},
+		"with the password, of another user": {as("verified").with(with(ca, "app")), required, field, "auth", ""},
+		"with the password, both wrong":      {as("verified").with(with(ca, "app")).with(wrong), rejected, "password", "auth", ""},
+		"with MD5, both":                     {as("verified_md5").with(with(ca, "verified_md5")), ok, "", "", ""},
+		"with MD5, wrong":                    {as("verified_md5").with(with(ca, "verified_md5")).with(wrong), rejected, "password", "auth", ""},
+		"with MD5, of another user":          {as("verified_md5").with(with(ca, "app")), required, field, "auth", ""},
+		"certificate without key":            {good.with(settings{field: ca.PEM}), probe.CodeAuthMethodUnsupported, "tls.client_key", "policy", ""},
+		"certificate, sslmode disable":       {good.with(with(ca, "app")).with(settings{"sslmode": "disable"}), probe.CodeAuthMethodUnsupported, "sslmode", "policy", ""},
+	} {
+		t.Run(name, func(t *testing.T) { r.check(t) })
+	}
+	t.Run("of another authority", func(t *testing.T) {
+		got := run(t, as("verified").with(with(probetest.NewAuthority(t), "verified")))
+		if alert := got.Code == probe.CodeAuthRejected; !alert && got.Code != probe.CodeClientCertificate || got.Pointer != "/credentials/"+field {
+			t.Errorf("%s at %s, want the certificate refused", got.Code, got.Pointer)
+		}
+	})
+	s.write(t, "data/pg_hba.conf", admitted)
+	s.sql(t, "ALTER SYSTEM RESET ssl_ca_file")
+	s.reload(t)
 }

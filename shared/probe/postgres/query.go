@@ -15,7 +15,7 @@ import (
 func (s *session) selectOne(ctx context.Context) error {
 	row, err := only(s.conn.Exec(ctx, "SELECT 1").ReadAll())
 	switch state := sqlState(err); {
-	case state == invalidPassword: // a pooler goes to the server at the first query
+	case state == invalidPassword, state == behindPooler, state == protocolViolation: // a pooler goes to the server at the first query
 		return errBehind
 	case state != "":
 		return unavailable(state)

@@ -3,13 +3,12 @@ package postgres
 import (
 	"cmp"
 	"errors"
-	"io"
 	"net"
 	"strings"
-	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"credence/shared/pattern"
 	"credence/shared/probe"
 	"credence/shared/probe/database"
 )
@@ -27,8 +26,12 @@ const (
 	protocolViolation    = "08P01"
 )
 
-// tlsRequired is no SQLSTATE but stands among them.
-const tlsRequired = "TLS"
+// Refusals that have no SQLSTATE of their own, told by their words.
+const (
+	tlsRequired       = "TLS"
+	certificateWanted = "certificate"
+	behindPooler      = "behind"
+)
 
 // pooled are the SQLSTATEs that PostgreSQL has for what PgBouncer says under
 // one code, in these words and no other language. An error of the server behind
@@ -41,19 +44,42 @@ var pooled = map[string]string{
 	"SSL required":                                  tlsRequired,
 }
 
+// failedBehind begins what poolers say of their own sign-in at the server
+// behind them, under the code of that sign-in or their own:
+// https://www.pgbouncer.org/changelog.html, https://github.com/postgresml/pgcat
+var failedBehind = pattern.New(`(?i)^(server login (failed|has been failing)|pgbouncer cannot connect to server|server conn crashed|could not get connection from the pool|failed to connect to (the )?(remote )?(server|database)|remote server)`)
+
+// wantsCertificate is what PostgreSQL and PgBouncer say to a client without a
+// certificate that satisfies them, in English.
+var wantsCertificate = pattern.New(`(?i)valid client certificate|certificate authentication failed|client certificate (is )?required`)
+
 // sqlState is the code of a server's error, "00000" where it gave none; "" for
 // an error that is not a server's.
 func sqlState(err error) string {
 	refusal := (*pgconn.PgError)(nil)
-	switch {
-	case !errors.As(err, &refusal):
+	if !errors.As(err, &refusal) {
 		return ""
-	case refusal.Code != protocolViolation:
-		return cmp.Or(refusal.Code, "00000")
-	case strings.HasPrefix(refusal.Message, "no such database: "):
-		return noDatabase
 	}
-	return cmp.Or(pooled[refusal.Message], refusal.Code)
+	switch words := refusal.Message; {
+	case failedBehind.MatchString(words):
+		return behindPooler
+	case refusal.Code == protocolViolation && strings.HasPrefix(words, "no such database: "):
+		return noDatabase
+	case (refusal.Code == protocolViolation || refusal.Code == invalidAuthorization) && wantsCertificate.MatchString(words):
+		return certificateWanted
+	case refusal.Code == protocolViolation:
+		return cmp.Or(pooled[words], refusal.Code)
+	}
+	return cmp.Or(refusal.Code, "00000")
+}
+
+// unrouted is the field that a refusal blames for leading to no user or server.
+func unrouted(err error) probe.Field {
+	refusal := (*pgconn.PgError)(nil)
+	if !errors.As(err, &refusal) || refusal.Code == noDatabase {
+		return ""
+	}
+	return database.Unrouted(refusal.Message)
 }
 
 // outcome is what the stage auth ended with, by what the server was seen to
@@ -68,8 +94,18 @@ func (x *exchange) outcome(err error) error {
 		return probe.Found(probe.CodeAuthDisabled, "The server accepted the password, but the role may not sign in (NOLOGIN), or is not there. Have it granted LOGIN, or use another.").At(database.FieldUser)
 	case err == nil && x.accepted, state != "" && x.accepted:
 		return nil
+	case x.proven() && (state == noDatabase || state == noPrivilege || state == notInState):
+		return nil
+	case x.proven() && state != "":
+		return x.behind(state)
+	case state != "" && !x.presented && x.wantsCertificate(state, err):
+		return x.certificate()
+	case state != "" && !x.presented && unrouted(err) != "":
+		return database.NoRoute(unrouted(err))
 	case state != "":
 		return x.refused(state)
+	case !x.began && x.attempt.CertificateSent() && (database.Closed(err) || database.Closed(x.fault)):
+		return database.ErrCertificateClosed
 	case !x.began:
 		return x.attempt.Stage(probe.Protocol, func() error { return x.cause(err) })
 	}
@@ -80,7 +116,7 @@ func (x *exchange) outcome(err error) error {
 func (x *exchange) cause(err error) error {
 	network := (*net.OpError)(nil)
 	switch {
-	case x.presented && !x.accepted && (errors.Is(x.fault, io.EOF) || errors.Is(x.fault, syscall.ECONNRESET)):
+	case x.presented && !x.accepted && database.Closed(x.fault):
 		return probe.Found(probe.CodeTCPReset, "The server closed the connection after it was shown the password, without a word. Some do so where it is wrong; or a firewall or proxy on the way ended the connection. Check user and password, then probe again.")
 	case x.fault != nil:
 		return x.fault
@@ -94,11 +130,56 @@ func (x *exchange) cause(err error) error {
 	return err
 }
 
+// proven reports whether both sides have shown by SCRAM that they know the
+// password: the driver reads on only behind a signature of the server's that it
+// has checked (RFC 5802 section 3).
+func (x *exchange) proven() bool { return x.presented && x.asked == authSASLFinal }
+
+// behind reads a refusal that comes after the proof of the password and before
+// the server's word that the sign-in is good.
+func (x *exchange) behind(state string) error {
+	sent := x.attempt.CertificateSent()
+	switch {
+	case state == tooManyConnections || state == cannotConnectNow:
+		return unavailable(state)
+	case sent && (state == invalidPassword || state == invalidAuthorization || state == certificateWanted):
+		return errCertificateName
+	}
+	return errBehind
+}
+
+// wantsCertificate reports whether the server ended the sign-in, before it
+// asked for a password, because of the client certificate. In other languages
+// than English that refusal is known by what it does not name: pg_hba.conf and
+// the user, which all others of its code name.
+func (x *exchange) wantsCertificate(state string, err error) bool {
+	if state == certificateWanted {
+		return true
+	}
+	refusal := (*pgconn.PgError)(nil)
+	return state == invalidAuthorization && errors.As(err, &refusal) && x.attempt.CertificateRequested() &&
+		!strings.Contains(refusal.Message, "pg_hba.conf") && !strings.Contains(refusal.Message, x.login.User)
+}
+
+// certificate is the finding for such a refusal.
+func (x *exchange) certificate() error {
+	switch {
+	case x.attempt.CertificateSent():
+		return probe.Found(probe.CodeAuthRejected, "The server refused the client certificate. Its common name (CN) must be the user name, or the server's pg_ident.conf must map it; check both.").At(database.FieldCertificate)
+	case x.login.Plaintext():
+		return probe.Found(probe.CodeClientCertificate, "The server requires a client certificate, which only a connection with TLS can present. Enter the certificate and its private key, and set sslmode to verify-full.").At(database.FieldCertificate)
+	}
+	return probe.Found(probe.CodeClientCertificate, "The server requires a client certificate of this user (cert or clientcert in its pg_hba.conf). Enter the certificate and its private key.").At(database.FieldCertificate)
+}
+
 // refused reads the error with which the server ended the sign-in.
 func (x *exchange) refused(state string) error {
+	sent, named := x.login.Certified()
 	switch {
-	case x.asked == authSASLFinal && (state == invalidPassword || state == invalidAuthorization):
-		return errBehind
+	case state == behindPooler:
+		return probe.Found(probe.CodeTargetUnavailable, "A pooler before the server could not sign in to the server behind it, so the password was not tested there. Have the pooler's account and its server checked, then probe again.")
+	case sent && !named && x.attempt.CertificateSent() && x.presented && state == invalidPassword && x.asked != authSASLContinue:
+		return probe.Found(probe.CodeClientCertificate, "The server refused the sign-in: the password is wrong, or the client certificate is not this user's. Its common name (CN) must be the user name where the server asks for clientcert=verify-full; check the certificate, then the password.").At(database.FieldCertificate)
 	case x.presented && state == invalidAuthorization && x.asked == authSASLContinue:
 		return errBinding
 	case x.presented && state == invalidPassword,
@@ -109,10 +190,10 @@ func (x *exchange) refused(state string) error {
 		return probe.Found(probe.CodeAuthLocked, "The server passes the sign-in on to another system (LDAP, RADIUS, PAM), and there it failed: the password is wrong, the account is locked, or that system is down. Check the account there, then probe again.").At(database.FieldUser)
 	case state == invalidAuthorization:
 		// Refused before anything was asked: that is pg_hba.conf.
-		if x.plaintext {
+		if x.login.Plaintext() {
 			return probe.Found(probe.CodeSourceIPDenied, "The server's pg_hba.conf admits no sign-in of this user to this database from this service's address without TLS. Set sslmode to verify-full, then probe again; if that is refused too, have a line for it added there.").At(database.FieldTLS)
 		}
-		return probe.Found(probe.CodeSourceIPDenied, "The server's pg_hba.conf admits no sign-in of this user to this database from this service's address, or only with a client's certificate. Have a line for it added there, or check user and database.")
+		return probe.Found(probe.CodeSourceIPDenied, "The server's pg_hba.conf admits no sign-in of this user to this database from this service's address. Have a line for it added there, or check user and database.")
 	case state == noDatabase:
 		return x.absent
 	case state == tlsRequired:
@@ -128,7 +209,11 @@ var errRejected = probe.Found(probe.CodeAuthRejected, "The server refused user a
 
 // errBehind is a refusal by who has shown before, by SCRAM, that the password
 // is the right one.
-var errBehind = probe.Found(probe.CodeTargetUnavailable, "The password was accepted, but the sign-in that a pooler then makes at the server behind it was refused. Have the account that the pooler uses there checked.")
+var errBehind = probe.Found(probe.CodeTargetUnavailable, "The password was accepted by a pooler, and the server behind it then refused or failed. Have that server, and the account that the pooler uses there, checked.")
+
+// errCertificateName is a refusal after the proof of the password to a client
+// that sent a certificate: https://www.postgresql.org/docs/current/auth-cert.html
+var errCertificateName = probe.Found(probe.CodeClientCertificate, "The password was accepted, and then the sign-in was refused: the common name (CN) of the client certificate is not the user name, as clientcert=verify-full asks, or a pooler was refused by the server behind it. Use a certificate that was issued for this user.").At(database.FieldCertificate)
 
 // errBinding is what SCRAM-SHA-256-PLUS finds before it looks at the proof:
 // https://www.rfc-editor.org/rfc/rfc5802#section-6
@@ -159,7 +244,7 @@ func denied(a *probe.Attempt, err error) probe.Finding {
 		a.Warn(probe.WarnScopeMissing, database.FieldName, "The password is good, but the role may not connect to this database. Have CONNECT granted to it.")
 	case notInState:
 		a.Warn(probe.WarnScopeMissing, database.FieldName, "The password is good, but this database takes no connections. Have them allowed, or name another.")
-	case invalidPassword:
+	case invalidPassword, behindPooler, protocolViolation:
 		return a.Explain(a.Stage(probe.Access, func() error { return errBehind }))
 	default:
 		return a.Explain(a.Stage(probe.Access, func() error { return unavailable(state) }))

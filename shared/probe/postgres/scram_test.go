@@ -113,30 +113,36 @@ func TestSCRAM(t *testing.T) {
 		want    probe.Code
 		pointer string
 		stage   string
+		warns   string
 	}{
-		"knows it":                                 {scram{password: secret}, probe.CodeOK, "", ""},
-		"knows another":                            {scram{password: "canary-other"}, probe.CodeAuthRejected, "password", "auth"},
-		"asks for much":                            {scram{password: secret, rounds: 60_000}, probe.CodeOK, "", ""},
-		"asks for as much as may be":               {scram{password: secret, rounds: 600_000}, probe.CodeOK, "", ""},
-		"asks for much, and knows another":         {scram{password: "canary-other", rounds: 60_000}, probe.CodeAuthRejected, "password", "auth"},
-		"asks for much, of another nonce":          {scram{password: secret, rounds: 60_000, nonce: "abc"}, mismatch, "host", "protocol"},
-		"asks for too much":                        {scram{password: secret, rounds: 600_001}, probe.CodeAuthWorkLimit, "host", "auth"},
-		"signs with another, and lets in":          {scram{password: "canary-other", after: say(&pgproto3.AuthenticationOk{}, &pgproto3.ReadyForQuery{TxStatus: 'I'})}, mismatch, "host", "protocol"},
-		"signs with nothing":                       {scram{password: secret, final: "v="}, mismatch, "host", "protocol"},
-		"signs not at all":                         {scram{password: secret, final: "x"}, mismatch, "host", "protocol"},
-		"says that the proof is wrong":             {scram{password: secret, final: "e=invalid-proof"}, probe.CodeAuthRejected, "password", "auth"},
-		"says that there is no such user":          {scram{password: secret, final: "e=unknown-user"}, probe.CodeAuthRejected, "password", "auth"},
-		"says that something else is wrong":        {scram{password: secret, final: "e=other-error"}, mismatch, "host", "protocol"},
-		"takes another nonce":                      {scram{password: secret, nonce: "abc"}, mismatch, "host", "protocol"},
-		"a pooler, refused by what is behind":      {scram{password: secret, after: refused("28P01")}, probe.CodeTargetUnavailable, "", "auth"},
-		"a pooler, admitted by nothing behind":     {scram{password: secret, after: refused("28000")}, probe.CodeTargetUnavailable, "", "auth"},
-		"a pooler refuses":                         {scram{password: secret, final: "none", after: say(pooler("SASL authentication failed"))}, probe.CodeAuthRejected, "password", "auth"},
-		"finds another channel than was agreed on": {scram{password: secret, final: "none", after: refused("28000")}, probe.CodeAuthMethodUnsupported, "host", "auth"},
+		"knows it":                                 {scram{password: secret}, probe.CodeOK, "", "", ""},
+		"knows another":                            {scram{password: "canary-other"}, probe.CodeAuthRejected, "password", "auth", ""},
+		"asks for much":                            {scram{password: secret, rounds: 60_000}, probe.CodeOK, "", "", ""},
+		"asks for as much as may be":               {scram{password: secret, rounds: 600_000}, probe.CodeOK, "", "", ""},
+		"asks for much, and knows another":         {scram{password: "canary-other", rounds: 60_000}, probe.CodeAuthRejected, "password", "auth", ""},
+		"asks for much, of another nonce":          {scram{password: secret, rounds: 60_000, nonce: "abc"}, mismatch, "host", "protocol", ""},
+		"asks for too much":                        {scram{password: secret, rounds: 600_001}, probe.CodeAuthWorkLimit, "host", "auth", ""},
+		"signs with another, and lets in":          {scram{password: "canary-other", after: say(&pgproto3.AuthenticationOk{}, &pgproto3.ReadyForQuery{TxStatus: 'I'})}, mismatch, "host", "protocol", ""},
+		"signs with nothing":                       {scram{password: secret, final: "v="}, mismatch, "host", "protocol", ""},
+		"signs not at all":                         {scram{password: secret, final: "x"}, mismatch, "host", "protocol", ""},
+		"says that the proof is wrong":             {scram{password: secret, final: "e=invalid-proof"}, probe.CodeAuthRejected, "password", "auth", ""},
+		"says that there is no such user":          {scram{password: secret, final: "e=unknown-user"}, probe.CodeAuthRejected, "password", "auth", ""},
+		"says that something else is wrong":        {scram{password: secret, final: "e=other-error"}, mismatch, "host", "protocol", ""},
+		"takes another nonce":                      {scram{password: secret, nonce: "abc"}, mismatch, "host", "protocol", ""},
+		"a pooler, refused by what is behind":      {scram{password: secret, after: refused("28P01")}, probe.CodeTargetUnavailable, "", "auth", ""},
+		"a pooler, admitted by nothing behind":     {scram{password: secret, after: refused("28000")}, probe.CodeTargetUnavailable, "", "auth", ""},
+		"a pooler refuses":                         {scram{password: secret, final: "none", after: say(pooler("SASL authentication failed"))}, probe.CodeAuthRejected, "password", "auth", ""},
+		"finds another channel than was agreed on": {scram{password: secret, final: "none", after: refused("28000")}, probe.CodeAuthMethodUnsupported, "host", "auth", ""},
+		"a pooler, its server fails":               {scram{password: secret, after: say(pooler("server login has been failing, try again later (server_login_retry)"))}, probe.CodeTargetUnavailable, "", "auth", ""},
+		"a pooler, its server fails, in one code":  {scram{password: secret, after: say(pooler("something of its own"))}, probe.CodeTargetUnavailable, "", "auth", ""},
+		"a pooler, its server is full":             {scram{password: secret, after: refused("53300")}, probe.CodeTargetUnavailable, "", "auth", ""},
+		"a pooler, its server has no database":     {scram{password: secret, after: refused("3D000")}, probe.CodeOK, "", "", "RESOURCE_NOT_FOUND database_name"},
+		"a pooler has no database, wrong password": {scram{password: "canary-other", final: "none", after: refused("3D000")}, probe.CodeSecretNotTested, "database_name", "auth", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := probetest.Serve(t, r.server.serve)
-			row{at(s, settings{"sslmode": "disable"}), r.want, r.pointer, r.stage, ""}.check(t)
+			row{at(s, settings{"sslmode": "disable"}), r.want, r.pointer, r.stage, r.warns}.check(t)
 		})
 	}
 }

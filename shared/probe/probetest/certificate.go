@@ -1,6 +1,7 @@
 package probetest
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -27,6 +28,7 @@ type Authority struct {
 // Leaf says what a server's certificate is for.
 type Leaf struct {
 	Names    []string // DNS names or addresses; nil = 127.0.0.1 and localhost
+	Common   string   // its common name; "" = another
 	NotAfter time.Time
 }
 
@@ -58,7 +60,7 @@ func (a *Authority) Issue(t testing.TB, leaf Leaf) tls.Certificate {
 		leaf.NotAfter = time.Now().Add(12 * time.Hour)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: Foreign + " leaf"},
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: cmp.Or(leaf.Common, Foreign+" leaf")},
 		NotBefore: leaf.NotAfter.Add(-36 * time.Hour), NotAfter: leaf.NotAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
