@@ -12,6 +12,7 @@ import (
 	"credence/shared/credential"
 	"credence/shared/fault"
 	"credence/shared/probe"
+	"credence/shared/store/storetest"
 )
 
 // A look is audited with what was looked at, gives its leases back and changes
@@ -54,7 +55,7 @@ func TestLookLeavesNothingButItsEntry(t *testing.T) {
 	if is.Status != was.Status || is.Validity != was.Validity || is.Probes != was.Probes || is.LastProbe.Code != was.LastProbe.Code || is.Version != was.Version {
 		t.Errorf("a look changed the credential: %+v, was %+v", is, was)
 	}
-	for k := range w.store.everything(t) {
+	for k := range w.store.Everything(t) {
 		if strings.Contains(k.Partition, "#PRINC") {
 			t.Error("a lease of a target is left")
 		}
@@ -147,12 +148,12 @@ func TestLookWithoutAnEntryShowsNothing(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(w.owner).ID
 	for n := 2; n <= 4; n++ { // the first signs in
-		w.store.plan(n, away, nil)
+		w.store.Plan(n, storetest.Away, nil)
 		tree, _, err := w.tree(w.owner, id, probe.Place{})
-		if !w.store.happened() || err == nil || tree.Nodes != nil {
+		if !w.store.Happened() || err == nil || tree.Nodes != nil {
 			t.Errorf("call %d away: %v, shown %v", n, err, tree.Nodes)
 		}
-		w.store.reset()
+		w.store.Reset()
 		w.clock.advance(9 * time.Second)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"credence/shared/identity"
 	"credence/shared/probe"
 	"credence/shared/store"
+	"credence/shared/store/storetest"
 )
 
 // TestOperationsCostWhatTheyPromise counts calls, the one that signs in
@@ -76,13 +77,13 @@ func TestOperationsCostWhatTheyPromise(t *testing.T) {
 		{"delete", func() error { return w.delete(w.heir, id) }, 3, 1, 0, ""},
 	}
 	for _, row := range rows {
-		w.store.reset()
+		w.store.Reset()
 		kms := w.kms.Calls(kmstest.Everything)
 		w.wantFault(row.do(), row.fault)
-		got, opened := w.store.calls(), w.kms.Calls(kmstest.Everything)-kms
-		if got.reads() > row.reads || got.commits != row.commits || opened != row.kms {
+		got, opened := w.store.Calls(), w.kms.Calls(kmstest.Everything)-kms
+		if got.Reads() > row.reads || got.Commits != row.commits || opened != row.kms {
 			t.Errorf("%s: %d reads, %d commits, %d calls of the key service; want at most %d, %d, %d",
-				row.name, got.reads(), got.commits, opened, row.reads, row.commits, row.kms)
+				row.name, got.Reads(), got.Commits, opened, row.reads, row.commits, row.kms)
 		}
 	}
 	w.check()
@@ -114,7 +115,7 @@ func TestRowOfAnExampleTakesOneUnit(t *testing.T) {
 	})
 	w.probeAs(v.ID, "AUTH_REJECTED") // the longest that a probe adds
 	size := 0
-	for k, i := range w.store.everything(t) {
+	for k, i := range w.store.Everything(t) {
 		if k.Partition != fmt.Sprintf("ORG#%d", v.Org.ID) || k.Table != store.Meta || k.Sort != fmt.Sprintf("CRED#%016d", v.ID) {
 			continue
 		}
@@ -214,7 +215,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 				row.id = own
 			}
 			denials := len(w.entries(row.id, audit.Denied))
-			w.store.reset()
+			w.store.Reset()
 			err := op.do(row.who, row.id)
 			if row.want == "" && err != nil || row.want != "" && !fault.Is(err, row.want) {
 				t.Errorf("%s by %s of a %s credential: %v, want %q", op.name, row.as, row.kind, err, row.want)
@@ -225,8 +226,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 					t.Errorf("%s: names %d", op.name, f.ResourceID)
 				}
 				same[fmt.Sprint(err)] = true
-				if c := w.store.calls(); c.reads() != 1 || c.commits != 0 {
-					t.Errorf("%s by %s of a %s credential: %d reads, %d commits", op.name, row.as, row.kind, c.reads(), c.commits)
+				if c := w.store.Calls(); c.Reads() != 1 || c.Commits != 0 {
+					t.Errorf("%s by %s of a %s credential: %d reads, %d commits", op.name, row.as, row.kind, c.Reads(), c.Commits)
 				}
 			}
 			if got := len(w.entries(row.id, audit.Denied)) - denials; got != 0 != (row.want == fault.CodeForbidden) {
@@ -243,11 +244,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 func TestRefusalIsDurableBeforeItIsAnswered(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(w.owner).ID
-	w.store.plan(2, away, nil)
+	w.store.Plan(2, storetest.Away, nil)
 	if _, err := w.reveal(w.admin, id, 0); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("a refusal that could not be written down: %v", err)
 	}
-	w.store.plan(2, contended, nil)
+	w.store.Plan(2, storetest.Contended, nil)
 	_, err := w.reveal(w.admin, id, 0)
 	w.wantFault(err, fault.CodeForbidden)
 	if got := w.entries(id, audit.Denied); len(got) != 1 || got[0].UserID != w.admin.User.ID || got[0].Summary[0] != "refused: reveal" {

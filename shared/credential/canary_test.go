@@ -15,6 +15,7 @@ import (
 	"credence/shared/secret"
 	"credence/shared/secret/secrettest"
 	"credence/shared/store"
+	"credence/shared/store/storetest"
 )
 
 // spelt is everything that a printer can make of a value, the way down.
@@ -85,7 +86,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	_, err = w.update(w.owner, id, credential.Draft{Credentials: object(1)})
 	note(err)
 	for nth := 1; nth < 4; nth++ {
-		w.store.plan(nth, away, nil)
+		w.store.Plan(nth, storetest.Away, nil)
 		_, err = w.tryUpdate(id, credential.Draft{Credentials: object(1)})
 		note(err)
 	}
@@ -117,7 +118,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 				t.Errorf("answer %d shows a secret as %v", n, forms)
 			}
 		}
-		for k, i := range w.store.everything(t) {
+		for k, i := range w.store.Everything(t) {
 			var all strings.Builder
 			all.WriteString(k.Partition + "\n" + k.Sort + "\n")
 			for name, value := range i.Attributes {
@@ -146,7 +147,7 @@ func TestCiphertextLiesInTheVaultAlone(t *testing.T) {
 	w.probeAs(id, probe.CodeOK)
 	w.secretOf(id)
 	vault := 0
-	for k, i := range w.store.everything(t) {
+	for k, i := range w.store.Everything(t) {
 		if k.Table == store.Vault {
 			vault++
 			continue

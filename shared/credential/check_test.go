@@ -24,7 +24,7 @@ func (w *world) check() {
 // spared and that expire by themselves; "" spares none.
 func (w *world) checkOf(spared string) {
 	w.Helper()
-	all := w.store.everything(w.T)
+	all := w.store.Everything(w.T)
 	c := checker{w: w, all: all, expected: map[store.Key]bool{}}
 	for k, i := range all {
 		if k.Table == store.Meta && strings.HasPrefix(k.Sort, "CRED#") && !strings.Contains(strings.TrimPrefix(k.Partition, "ORG#"), "#") {

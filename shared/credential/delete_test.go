@@ -15,11 +15,12 @@ import (
 	"credence/shared/identity"
 	"credence/shared/probe"
 	"credence/shared/store"
+	"credence/shared/store/storetest"
 )
 
 func TestDeleteLeavesNothingButTheLog(t *testing.T) {
 	w := newWorld(t)
-	before := len(w.store.everything(t))
+	before := len(w.store.Everything(t))
 	d := w.draft()
 	d.Interval = ptr("hourly")
 	id := w.createFrom(w.owner, d).ID
@@ -38,19 +39,19 @@ func TestDeleteLeavesNothingButTheLog(t *testing.T) {
 	}
 	_, err := w.rollBack(w.owner, id, 9)
 	w.must(err)
-	w.store.reset()
+	w.store.Reset()
 	w.must(w.delete(w.owner, id))
-	if c := w.store.calls(); c.commits != 1 {
-		t.Errorf("%d commits", c.commits)
+	if c := w.store.Calls(); c.Commits != 1 {
+		t.Errorf("%d commits", c.Commits)
 	}
 	left := 0
-	for k := range w.store.everything(t) {
+	for k := range w.store.Everything(t) {
 		if k.Table != store.Audit {
 			left++
 		}
 	}
 	people := 0
-	for k := range w.store.everything(t) {
+	for k := range w.store.Everything(t) {
 		if k.Table == store.Audit && k.Partition != audit.HeadKey(w.owner.Org.ID, id).Partition {
 			people++
 		}
@@ -181,7 +182,7 @@ func (w *world) link(id int64, names ...string) {
 func TestLinkAndDeleteDoNotBothSucceed(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(w.owner).ID
-	w.store.plan(3, afterwards, func() { w.link(id, "data_source#0000000000000007") })
+	w.store.Plan(3, storetest.Afterwards, func() { w.link(id, "data_source#0000000000000007") })
 	if err := w.delete(w.owner, id); !fault.Is(err, fault.CodeInUse) {
 		t.Errorf("got %v", err)
 	}
@@ -232,10 +233,10 @@ func TestDeleteOfACredentialReadByMany(t *testing.T) {
 		_, err := w.probeFor(w.owner, id)
 		w.must(err)
 	}
-	all := w.store.everything(t)
-	w.store.plan(4, away, nil) // after the commit that counts
+	all := w.store.Everything(t)
+	w.store.Plan(4, storetest.Away, nil) // after the commit that counts
 	w.must(w.delete(w.owner, id))
-	if !w.store.happened() {
+	if !w.store.Happened() {
 		t.Error("one commit held everything: the test is too small")
 	}
 	w.checkOf("USE#")
@@ -247,7 +248,7 @@ func TestDeleteOfACredentialReadByMany(t *testing.T) {
 		}
 	}
 	w.must(w.delete(w.owner, other))
-	for k := range w.store.everything(t) {
+	for k := range w.store.Everything(t) {
 		if k.Table == store.Meta && k.Partition == audit.HeadKey(w.owner.Org.ID, other).Partition {
 			t.Errorf("left over: %s", k.Sort)
 		}

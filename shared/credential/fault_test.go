@@ -15,6 +15,7 @@ import (
 	"credence/shared/identity"
 	"credence/shared/probe"
 	"credence/shared/store"
+	"credence/shared/store/storetest"
 )
 
 // task is one request of the domain, from the read that signs it in to its
@@ -26,6 +27,7 @@ type task struct {
 	// sends: a secret leaves towards a target; reads: it leaves towards the
 	// caller. Either may be repeated, and leaves one more entry each time.
 	sends, reads bool
+	unsaved      bool // what it sends is not stored, so it leaves no entry of the outcome
 	// again are the answers to a repeat of what was done before, besides success.
 	again []fault.Code
 }
@@ -139,6 +141,14 @@ var tasks = []task{
 		_, _, err := w.tester.Tree(ctx, w.owner, credential.Look{ID: id, Read: read, Depth: 1})
 		return err
 	})},
+	{name: "sample", event: audit.Probed, sends: true, do: with(credential.ProbeReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
+		_, _, err := w.tester.Sample(ctx, w.owner, credential.Look{ID: id, Read: read, At: probe.Place{Table: "t"}})
+		return err
+	})},
+	{name: "probe before saving", event: audit.Probed, sends: true, unsaved: true, do: with(credential.Reads, func(ctx context.Context, w *world, _ int64, _ []store.Item) error {
+		_, err := w.tester.Try(ctx, w.owner, credential.Draft{Type: ptr("postgres"), Credentials: postgres("n")})
+		return err
+	})},
 	{name: "proposal", event: audit.Probed, sends: true, again: overtakenTo, do: with(credential.SwitchReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
 		d := credential.Draft{Credentials: postgres("n"), IfMatch: credential.Match{version}, Idem: idempotency}
 		_, _, switched, err := w.switcher.Propose(ctx, w.admin, id, read, d)
@@ -170,7 +180,7 @@ func second[T any](_ T, err error) error { return err }
 func (o task) facts(w *world, id int64) string {
 	w.Helper()
 	var list []string
-	for k, i := range w.store.since(w.T) {
+	for k, i := range w.store.Since(w.T) {
 		a := i.Attributes
 		switch {
 		case k.Table == store.Vault:
@@ -192,9 +202,9 @@ func (o task) facts(w *world, id int64) string {
 // left counts the entries of the operation's event, of whatever credential.
 func (o task) left(w *world) (done, started int) {
 	w.Helper()
-	for k, i := range w.store.since(w.T) {
+	for k, i := range w.store.Since(w.T) {
 		// A denial is in the organisation's log too, by the same commit.
-		if k.Table != store.Audit || i.Attributes.Text("event") != string(o.event) || strings.Contains(k.Partition, "#DAY#") {
+		if k.Table != store.Audit || i.Attributes.Text("event") != string(o.event) || strings.Contains(k.Partition, "#DAY#") != o.unsaved {
 			continue
 		}
 		if strings.Contains(i.Attributes.Text("summary"), "started") {
@@ -238,20 +248,9 @@ func explained(err error) bool {
 	return err == nil || errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrOutcomeUnknown)
 }
 
-// run does the operation as a function of its own: it may be killed, and its
-// caller may leave. ended is false if it was killed.
+// run does the operation as a process of its own.
 func (o task) run(w *world, id int64) (err error, ended bool) {
-	ctx, leave := context.WithCancel(context.Background())
-	defer leave()
-	w.store.setLeave(leave)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		err = o.do(ctx, w, id)
-		ended = true
-	}()
-	<-done
-	return err, ended
+	return w.store.Run(func(ctx context.Context) error { return o.do(ctx, w, id) })
 }
 
 // injector makes the nth call from now meet a fault.
@@ -275,7 +274,7 @@ func (o task) everyCall(w *world, in injector, f string, usable func(id int64)) 
 	for nth := 1; ; nth++ {
 		w.clock.advance(25 * time.Hour) // leases, distances and idempotency keys are over
 		o.forget(w)
-		w.store.mark()
+		w.store.Mark()
 		id := o.met(w)
 		done, started := o.left(w)
 		dials := w.prober.count()
@@ -303,7 +302,7 @@ func (o task) everyCall(w *world, in injector, f string, usable func(id int64)) 
 			w.Errorf("%s: %d entries of what is stored as\n%s", at, left, now)
 		case o.reads && (left > 1 || err == nil && ended && left != 1):
 			w.Errorf("%s: %d entries of what was answered with %v", at, left, err)
-		case o.sends && (begun < w.prober.count()-dials || err == nil && ended && left != 1):
+		case o.sends && (begun < w.prober.count()-dials || err == nil && ended && (left == 1) == o.unsaved):
 			w.Errorf("%s: %d sent, %d entries of the start, %d of the outcome", at, w.prober.count()-dials, begun, left)
 		}
 		o.repeat(w, id, at, after, now == after)
@@ -335,7 +334,7 @@ func (o task) repeat(w *world, id int64, at, after string, already bool) {
 // forget removes what create made, so that the next one is told from it.
 func (o task) forget(w *world) {
 	w.Helper()
-	for k, i := range w.store.since(w.T) {
+	for k, i := range w.store.Since(w.T) {
 		if k.Table == store.Meta && i.Attributes.Text("name") == "made once" {
 			var id int64
 			_, err := fmt.Sscanf(k.Sort, "CRED#%d", &id)
@@ -345,22 +344,26 @@ func (o task) forget(w *world) {
 	}
 }
 
-// The faults of a store, as its callers see them. What is gone is the caller, or
-// the process.
-var storeFaults = map[string]mishap{
-	"away": away, "applied, the answer lost": lostReply, "overtaken": overtaken, "contended": contended,
-	"with the caller gone": left, "killed before": killedBefore, "killed after": killedAfter,
-}
+// mishaps injects those of a store, as its callers see them.
+type mishaps struct{ *storetest.Faulty }
+
+func (m mishaps) arm(nth int, f string) { m.Plan(nth, storetest.Mishaps()[f], nil) }
+
+func (m mishaps) disarm() { m.Reset() }
+
+func (m mishaps) happened() bool { return m.Happened() }
+
+func (m mishaps) invisible(string) bool { return false }
 
 // TestEveryCallOfEveryOperation breaks each call that an operation makes of the
 // store, in every way that the contract knows.
 func TestEveryCallOfEveryOperation(t *testing.T) {
 	for _, o := range tasks {
-		for f := range storeFaults {
+		for f := range storetest.Mishaps() {
 			t.Run(o.name+" "+f, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
-				if met := o.everyCall(w, w.store, f, w.usable); met < 2 {
+				if met := o.everyCall(w, mishaps{w.store}, f, w.usable); met < 2 {
 					t.Errorf("only %d calls were met", met)
 				}
 				// A note of a last read may outlive a delete that was cut short.
@@ -405,7 +408,7 @@ func (w *world) usable(id int64) {
 func TestLostAnswerOfACreateIsAnsweredAgain(t *testing.T) {
 	w := newWorld(t)
 	d, idem := w.draft(), credential.Idempotency{Key: "0123456789abcdef"}
-	w.store.plan(2, lostReply, nil)
+	w.store.Plan(2, storetest.LostReply, nil)
 	_, err := w.editor.Create(context.Background(), w.owner, d, idem)
 	if !errors.Is(err, store.ErrOutcomeUnknown) {
 		t.Fatalf("got %v", err)

@@ -110,7 +110,7 @@ func TestIdempotencyKeyMakesOneCredential(t *testing.T) {
 	if v, err := w.editor.Create(ctx, w.owner, d, other); err != nil || ids[v.ID] != 0 {
 		t.Errorf("after the day: %v", err)
 	}
-	for k, i := range w.store.everything(t) {
+	for k, i := range w.store.Everything(t) {
 		if bytes.Contains(i.Attributes.Bytes("mac"), []byte(password)) || k.Sort == idem.Key {
 			t.Error("the key or the body is stored")
 		}

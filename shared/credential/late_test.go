@@ -13,6 +13,7 @@ import (
 	"credence/shared/fault"
 	"credence/shared/probe"
 	"credence/shared/store"
+	"credence/shared/store/storetest"
 )
 
 // lateStore answers each call after a while, and one of them after much longer.
@@ -129,7 +130,7 @@ func TestProbeWithoutTheKeyService(t *testing.T) {
 	id := w.create(w.owner).ID
 	w.probeAs(id, probe.CodeOK)
 	w.clock.advance(6 * time.Second)
-	before, items := w.now(id), w.store.everything(t)
+	before, items := w.now(id), w.store.Everything(t)
 	for name, do := range map[string]func() error{
 		"probe": func() error { _, err := w.probe(w.owner, id); return err },
 		"tree":  func() error { _, _, err := w.tree(w.owner, id, probe.Place{}); return err },
@@ -145,7 +146,7 @@ func TestProbeWithoutTheKeyService(t *testing.T) {
 	if !errors.Is(err, envelope.ErrKMSUnavailable) || w.prober.count() != 1 {
 		t.Errorf("proposal: %v, sent %d times", err, w.prober.count())
 	}
-	if after := w.now(id); after.LastProbe.CheckedAt != before.LastProbe.CheckedAt || after.Status != "200 Ok" || len(w.store.everything(t)) != len(items) || len(w.alarms) > 0 {
+	if after := w.now(id); after.LastProbe.CheckedAt != before.LastProbe.CheckedAt || after.Status != "200 Ok" || len(w.store.Everything(t)) != len(items) || len(w.alarms) > 0 {
 		t.Errorf("recorded %+v, alarms %v", after.LastProbe, w.alarms)
 	}
 	_, err = w.probe(w.owner, id)
@@ -159,24 +160,24 @@ func TestLostOutcomeIsTold(t *testing.T) {
 		name    string
 		do      func(w *world, id int64) error
 		nth     int
-		what    mishap
+		what    storetest.Mishap
 		want    fault.Code
 		message string
 	}{
-		{"probe", func(w *world, id int64) error { _, err := w.probe(w.owner, id); return err }, 4, away, fault.CodeStoreUnavailable, "The probe ran, but our store could not be reached, so its outcome is not kept. Probe again shortly."},
-		{"probe", func(w *world, id int64) error { _, err := w.probe(w.owner, id); return err }, 4, lostReply, fault.CodeOutcomeUnknown, "The probe ran, but our store's answer was lost, so its outcome may or may not be kept. Read the credential's last_probe."},
+		{"probe", func(w *world, id int64) error { _, err := w.probe(w.owner, id); return err }, 4, storetest.Away, fault.CodeStoreUnavailable, "The probe ran, but our store could not be reached, so its outcome is not kept. Probe again shortly."},
+		{"probe", func(w *world, id int64) error { _, err := w.probe(w.owner, id); return err }, 4, storetest.LostReply, fault.CodeOutcomeUnknown, "The probe ran, but our store's answer was lost, so its outcome may or may not be kept. Read the credential's last_probe."},
 		{"proposal", func(w *world, id int64) error {
 			_, _, _, err := w.propose(w.owner, id, credential.Draft{Credentials: postgres("n")})
 			return err
-		}, 4, away, fault.CodeStoreUnavailable, "The new secret works, but our store could not be reached to switch to it. The old one is still active; send the new one again shortly."},
+		}, 4, storetest.Away, fault.CodeStoreUnavailable, "The new secret works, but our store could not be reached to switch to it. The old one is still active; send the new one again shortly."},
 		{"proposal", func(w *world, id int64) error {
 			_, _, _, err := w.propose(w.owner, id, credential.Draft{Credentials: postgres("n")})
 			return err
-		}, 4, lostReply, fault.CodeOutcomeUnknown, "The new secret works, but our store's answer was lost, so the switch may or may not be made. Read the credential before you try again."},
+		}, 4, storetest.LostReply, fault.CodeOutcomeUnknown, "The new secret works, but our store's answer was lost, so the switch may or may not be made. Read the credential before you try again."},
 	} {
 		w := newWorld(t)
 		id := w.create(w.owner).ID
-		w.store.plan(row.nth, row.what, nil)
+		w.store.Plan(row.nth, row.what, nil)
 		err := row.do(w, id)
 		var said *fault.Error
 		if !errors.As(err, &said) || said.Code != row.want || said.Message != row.message {

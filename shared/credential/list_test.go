@@ -14,6 +14,7 @@ import (
 	"credence/shared/identity"
 	"credence/shared/probe"
 	"credence/shared/store"
+	"credence/shared/store/storetest"
 )
 
 // chosen is what a Query asks which rows are wanted.
@@ -74,13 +75,13 @@ func TestListPagesOverManyCredentials(t *testing.T) {
 		{"oldest first", true, 2, 7, ids[7:14]},
 		{"all", false, 1, 1000, newest},
 	} {
-		w.store.reset()
+		w.store.Reset()
 		views, total := w.list(w.admin, credential.Query{Filter: all, Ascending: row.ascending, Window: window(row.page, row.size)})
 		if got := listed(views); total != 250 || !slices.Equal(got, row.want) {
 			t.Errorf("%s: %d of %d, want %d", row.name, len(got), total, len(row.want))
 		}
 		// One range, then the page and its owners side by side.
-		if c := w.store.calls(); c.ranges != 1 || c.gets > (row.size+2+99)/100 || c.commits != 0 {
+		if c := w.store.Calls(); c.Ranges != 1 || c.Gets > (row.size+2+99)/100 || c.Commits != 0 {
 			t.Errorf("%s: %+v", row.name, c)
 		}
 		for _, v := range views {
@@ -237,7 +238,7 @@ func (w *world) behind(q credential.Query, m credential.Mark, size int) ([]crede
 func TestListLeavesOutWhatWentMeanwhile(t *testing.T) {
 	w := newWorld(t)
 	kept, gone, given := w.create(w.owner).ID, w.create(w.owner).ID, w.create(w.owner).ID
-	w.store.plan(2, afterwards, func() {
+	w.store.Plan(2, storetest.Afterwards, func() {
 		w.must(w.delete(w.owner, gone))
 		_, err := w.update(w.owner, given, credential.Draft{Owner: &w.heir.User.ID})
 		w.must(err)
@@ -247,7 +248,7 @@ func TestListLeavesOutWhatWentMeanwhile(t *testing.T) {
 		t.Errorf("got %v of %d", got, total)
 	}
 	for nth := 1; nth <= 2; nth++ {
-		w.store.plan(nth, away, nil)
+		w.store.Plan(nth, storetest.Away, nil)
 		if _, _, err := w.service.List(context.Background(), w.owner, credential.Query{Order: credential.ByName, Window: whole}); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("read %d fails: %v", nth, err)
 		}

@@ -29,7 +29,7 @@ func TestCallerWhoIsGone(t *testing.T) {
 	look := credential.Look{ID: id, Read: w.signIn(w.owner, credential.ProbeReads(w.owner.Org.ID, id)...), Depth: 1}
 	_, _, err = w.tester.Tree(gone(), w.owner, look)
 	w.must(err)
-	for k, i := range w.store.everything(t) {
+	for k, i := range w.store.Everything(t) {
 		if strings.Contains(k.Partition, "#PRINC") || k.Sort == "LEASE" && i.Attributes.Time("until").After(w.clock.peek()) {
 			t.Errorf("not given back: %s", k.Sort)
 		}

@@ -315,7 +315,7 @@ func TestOneSignInAtATargetAcrossCredentials(t *testing.T) {
 	})
 	_, err = w.probe(w.owner, first)
 	w.must(err)
-	for k := range w.store.everything(t) {
+	for k := range w.store.Everything(t) {
 		if strings.Contains(k.Partition, "#PRINC") {
 			t.Error("a lease of a target is left")
 		}
@@ -356,7 +356,7 @@ func TestOutcomeOfAnotherSecretIsDropped(t *testing.T) {
 			if v, err := w.get(w.owner, id); row.name != "deleted" && (err != nil || (v.Validity == credential.ValidityInvalid) != row.kept) {
 				t.Errorf("%s, %v", v.Validity, err)
 			}
-			for k, i := range w.store.everything(t) {
+			for k, i := range w.store.Everything(t) {
 				if strings.Contains(k.Partition, "#PRINC") || k.Sort == "LEASE" && i.Attributes.Time("until").After(w.clock.peek().Add(5*time.Second)) {
 					t.Errorf("not given back: %s", k.Sort)
 				}
@@ -401,9 +401,9 @@ func TestProbeThatCannotBegin(t *testing.T) {
 func TestTryStoresItsEntryAlone(t *testing.T) {
 	w := newWorld(t)
 	d := w.draft()
-	before := w.store.everything(t)
+	before := w.store.Everything(t)
 	w.prober.script(probe.CodeAuthRejected, func() {
-		if more := len(w.store.everything(t)) - len(before); more != 2 {
+		if more := len(w.store.Everything(t)) - len(before); more != 2 {
 			t.Errorf("%d items more while it runs, want the lease of the target and the entry", more)
 		}
 	})
@@ -412,7 +412,7 @@ func TestTryStoresItsEntryAlone(t *testing.T) {
 	if r.Code != probe.CodeAuthRejected || !slices.Equal(w.prober.tried, []string{password}) {
 		t.Errorf("%s", r.Code)
 	}
-	after := w.store.everything(t)
+	after := w.store.Everything(t)
 	maps.DeleteFunc(after, func(k store.Key, _ store.Item) bool { _, was := before[k]; return was })
 	page, err := audit.ReadDays(context.Background(), w.store, w.owner.Org.ID, audit.Query{Filter: audit.Filter{Events: []audit.Event{audit.Probed}}, Limit: 10}, w.clock.Now())
 	w.must(err)

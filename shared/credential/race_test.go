@@ -14,6 +14,7 @@ import (
 	"credence/shared/fault"
 	"credence/shared/probe"
 	"credence/shared/store"
+	"credence/shared/store/storetest"
 )
 
 // together runs do n times at once and gathers the errors.
@@ -141,13 +142,13 @@ func TestOvertakenChangesStartOver(t *testing.T) {
 			w.setSecret(id, postgres("second"))
 			w.clock.advance(time.Minute)
 			w.prober.crowd = true
-			w.store.plan(row.nth, afterwards, func() {
+			w.store.Plan(row.nth, storetest.Afterwards, func() {
 				_, err := w.update(w.admin, id, credential.Draft{Name: ptr("overtaken")})
 				w.must(err)
 			})
 			err := row.do(w, id)
 			w.wantFault(err, row.want)
-			if !w.store.happened() {
+			if !w.store.Happened() {
 				t.Error("nobody overtook")
 			}
 			if v, err := w.get(w.admin, id); row.name != "delete" && (err != nil || v.Name != "overtaken") {
@@ -174,11 +175,11 @@ func TestEndlessContentionIsAConflict(t *testing.T) {
 	} {
 		e := w.editor
 		e.Store = stuckStore{w.store, row.err}
-		w.store.reset()
+		w.store.Reset()
 		kms := w.kmsCalls()
 		_, err := e.Update(context.Background(), w.owner, id, read, credential.Draft{Credentials: postgres("n")})
 		w.wantFault(err, fault.CodeConflict)
-		if got, want := w.store.calls(), (calls{row.gets, row.ranges, 0}); got != want || w.kmsCalls()-kms != row.dataKeys {
+		if got, want := w.store.Calls(), (storetest.Calls{Gets: row.gets, Ranges: row.ranges}); got != want || w.kmsCalls()-kms != row.dataKeys {
 			t.Errorf("%v: %+v reads and %d data keys, want %+v and %d", row.err, got, w.kmsCalls()-kms, want, row.dataKeys)
 		}
 	}
@@ -187,10 +188,10 @@ func TestEndlessContentionIsAConflict(t *testing.T) {
 	defer cancel()
 	e := w.editor
 	e.Store = stuckStore{w.store, &store.ConditionError{Failed: []int{0}}}
-	w.store.reset()
+	w.store.Reset()
 	_, err := e.Update(ctx, w.owner, id, read, credential.Draft{Name: ptr("n")})
 	w.wantFault(err, fault.CodeConflict)
-	if got := w.store.calls(); got.gets != 0 {
+	if got := w.store.Calls(); got.Gets != 0 {
 		t.Errorf("with less than a second left: %+v", got)
 	}
 	w.check()
@@ -229,7 +230,7 @@ func TestVerdictThatLosesEveryAttempt(t *testing.T) {
 	if e := w.entries(id, audit.Probed); len(e) != 4 || e[0].Summary[0] != "invalid: AUTH_REJECTED" {
 		t.Errorf("logged %+v", e)
 	}
-	for k := range w.store.everything(t) {
+	for k := range w.store.Everything(t) {
 		if strings.Contains(k.Partition, "#PRINC") {
 			t.Error("the lease of the target is left")
 		}
@@ -333,9 +334,9 @@ func TestDeleteBetweenAnyTwoCalls(t *testing.T) {
 		for nth := 2; nth <= row.last; nth++ {
 			w := newWorld(t)
 			id := w.create(w.owner).ID
-			w.store.plan(nth, afterwards, func() { w.must(w.delete(w.owner, id)) })
+			w.store.Plan(nth, storetest.Afterwards, func() { w.must(w.delete(w.owner, id)) })
 			err := row.do(w, id)
-			if !fault.Is(err, fault.CodeNotFound) || !w.store.happened() || len(w.alarms) > 0 || w.prober.count() > 0 {
+			if !fault.Is(err, fault.CodeNotFound) || !w.store.Happened() || len(w.alarms) > 0 || w.prober.count() > 0 {
 				t.Errorf("%s, before call %d: %v, alarms %v, sent %d times", name, nth, err, w.alarms, w.prober.count())
 			}
 			w.check()
@@ -348,12 +349,12 @@ func TestRevealWithinADelete(t *testing.T) {
 	for nth := 2; nth <= 3; nth++ {
 		w := newWorld(t)
 		id := w.create(w.owner).ID
-		w.store.plan(nth, afterwards, func() {
+		w.store.Plan(nth, storetest.Afterwards, func() {
 			_, err := w.reveal(w.owner, id, 0)
 			w.must(err)
 		})
 		w.must(w.delete(w.owner, id))
-		if !w.store.happened() {
+		if !w.store.Happened() {
 			t.Errorf("call %d: no reveal", nth)
 		}
 		w.check()
@@ -365,7 +366,7 @@ func TestReplacedSecretIsNotSent(t *testing.T) {
 	for nth := 2; nth <= 3; nth++ {
 		w := newWorld(t)
 		id := w.create(w.owner).ID
-		w.store.plan(nth, afterwards, func() { w.setSecret(id, postgres("new")) })
+		w.store.Plan(nth, storetest.Afterwards, func() { w.setSecret(id, postgres("new")) })
 		r, err := w.probe(w.owner, id)
 		w.must(err)
 		if v := w.now(id); fmt.Sprint(w.prober.tried) != "[new]" || r.Code != probe.CodeOK || v.Validity != credential.ValidityValid {

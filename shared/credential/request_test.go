@@ -11,6 +11,7 @@ import (
 	"credence/shared/identity"
 	"credence/shared/probe"
 	"credence/shared/store"
+	"credence/shared/store/storetest"
 )
 
 func (w *world) probeFor(who identity.Caller, id int64) (credential.Request, error) {
@@ -71,7 +72,7 @@ func TestResultIsThereByItsNumber(t *testing.T) {
 	w.must(w.delete(w.owner, id))
 	_, err = w.requested(w.owner, id, made.Number)
 	w.wantFault(err, fault.CodeNotFound)
-	for k := range w.store.everything(t) {
+	for k := range w.store.Everything(t) {
 		if k.Table == store.Meta && len(k.Sort) > 4 && k.Sort[:4] == "REQ#" {
 			t.Error("a result is left of a deleted credential")
 		}
@@ -79,8 +80,8 @@ func TestResultIsThereByItsNumber(t *testing.T) {
 	w.check()
 
 	// A result that could not be kept is no answer: nobody could ask for it.
-	w.store.plan(4, away, nil)
-	if _, err := w.probeFor(w.owner, other); !fault.Is(err, fault.CodeStoreUnavailable) || !w.store.happened() {
+	w.store.Plan(4, storetest.Away, nil)
+	if _, err := w.probeFor(w.owner, other); !fault.Is(err, fault.CodeStoreUnavailable) || !w.store.Happened() {
 		t.Errorf("with the store away: %v", err)
 	}
 }

@@ -13,25 +13,26 @@ import (
 	"credence/shared/envelope/kmstest"
 	"credence/shared/fault"
 	"credence/shared/store"
+	"credence/shared/store/storetest"
 )
 
 func TestNoSecretWithoutADurableEntry(t *testing.T) {
 	for _, row := range []struct {
-		what mishap
+		what storetest.Mishap
 		want error
-	}{{away, store.ErrUnavailable}, {lostReply, store.ErrOutcomeUnknown}} {
+	}{{storetest.Away, store.ErrUnavailable}, {storetest.LostReply, store.ErrOutcomeUnknown}} {
 		w := newWorld(t)
 		id := w.create(w.owner).ID
-		w.store.plan(3, row.what, nil)
+		w.store.Plan(3, row.what, nil)
 		r, err := w.reveal(w.owner, id, 0)
-		if !errors.Is(err, row.want) || r.Object.Len() != 0 || !w.store.happened() {
+		if !errors.Is(err, row.want) || r.Object.Len() != 0 || !w.store.Happened() {
 			t.Errorf("%v: %v with %d bytes", row.what, err, r.Object.Len())
 		}
 	}
 	w := newWorld(t)
 	id := w.create(w.owner).ID
-	for _, what := range []mishap{contended, overtaken} { // an entry's id may be taken: another is drawn
-		w.store.plan(3, what, nil)
+	for _, what := range []storetest.Mishap{storetest.Contended, storetest.Overtaken} { // an entry's id may be taken: another is drawn
+		w.store.Plan(3, what, nil)
 		if r, err := w.reveal(w.owner, id, 0); err != nil || r.Object.Len() == 0 {
 			t.Errorf("%v: %v", what, err)
 		}
@@ -46,7 +47,7 @@ func TestRevealNotesItsUseOnceADayAndVersion(t *testing.T) {
 	id := w.create(w.owner).ID
 	uses := func() int {
 		n := 0
-		for _, write := range w.store.written() {
+		for _, write := range w.store.Written() {
 			if len(write.Item.Key.Sort) > 4 && write.Item.Key.Sort[:4] == "USE#" {
 				n++
 			}
@@ -63,11 +64,11 @@ func TestRevealNotesItsUseOnceADayAndVersion(t *testing.T) {
 		{"first", func() { w.secretOf(id) }, 1},
 		{"again", func() { w.secretOf(id) }, 0},
 		{"with another key", func() { _, err := w.reveal(other, id, 0); w.must(err) }, 1},
-		{"another version", func() { w.setSecret(id, postgres("b")); w.store.reset(); w.secretOf(id) }, 1},
+		{"another version", func() { w.setSecret(id, postgres("b")); w.store.Reset(); w.secretOf(id) }, 1},
 		{"another day", func() { w.clock.advance(24 * time.Hour); w.secretOf(id) }, 1},
 		{"again that day", func() { w.secretOf(id) }, 0},
 	} {
-		w.store.reset()
+		w.store.Reset()
 		row.do()
 		if got := uses(); got != row.want {
 			t.Errorf("%s: %d rows, want %d", row.name, got, row.want)
@@ -175,7 +176,7 @@ func TestWriterOfTheTablesGetsNoSecret(t *testing.T) {
 func TestKeyServiceAway(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(w.owner).ID
-	before := len(w.store.everything(t))
+	before := len(w.store.Everything(t))
 	for _, f := range []kmstest.Fault{kmstest.Throttled, kmstest.Internal, kmstest.LostReply} {
 		w.kms.Inject(kmstest.Decrypt, f)
 		if r, err := w.reveal(w.owner, id, 0); !errors.Is(err, envelope.ErrKMSUnavailable) || r.Object.Len() != 0 {
@@ -196,7 +197,7 @@ func TestKeyServiceAway(t *testing.T) {
 			t.Errorf("copy: %v", err)
 		}
 	}
-	if after := len(w.store.everything(t)); after != before {
+	if after := len(w.store.Everything(t)); after != before {
 		t.Errorf("%d items more", after-before)
 	}
 }

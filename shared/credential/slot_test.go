@@ -67,7 +67,7 @@ func TestProbesUnderWay(t *testing.T) {
 	}
 	// The organisation has its share: no way to a system is open to any key of it,
 	// and what is refused left nothing behind.
-	w.store.reset()
+	w.store.Reset()
 	ways := map[string]func() error{
 		"probe":   func() error { _, err := w.probe(w.owner, own); return err },
 		"tree":    func() error { _, _, err := w.tree(w.owner, own, probe.Place{}); return err },
@@ -81,8 +81,8 @@ func TestProbesUnderWay(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if len(w.store.writes) > 0 {
-		t.Errorf("what was refused wrote %d items", len(w.store.writes))
+	if len(w.store.Written()) > 0 {
+		t.Errorf("what was refused wrote %d items", len(w.store.Written()))
 	}
 	for n := range 50 {
 		w.must(try(w.stranger, n, "other.example.com"))

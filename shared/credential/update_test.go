@@ -20,6 +20,7 @@ import (
 	"credence/shared/identity"
 	"credence/shared/probe"
 	"credence/shared/store"
+	"credence/shared/store/storetest"
 )
 
 // pointers are those of a fault's details, sorted.
@@ -59,7 +60,7 @@ func TestCreateNamesAllFaultsAtOnce(t *testing.T) {
 		}, fault.CodeInvalidRequest, []string{"/owner_id", "/tags"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w.store.reset()
+			w.store.Reset()
 			_, err := w.editor.Create(context.Background(), w.owner, row.d, credential.Idempotency{})
 			got := pointers(err)
 			if row.name == "missing fields of the type" { // the connector says under which of its names
@@ -69,8 +70,8 @@ func TestCreateNamesAllFaultsAtOnce(t *testing.T) {
 			if !fault.Is(err, row.code) || !slices.Equal(got, row.want) {
 				t.Errorf("got %v %q, want %q %q", err, pointers(err), row.code, row.want)
 			}
-			if c := w.store.calls(); c.commits != 0 {
-				t.Errorf("%d commits", c.commits)
+			if c := w.store.Calls(); c.Commits != 0 {
+				t.Errorf("%d commits", c.Commits)
 			}
 		})
 	}
@@ -190,7 +191,7 @@ func TestUpdateRefuses(t *testing.T) {
 	inactive := w.makeCaller(w.owner.Org, "inactive", false)
 	w.deactivate(inactive)
 	id := w.create(w.owner).ID
-	before := w.store.everything(t)
+	before := w.store.Everything(t)
 	for _, row := range []struct {
 		name string
 		who  identity.Caller
@@ -224,7 +225,7 @@ func TestUpdateRefuses(t *testing.T) {
 			}
 		})
 	}
-	if after := w.store.everything(t); len(after) != len(before) || w.now(id).Version != 1 {
+	if after := w.store.Everything(t); len(after) != len(before) || w.now(id).Version != 1 {
 		t.Error("a refused update wrote something")
 	}
 }
@@ -279,9 +280,9 @@ func TestTransferMovesEverything(t *testing.T) {
 func TestHeirMustBeActiveWhenTheTransferCommits(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(w.owner).ID
-	w.store.plan(3, afterwards, func() { w.deactivate(w.heir) })
+	w.store.Plan(3, storetest.Afterwards, func() { w.deactivate(w.heir) })
 	_, err := w.update(w.owner, id, credential.Draft{Owner: &w.heir.User.ID})
-	if !w.store.happened() || !slices.Equal(pointers(err), []string{"/owner_id"}) {
+	if !w.store.Happened() || !slices.Equal(pointers(err), []string{"/owner_id"}) {
 		t.Errorf("got %v", err)
 	}
 	if w.now(id).Credential.Owner != w.owner.User.ID {

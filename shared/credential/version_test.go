@@ -12,6 +12,7 @@ import (
 	"credence/shared/fault"
 	"credence/shared/probe"
 	"credence/shared/store"
+	"credence/shared/store/storetest"
 )
 
 func numbers(list []credential.Version) (kept []int64, active int64) {
@@ -163,7 +164,7 @@ func TestRollBackToAVersionTrimmedMeanwhile(t *testing.T) {
 	for n := range 9 {
 		w.setSecret(id, postgres(fmt.Sprint("secret ", n)))
 	}
-	w.store.plan(3, afterwards, func() { w.setSecret(id, postgres("eleventh")) })
+	w.store.Plan(3, storetest.Afterwards, func() { w.setSecret(id, postgres("eleventh")) })
 	_, err := w.rollBack(w.owner, id, 1)
 	w.wantFault(err, fault.CodeInvalidRequest)
 	if w.now(id).SecretVersion != 11 {
@@ -179,7 +180,7 @@ func TestProposalSwitchesOnlyWhenValid(t *testing.T) {
 	for _, code := range []probe.Code{probe.CodeAuthRejected, probe.CodeTCPTimeout, probe.CodeOK} {
 		w.clock.advance(10 * time.Second)
 		w.prober.script(code, nil)
-		before, items, kms := w.now(id), len(w.store.everything(t)), w.kmsCalls()
+		before, items, kms := w.now(id), len(w.store.Everything(t)), w.kmsCalls()
 		v, r, switched, err := w.propose(w.owner, id, credential.Draft{Credentials: postgres("candidate"), Name: ptr("ignored")})
 		w.must(err)
 		is := w.now(id)
@@ -190,7 +191,7 @@ func TestProposalSwitchesOnlyWhenValid(t *testing.T) {
 			t.Errorf("%s: logged %q", code, e.Summary)
 		}
 		if code != probe.CodeOK {
-			if switched || is.Version != before.Version || is.SecretVersion != 1 || is.Probes != before.Probes || len(w.store.everything(t)) != items+2 || w.kmsCalls() != kms+1 { // the entries; it is sealed before it is tried
+			if switched || is.Version != before.Version || is.SecretVersion != 1 || is.Probes != before.Probes || len(w.store.Everything(t)) != items+2 || w.kmsCalls() != kms+1 { // the entries; it is sealed before it is tried
 				t.Errorf("%s: switched %v, %+v", code, switched, is.Credential)
 			}
 			continue
@@ -290,17 +291,17 @@ func TestCopyIsTheOwnersAndStartsAnew(t *testing.T) {
 	}
 	w.check()
 	// Without the entry in the original's log there is no copy.
-	items := len(w.store.everything(t))
-	w.store.plan(3, away, nil)
-	if _, err := w.copy(w.owner, id); err == nil || len(w.store.everything(t)) != items {
+	items := len(w.store.Everything(t))
+	w.store.Plan(3, storetest.Away, nil)
+	if _, err := w.copy(w.owner, id); err == nil || len(w.store.Everything(t)) != items {
 		t.Errorf("with the store away: %v", err)
 	}
 	var first []store.Write
-	w.store.plan(3, overtaken, nil)
+	w.store.Plan(3, storetest.Overtaken, nil)
 	if _, err := w.copy(w.owner, id); err != nil {
 		t.Errorf("an id taken: %v", err)
 	}
-	first = w.store.written()
+	first = w.store.Written()
 	logged := 0
 	for _, write := range first {
 		if write.Item.Key.Table == store.Audit {

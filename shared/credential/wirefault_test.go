@@ -31,7 +31,7 @@ type wire struct {
 
 // passing are faults that the store makes good by itself; each call of an
 // operation meets another one of them. The others last.
-var passing = []string{"cut off", "carried out and cut off", "throttled", "ill", "carried out and ill", "damaged", "unprocessed"}
+var passing = []string{"cut off", "carried out and cut off", "throttled", "ill", "carried out and ill", "damaged", "unprocessed", "carried out and late"}
 
 const (
 	onceEach   = "once"
@@ -107,6 +107,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	case "carried out and cut off", answerless:
 		_ = resp.Body.Close()
 		return nil, io.ErrUnexpectedEOF
+	case "carried out and late": // as http.Transport reports it at the end of the attempt
+		_ = resp.Body.Close()
+		return nil, context.DeadlineExceeded
 	case "carried out and ill":
 		_ = resp.Body.Close()
 		return said(r, 500, "InternalServerError"), nil

@@ -19,6 +19,7 @@ import (
 	"credence/shared/probe"
 	"credence/shared/store"
 	"credence/shared/store/embedded"
+	"credence/shared/store/storetest"
 )
 
 // password is the secret of every credential that a test does not name
@@ -29,7 +30,7 @@ const password = "c4nary-Vk3pQz9LmT7w"
 // rights of each function, and people of two organisations.
 type world struct {
 	*testing.T
-	store    *double
+	store    *storetest.Faulty
 	kms      *kmstest.KMS
 	clock    *clock
 	people   *identity.Service
@@ -63,7 +64,7 @@ func newWorld(t *testing.T) *world {
 func newWorldOver(t *testing.T, open func(now func() time.Time) store.Store) *world {
 	t.Helper()
 	w := &world{T: t, clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
-	w.store = newDouble(open(w.clock.peek))
+	w.store = storetest.NewFaulty(open(w.clock.peek))
 	w.kms = kmstest.New("current")
 	w.people = identity.New(w.store, audit.Journal{}, w.clock.Now)
 	types, err := builtin.Registry()
@@ -84,7 +85,7 @@ func newWorldOver(t *testing.T, open func(now func() time.Time) store.Store) *wo
 	w.owner, w.admin = w.makeCaller(ours, "owner", false), w.makeCaller(ours, "admin", true)
 	w.member, w.heir = w.makeCaller(ours, "member", false), w.makeCaller(ours, "heir", false)
 	w.stranger, w.strangersAdmin = w.makeCaller(theirs, "stranger", false), w.makeCaller(theirs, "admin", true)
-	w.store.reset()
+	w.store.Reset()
 	return w
 }
 
@@ -329,7 +330,7 @@ func (p *scripted) Run(_ context.Context, typeName string, s probe.Settings) pro
 	code, during, crowd := p.code, p.during, p.crowd
 	p.during = nil
 	p.mu.Unlock()
-	if !crowd && p.world.store.busy() {
+	if !crowd && p.world.store.Busy() {
 		p.world.Error("a target is tried while a commit is under way")
 	}
 	if during != nil {

@@ -129,6 +129,23 @@ func eleventh(t *testing.T, api string, filler *account.Filler) {
 // body of another one that works.
 func tenVersions(t *testing.T, api string, filler *account.Filler) (id, token, body string) {
 	t.Helper()
+	text, err := filler.Fill(t.Context(), []byte("${CREDENTIAL} ${TOKEN}")) // has two versions
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, token, _ = strings.Cut(string(text), " ")
+	body = proven(t)
+	for range 8 {
+		if status, answer := send(t, "PUT", api+"/data_credentials/"+id, token, body); status != http.StatusOK {
+			t.Fatalf("PUT: %d %s", status, answer)
+		}
+	}
+	return id, token, body
+}
+
+// proven serves a target and returns a body whose credentials it accepts.
+func proven(t *testing.T) (body string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", targets+":0")
 	if err != nil {
 		t.Fatal(err)
@@ -140,18 +157,7 @@ func tenVersions(t *testing.T, api string, filler *account.Filler) (id, token, b
 	})}
 	go func() { _ = server.Serve(listener) }() // until it is closed
 	t.Cleanup(func() { _ = server.Close() })
-	text, err := filler.Fill(t.Context(), []byte("${CREDENTIAL} ${TOKEN}")) // has two versions
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, token, _ = strings.Cut(string(text), " ")
-	body = fmt.Sprintf(`{"credentials":{"api_key":"right","base_url":"http://%s/"}}`, listener.Addr())
-	for range 8 {
-		if status, answer := send(t, "PUT", api+"/data_credentials/"+id, token, body); status != http.StatusOK {
-			t.Fatalf("PUT: %d %s", status, answer)
-		}
-	}
-	return id, token, body
+	return fmt.Sprintf(`{"credentials":{"api_key":"right","base_url":"http://%s/"}}`, listener.Addr())
 }
 
 func send(t *testing.T, method, url, token, body string) (int, string) {
