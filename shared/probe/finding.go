@@ -1,6 +1,9 @@
 package probe
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // sentence is text written in our own source. The type has no name outside
 // this package, so a caller can pass an untyped constant and nothing else: the
@@ -53,6 +56,9 @@ func (f Finding) or(field Field) Finding {
 	}
 	return f
 }
+
+// About reports whether the finding names one of the fields.
+func (f Finding) About(fields ...Field) bool { return slices.Contains(fields, f.field) }
 
 // Answered keeps the status with which an HTTP target refused the secret, for
 // the status of the result.

@@ -23,7 +23,7 @@ func Type() *connector.Type {
 			{Name: "session_token", Near: []string{"aws_session_token", "token"}, Kind: connector.Text, Title: "Session token", Help: "With temporary keys only.", Secret: true},
 			{Name: "arn", Near: []string{"role_arn", "role"}, Kind: connector.Text, Title: "ARN of the role", Destination: true, Public: true, MaxBytes: 2048, Check: connector.Form(arnForm, "Send an ARN, such as arn:aws:iam::123456789012:role/reader.")},
 			{Name: "external_id", Kind: connector.Text, Title: "External id"},
-			{Name: "region", Near: []string{"aws_region", "region_name", "location"}, Kind: connector.Text, Title: "Region", Destination: true, Public: true, Check: connector.Form(regionForm, "Send a region's name, such as us-east-1.")},
+			{Name: "region", Near: []string{"aws_region", "region_name", "location"}, Kind: connector.Text, Title: "Region", Destination: true, Public: true, Check: connector.Form(regionForm, "Send a region's name, such as us-east-1: letters, digits and hyphens, no underscores.")},
 			{Name: "bucket", Near: []string{"container", "s3_bucket"}, Kind: connector.Text, Title: "Bucket", Destination: true, Public: true, Check: connector.Form(bucketForm, "Send a bucket's name alone, of three characters at least: no ARN, no path.")},
 			{Name: "endpoint", Near: []string{"endpoint_url", "host", "url", "base_url"}, Kind: connector.Text, Title: "Address of the store", Help: "Of a store other than Amazon's.", Destination: true, Public: true, Check: checkEndpoint},
 			{Name: "test.path", Kind: connector.Text, Title: "Path to test with", Destination: true, Public: true},
@@ -47,7 +47,7 @@ func named(way string) map[string]string { return map[string]string{"s3_auth_typ
 var (
 	// regionForm takes the names of other stores' regions too. A dot or slash
 	// would let it become a host of its own in the address that drivers build.
-	regionForm = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+	regionForm = pattern.New(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 	// bucketForm takes names of old buckets too, with capitals, underscores and
 	// up to 255 bytes. A colon or slash would make it an ARN or a path.
 	bucketForm = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9_-]$`)

@@ -31,6 +31,10 @@ func (v *view) allowed(got answer, whole bool) error {
 		return v.refused(got)
 	case missing:
 		return v.point(probe.Found(probe.WarnResourceNotFound, "There is no bucket of this name. Check it."), true)
+	case misplaced:
+		return probe.Found(probe.WarnResourceNotFound, "The address contains a bucket too. Write the address of the store alone into endpoint, and the name of the bucket into bucket.").At(fieldEndpoint)
+	case billed:
+		return v.point(probe.Found(probe.WarnScopeMissing, "The bucket bills its readers (requester pays), which this service does not accept. Use a bucket that its owner pays for."), true)
 	case elsewhere:
 		if amazonRegion.MatchString(got.region) {
 			v.attempt.Fact("bucket_region", got.region)
@@ -45,7 +49,7 @@ func (v *view) readable(got answer) error {
 	switch got.kind {
 	case denied:
 		return probe.Found(probe.WarnScopeMissing, "The store does not let these keys read this file, or does not say that it is not there. Have them granted s3:GetObject on it, and the use of its KMS key if it has one.").Asked(probe.AskedPath)
-	case other:
+	case other, path:
 		return unreadable(got.code)
 	}
 	return v.allowed(got, false)

@@ -191,7 +191,7 @@ func (v *view) Read(ctx context.Context, at objectstore.Location, most int) (obj
 		return err
 	}, &request{client: v.client, most: most})
 	switch {
-	case got.kind == other && got.code == "NoSuchKey":
+	case got.kind == misplaced:
 		return objectstore.Content{Missing: true}, nil
 	case got.kind == other && got.code == "InvalidRange": // there is no first byte
 		return objectstore.Content{}, nil

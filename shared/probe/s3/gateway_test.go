@@ -74,6 +74,16 @@ func TestGateway(t *testing.T) {
 		"wrong region, no bucket":    {root.and(settings{"region": "eu-west-1"}), want{code: untested, pointer: "region"}},
 		"wrong region, wrong secret": {root.and(settings{"bucket": ownBucket, "region": "eu-west-1", "secret_access_key": "canary-wrong"}), want{code: untested, pointer: "region"}},
 
+		"exchanged":                       {root.and(settings{"access_key_id": "root/Secret+Key=0123456789abcdefghijklmn", "secret_access_key": rootKey, "bucket": ownBucket}), want{code: untested, pointer: "access_key"}},
+		"exchanged, plain letters":        {root.and(settings{"access_key_id": "canaryRootSecretKey0123456789abcdefghijk", "secret_access_key": rootKey + "EXAMPLE", "bucket": ownBucket}), want{code: rejected, pointer: "access_key"}},
+		"bucket in the address too":       {root.and(settings{"bucket": ownBucket, "endpoint": gateway.secured + "/" + ownBucket}), want{ok, "", notFound, "endpoint"}},
+		"bucket in the address too, user": {user.and(settings{"bucket": userBucket, "endpoint": gateway.secured + "/" + userBucket + "/"}), want{ok, "", notFound, "endpoint"}},
+		"bucket in the address alone":     {root.and(settings{"endpoint": gateway.secured + "/" + ownBucket}), want{ok, "", notFound, "endpoint"}},
+		"bucket in the address, wrong":    {root.and(settings{"bucket": ownBucket, "endpoint": gateway.secured + "/" + ownBucket, "secret_access_key": "canary-wrong"}), want{code: rejected, pointer: "secret_key"}},
+		"secret with a blank":             {root.and(settings{"bucket": ownBucket, "secret_access_key": rootSecret[:8] + " " + rootSecret[8:]}), want{code: rejected, pointer: "secret_key"}},
+		"secret in quotation marks":       {root.and(settings{"bucket": ownBucket, "secret_access_key": `"` + rootSecret + `"`}), want{code: rejected, pointer: "secret_key"}},
+		"secret, invisible":               {root.and(settings{"bucket": ownBucket, "secret_access_key": rootSecret + "\u200b"}), want{code: rejected, pointer: "secret_key"}},
+
 		"wrong port":          {root.and(settings{"endpoint": "https://" + probetest.ClosedPort(t)}), want{code: probe.CodeTCPRefused, pointer: "endpoint"}},
 		"wrong host":          {root.and(settings{"endpoint": "https://no-such-host.invalid"}), want{code: probe.CodeDNSNotFound, pointer: "endpoint"}},
 		"authority not given": {root.and(settings{"tls.ca_certificate": nil}), want{code: probe.CodeTLSUntrusted, pointer: "tls.ca_certificate"}},

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,21 +72,16 @@ func TestWhatProvesKeys(t *testing.T) {
 		"closed":                       {yes, no, all, no, want{code: ok}, want{code: ok}},
 		"closed by 401":                {yes, said{401, "Unauthorized"}, all, said{401, ""}, want{code: ok}, want{code: ok}},
 		"asks for the header":          {yes, said{400, "MissingSecurityHeader"}, all, said{400, "MissingAuthenticationToken"}, want{code: ok}, want{code: ok}},
-		"open to all":                  {yes, yes, all, all, want{code: untested, pointer: "bucket"}, want{code: untested, pointer: "bucket"}},
+		"open to all":                  {yes, yes, all, all, want{code: ok}, want{code: ok}},
 		"public bucket, list closed":   {yes, yes, all, no, want{code: ok}, want{code: ok}},
-		"public bucket, list denied":   {yes, yes, no, no, want{code: untested, pointer: "bucket"}, want{code: untested, pointer: "bucket"}},
+		"public bucket, list denied":   {yes, yes, no, no, want{code: ok}, want{code: untested, pointer: "bucket"}},
 		"denies all":                   {no, no, no, no, want{code: untested, pointer: "bucket"}, want{code: untested, pointer: "bucket"}},
 		"bucket denied, list closed":   {no, no, all, no, want{ok, "", scope, "bucket"}, want{code: ok}},
-		"bucket denied, list open":     {no, no, all, all, want{code: untested, pointer: "bucket"}, want{code: untested, pointer: "bucket"}},
+		"bucket denied, list open":     {no, no, all, all, want{ok, "", scope, "bucket"}, want{code: ok}},
 		"no bucket for anybody":        {said{404, "NoSuchBucket"}, said{404, "NoSuchBucket"}, no, no, want{code: untested, pointer: "bucket"}, want{code: untested, pointer: "bucket"}},
 		"no bucket, list closed":       {said{404, "NoSuchBucket"}, no, all, no, want{ok, "", noBucket, "bucket"}, want{code: ok}},
 		"cannot list buckets":          {yes, no, said{501, "NotImplemented"}, no, want{code: ok}, want{code: untested, pointer: "bucket"}},
 		"denied, cannot list buckets":  {no, no, said{501, "NotImplemented"}, no, want{code: untested, pointer: "bucket"}, want{code: untested, pointer: "bucket"}},
-		"anonymous: fails":             {yes, said{503, "InternalError"}, all, said{500, ""}, want{code: away}, want{code: away}},
-		"anonymous: slow down":         {yes, said{503, "SlowDown"}, all, said{429, ""}, want{code: probe.CodeRateLimited}, want{code: probe.CodeRateLimited}},
-		"anonymous: not found":         {yes, said{404, "NoSuchBucket"}, all, said{404, ""}, want{code: untested, pointer: "bucket"}, want{code: untested, pointer: "bucket"}},
-		"anonymous: a page":            {yes, html, all, html, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},
-		"anonymous: redirect":          {yes, said{302, ""}, all, said{302, ""}, want{code: untested, pointer: "bucket"}, want{code: untested, pointer: "bucket"}},
 		"a page":                       {html, no, html, no, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},
 		"nothing":                      {said{200, ""}, no, said{200, ""}, no, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},
 		"no content":                   {said{204, ""}, no, said{204, ""}, no, want{code: mismatch, pointer: "endpoint"}, want{code: mismatch, pointer: "endpoint"}},
@@ -110,7 +106,7 @@ func TestWhatProvesKeys(t *testing.T) {
 		"fails to refuse":              {said{503, "SignatureDoesNotMatch"}, no, said{503, "AccessDenied"}, no, want{code: away}, want{code: away}},
 		"denied, list unavailable":     {no, no, said{503, "ServiceUnavailable"}, no, want{code: away}, want{code: away}},
 		"denied, then signature wrong": {no, no, said{403, "SignatureDoesNotMatch"}, no, want{code: rejected, pointer: "secret_key"}, want{code: rejected, pointer: "secret_key"}},
-		"another region":               {said{301, "PermanentRedirect"}, no, said{400, "AuthorizationHeaderMalformed"}, no, want{code: untested, pointer: "region"}, want{code: untested, pointer: "region"}},
+		"another region":               {said{301, "PermanentRedirect"}, no, said{400, "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-1</Region></Error>"}, no, want{code: untested, pointer: "region"}, want{code: untested, pointer: "region"}},
 		"bucket of another region":     {said{301, "PermanentRedirect"}, no, all, no, want{ok, "", noBucket, "region"}, want{code: ok}},
 		"a code of its own":            {said{400, probetest.Foreign}, no, said{400, probetest.Foreign}, no, want{code: untested, pointer: "bucket"}, want{code: untested, pointer: "bucket"}},
 	} {
@@ -123,11 +119,12 @@ func TestWhatProvesKeys(t *testing.T) {
 						false: {true: row.list, false: row.listAnonymous},
 					}
 					signed := r.Header.Get("Authorization") != ""
-					if code, status := verify(r, nil, time.Now(), time.Minute); signed && code != "" {
-						fail(w, status, code)
-						return
+					answer := answers[strings.HasPrefix(r.URL.Path, "/data")][signed]
+					code, status := verify(r, nil, time.Now(), time.Minute)
+					if signed && code != "" && answer.status/100 == 2 { // all else is said before the signature is checked
+						answer = said{status, code}
 					}
-					answers[strings.HasPrefix(r.URL.Path, "/data")][signed].write(w)
+					answer.write(w)
 				})
 				expected := row.want
 				if bucket == nil {
@@ -137,6 +134,65 @@ func TestWhatProvesKeys(t *testing.T) {
 				expected.hold(t, trial{settings: saved(t, keys), prober: s3probe.Prober{}}.run(t))
 			})
 		}
+	}
+}
+
+// A version that is proven is probed again without another secret, as long as
+// the store refuses a request without a signature.
+func TestRecheck(t *testing.T) {
+	yes, mismatch := said{200, listing}, said{403, "SignatureDoesNotMatch"}
+	for name, row := range map[string]struct {
+		anonymous, stranger said
+		want                probe.Code
+		strangers           int
+	}{
+		"denied":                      {said{403, "AccessDenied"}, mismatch, probe.CodeOK, 0},
+		"401":                         {said{401, ""}, mismatch, probe.CodeOK, 0},
+		"Cloudflare R2":               {said{400, "<Error><Code>InvalidArgument</Code><Message>Authorization</Message></Error>"}, mismatch, probe.CodeOK, 0},
+		"no header":                   {said{400, "MissingSecurityHeader"}, mismatch, probe.CodeOK, 0},
+		"not found":                   {said{404, ""}, mismatch, probe.CodeOK, 0},
+		"public":                      {yes, mismatch, probe.CodeOK, 1},
+		"public, signature unchecked": {yes, yes, probe.CodeSecretNotTested, 1},
+		"redirect":                    {said{302, ""}, mismatch, probe.CodeOK, 1},
+		"fails":                       {said{503, "InternalError"}, mismatch, probe.CodeTargetUnavailable, 0},
+		"slow down":                   {said{503, "SlowDown"}, mismatch, probe.CodeRateLimited, 0},
+		"a page":                      {said{200, "<html></html>"}, mismatch, probe.CodeProtocolMismatch, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var strangers atomic.Int64
+			anonymous := said{403, "AccessDenied"} // until the keys are proven
+			proven := false
+			address := web(t, func(w http.ResponseWriter, r *http.Request) {
+				switch code, _ := verify(r, nil, time.Now(), time.Minute); {
+				case !strings.HasPrefix(r.URL.Path, "/data"):
+					said{403, "AccessDenied"}.write(w)
+				case r.Header.Get("Authorization") == "":
+					anonymous.write(w)
+				case code == "":
+					yes.write(w)
+				default:
+					strangers.Add(1)
+					if !proven {
+						mismatch.write(w)
+						return
+					}
+					row.stranger.write(w)
+				}
+			})
+			keys := saved(t, settings{"access_key": lastingKey, "secret_key": lastingSecret, "endpoint": address, "bucket": "data"})
+			runner := probe.NewRunner(map[string]probe.Prober{"s3": s3probe.Prober{}}, probetest.Loopback(t, nil), probe.Config{})
+			first := runner.Run(t.Context(), "s3", keys)
+			if first.Code != probe.CodeOK || first.Rejection == "" || strangers.Load() != 1 {
+				t.Fatalf("%s, rejection %q, %d requests of another secret", first.Code, first.Rejection, strangers.Load())
+			}
+			proven, anonymous = true, row.anonymous
+			strangers.Store(0)
+			got := runner.Recheck(t.Context(), "s3", keys, first.Rejection)
+			if got.Code != row.want || int(strangers.Load()) != row.strangers {
+				t.Errorf("%s after %d requests of another secret: %s", got.Code, strangers.Load(), got.Message)
+			}
+		})
 	}
 }
 

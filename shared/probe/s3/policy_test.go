@@ -44,6 +44,7 @@ func TestRefusedWithoutDialling(t *testing.T) {
 		"region with a line break":   {settings{"region": "us-east-1\n"}, want{code: blocked, pointer: "region"}},
 		"region of another store":    {settings{"region": "auto"}, want{code: blocked, pointer: "region"}},
 		"region, other store's, odd": {settings{"region": "a/b", "endpoint": at}, want{code: blocked, pointer: "region"}},
+		"region with an underscore":  {settings{"region": "us_east_1", "endpoint": at}, want{code: blocked, pointer: "region"}},
 		"endpoint: user":             {settings{"endpoint": "https://canary@" + target.Addr}, want{code: blocked, pointer: "endpoint"}},
 		"endpoint: query":            {settings{"endpoint": at + "/?x=canary"}, want{code: blocked, pointer: "endpoint"}},
 		"endpoint: empty query":      {settings{"endpoint": at + "/?"}, want{code: blocked, pointer: "endpoint"}},

@@ -1,6 +1,6 @@
 // Package s3probe probes keys of Amazon S3 and of stores that speak its
-// protocol. It lists at most one key of the bucket and tells, by what the
-// store answers and would answer to nobody, whether the signature was proven.
+// protocol. It lists at most one key of the bucket and compares the answer with
+// that to another secret key.
 package s3probe
 
 import (
@@ -49,7 +49,8 @@ func (p Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 	return s.access(bucket)
 }
 
-// signIn proves the keys, and gives what the store says of the bucket.
+// signIn proves the keys, and returns what the store answers about the bucket,
+// or about the list of buckets where that alone proves them.
 func (s *store) signIn(ctx context.Context) (answer, error) {
 	var bucket answer
 	if s.bucket != "" {
@@ -65,65 +66,104 @@ func (s *store) signIn(ctx context.Context) (answer, error) {
 	}
 	account := s.signed(ctx, do)
 	proven, err := s.proven(ctx, account, do)
-	if proven || err != nil {
+	switch {
+	case err != nil:
 		return bucket, err
+	case !proven:
+		return bucket, s.unproven(bucket, account)
+	case s.bucket == "":
+		return account, nil
 	}
-	return bucket, s.unproven(bucket, account)
+	return bucket, nil
 }
 
 // proven reports whether an answer shows that the signature was checked and
-// found right. Amazon checks every signature that a request carries, on a
-// public bucket too; of another store it is known only if it refuses the same
-// request without one, and with one of another secret key. That a request was
-// denied, or a bucket is missing, may have been said without a look at the
-// signature.
+// accepted. Amazon checks every signature that a request carries, on a public
+// bucket too. Another store must refuse the same request of another secret key.
+// Of a version that is proven already no such request is sent, if the store
+// still refuses the same request without a signature.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 func (s *store) proven(ctx context.Context, got answer, do ask) (bool, error) {
 	switch {
 	case got.kind == final:
 		return false, got.finding
-	case got.kind != accepted:
-		return false, nil
 	case s.amazon():
-		return true, nil
+		return got.kind == accepted, nil
+	case got.kind == accepted && s.attempt.Rejection() == rejection:
+		if closed, err := s.refusesAnonymous(ctx, do); closed || err != nil {
+			return closed, err
+		}
 	}
-	if closed, err := s.refusesAnonymous(ctx, do); !closed || err != nil {
-		return false, err
-	}
-	return s.refusesStranger(ctx, do)
+	return s.refusesStranger(ctx, got, do)
 }
 
 // unproven words what was learned where neither request proved the keys.
 func (s *store) unproven(bucket, account answer) error {
 	const code = probe.CodeSecretNotTested
 	switch {
+	case account.kind == elsewhere && s.amazon():
+		return probe.Found(code, "Amazon does not say whose keys these are in this region: it may not be enabled for your account. Set region to one that is.").At(fieldRegion)
 	case account.kind == elsewhere:
-		return probe.Found(code, "The store belongs to another region than the credential names, so it does not look at the signature. Set region to the store's own.").At(fieldRegion)
+		return probe.Found(code, "The store belongs to another region than the credential names, so it did not check the signature. Set region to the store's own, and endpoint to the address of that region.").At(fieldRegion)
+	case account.kind == misplaced:
+		return probe.Found(code, "The address contains a bucket, whose files the store lists to anybody, so nothing is proven. Write the address of the store alone, and the name of the bucket into bucket.").At(fieldEndpoint)
 	case account.kind == accepted:
-		return probe.Found(code, "The store answers the same to anybody, or to any signature, so nothing is proven. Name a bucket that is closed to others; if the store checks no signatures at all, as some do that are for tests, no probe can prove its keys.").At(fieldBucket)
+		return probe.Found(code, "The store answers the same to any signature, so nothing is proven. Name a bucket that is closed to others; if the store checks no signatures at all, as some do that are for tests, no probe can prove its keys.").At(fieldBucket)
 	case bucket.kind == accepted:
-		return probe.Found(code, "Anybody may list this bucket, or with any signature, so nothing is proven. Name one that is closed to others, or let the key list its buckets.").At(s.bucketField)
+		return probe.Found(code, "Anybody may list this bucket, with any signature, so nothing is proven. Name one that is closed to others, or let the key list its buckets.").At(s.bucketField)
+	case bucket.kind == missing:
+		return probe.Found(code, "The store has no bucket of this name, and says so before it checks the keys. Check the name of the bucket, and the address.").At(s.bucketField)
 	case s.bucket == "":
 		return probe.Found(code, "The store does not let this key list buckets, and does not say whether for want of a right or for its secret. Name a bucket that the key may list.").At(fieldBucket)
 	}
 	return probe.Found(code, "The store lets this key list neither the bucket nor its buckets, and does not say whether for want of a right or for its secret. Check the bucket's name, and let the key list it.").At(s.bucketField)
 }
 
-// access tells of the bucket, now that the keys are good.
-func (s *store) access(bucket answer) probe.Finding {
-	ok := probe.Found(probe.CodeOK, "")
-	switch bucket.kind {
+// access reports on the bucket, now that the keys are good.
+func (s *store) access(got answer) probe.Finding {
+	a := s.attempt
+	switch got.kind {
 	case accepted:
-		_ = s.attempt.Stage(probe.Access, func() error { return nil })
-	case denied, other:
-		s.attempt.Warn(probe.WarnScopeMissing, s.bucketField, "The keys are good, but the store does not let them list this bucket. Have them granted s3:ListBucket on it, or name another.")
+		_ = a.Stage(probe.Access, func() error { return nil })
+	case misplaced:
+		a.Warn(probe.WarnResourceNotFound, fieldEndpoint, "The keys are good, but the address contains a bucket too. Write the address of the store alone into endpoint, and the name of the bucket into bucket.")
 	case missing:
-		s.attempt.Warn(probe.WarnResourceNotFound, s.bucketField, "The keys are good, but there is no bucket of this name. Check it.")
+		a.Warn(probe.WarnResourceNotFound, s.bucketField, "The keys are good, but there is no bucket of this name. Check it, and that the address is that of the bucket's region.")
 	case elsewhere:
-		s.attempt.Warn(probe.WarnResourceNotFound, fieldRegion, "The keys are good, but the bucket lies in another region than the credential names. Set region to the bucket's own.")
-		if amazonRegion.MatchString(bucket.region) {
-			s.attempt.Fact("bucket_region", bucket.region)
+		s.elsewhere(got.region)
+	case billed:
+		a.Warn(probe.WarnScopeMissing, s.bucketField, "The keys are good, but the bucket bills the project or account that reads it (requester pays), and a probe names none; or that project has no active billing. Check both, or use a bucket that its owner pays for.")
+	case path:
+		a.Warn(probe.WarnResourceNotFound, fieldTestPath, "The keys are good, but the store does not accept the path to list. Check test.path.")
+	case other:
+		a.Warn(probe.WarnScopeMissing, s.named(), "The keys are good, but the store did not list what the credential names, and gives a reason that is not known here. Ask its operator, or name another bucket.")
+	default:
+		if s.bucket == "" {
+			a.Warn(probe.WarnScopeMissing, fieldBucket, "The keys are good, but the store does not let them list their buckets. Name a bucket, so that it is tested too.")
+			break
 		}
+		a.Warn(probe.WarnScopeMissing, s.bucketField, "The keys are good, but the store does not let them list this bucket. Have them granted s3:ListBucket on it, or name another.")
 	}
-	return ok
+	return probe.Found(probe.CodeOK, "")
+}
+
+// named is the setting of the bucket, or that for one.
+func (s *store) named() probe.Field {
+	if s.bucket == "" {
+		return fieldBucket
+	}
+	return s.bucketField
+}
+
+// elsewhere warns of a bucket of another region. Other stores than Amazon have
+// an address for each.
+func (s *store) elsewhere(region string) {
+	if s.amazon() {
+		s.attempt.Warn(probe.WarnResourceNotFound, fieldRegion, "The keys are good, but the bucket lies in another region than the credential names. Set region to the bucket's own.")
+	} else {
+		s.attempt.Warn(probe.WarnResourceNotFound, fieldRegion, "The keys are good, but the bucket lies in another region than the credential names. Set region to the bucket's own, and endpoint to the address of that region.")
+	}
+	if amazonRegion.MatchString(region) {
+		s.attempt.Fact("bucket_region", region)
+	}
 }

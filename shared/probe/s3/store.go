@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -26,7 +25,10 @@ const (
 	accepted              // it did as asked
 	denied                // 403 that is not about the signature
 	missing               // no such bucket
+	misplaced             // the address contains the bucket
 	elsewhere             // the bucket, or the whole store, is of another region
+	billed                // the bucket bills its readers
+	path                  // the path to list is not accepted
 	other                 // an answer of a store, and nothing of the above
 )
 
@@ -68,7 +70,8 @@ func (t target) credentials(context.Context) (aws.Credentials, error) {
 type request struct {
 	client    *roundtrip.Client
 	anonymous bool
-	most      int // bytes of an answer that may be cut off there; 0 for one that must be whole
+	most      int  // bytes of an answer that may be cut off there; 0 for one that must be whole
+	sent      bool // the SDK made a request
 	got       head
 }
 
@@ -76,6 +79,9 @@ type request struct {
 type head struct {
 	status int
 	code   string // of an error in the form of S3 or STS, else ""
+	text   string // of such an error: read here, and never repeated
+	region string // that such an error names
+	root   string // the name of the document, if it is XML
 	header http.Header
 	bytes  int  // of the body
 	more   bool // it was cut off there
@@ -86,6 +92,7 @@ type head struct {
 func (q *request) Do(r *http.Request) (response *http.Response, err error) {
 	r.Header.Del("X-Amzn-Trace-Id")
 	r.Header.Del("User-Agent")
+	q.sent = true
 	more := false
 	if q.most > 0 {
 		response, more, err = q.client.Begin(r, q.most)
@@ -100,30 +107,49 @@ func (q *request) Do(r *http.Request) (response *http.Response, err error) {
 		return nil, err
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
-	q.got = head{response.StatusCode, "", response.Header, len(body), more}
-	if response.StatusCode/100 != 2 {
-		q.got.code = errorCode(body)
-	}
+	q.got = head{status: response.StatusCode, header: response.Header, bytes: len(body), more: more}
+	q.got.read(body)
 	return response, nil
 }
 
-// errorCode gives the code of an error document: that of S3, or that of STS,
-// which wraps it.
-func errorCode(body []byte) string {
+// read reads an error document: that of S3, or that of STS, which wraps it.
+// Of a document that answers as asked, it reads the name alone.
+func (h *head) read(body []byte) {
 	var document struct {
-		XMLName xml.Name
-		Code    string `xml:"Code"`
-		Wrapped string `xml:"Error>Code"`
+		XMLName  xml.Name
+		Code     string `xml:"Code"`
+		Message  string `xml:"Message"`
+		Argument string `xml:"ArgumentName"`
+		Region   string `xml:"Region"`
+		Wrapped  string `xml:"Error>Code"`
+		Inner    string `xml:"Error>Message"`
 	}
-	switch err := xml.Unmarshal(body, &document); {
-	case err != nil:
-		return ""
-	case document.XMLName.Local == "Error":
-		return document.Code
-	case document.XMLName.Local == "ErrorResponse":
-		return document.Wrapped
+	if h.status/100 == 2 {
+		var begin struct{ XMLName xml.Name }
+		_ = xml.Unmarshal(body, &begin)
+		h.root = begin.XMLName.Local
+		return
 	}
-	return ""
+	if xml.Unmarshal(body, &document) != nil {
+		return
+	}
+	switch h.root = document.XMLName.Local; h.root {
+	case "Error":
+		h.code, h.text, h.region = document.Code, document.Message, document.Region
+		if document.Argument == "Authorization" {
+			h.text += " authorization header"
+		}
+	case "ErrorResponse":
+		h.code, h.text = document.Wrapped, document.Inner
+	}
+}
+
+// bucketRegion returns the region that an answer names; "" for none.
+func (h head) bucketRegion() string {
+	if region := h.header.Get("X-Amz-Bucket-Region"); region != "" {
+		return region
+	}
+	return h.region
 }
 
 // s3 is a client of the store's own address, with the bucket in the path, so
@@ -173,10 +199,16 @@ func listBucket(ctx context.Context, s *store, q *request) error {
 func listBuckets(ctx context.Context, s *store, q *request) error {
 	out, err := s.s3(q).ListBuckets(ctx, &s3.ListBucketsInput{MaxBuckets: aws.Int32(1)})
 	if err == nil && out.Buckets == nil && out.Owner == nil {
+		if q.got.root == "ListBucketResult" {
+			return errMisplaced
+		}
 		return errNotAStore.At(s.place())
 	}
 	return err
 }
+
+// errMisplaced reports that a list of buckets was answered with one of keys.
+var errMisplaced = errors.New("the address contains a bucket")
 
 var accountID = pattern.New(`^\d{12}$`)
 
@@ -208,27 +240,27 @@ func (s *store) answer(ctx context.Context, do ask, q *request) answer {
 	if err == nil {
 		return answer{kind: accepted}
 	}
+	if errors.Is(err, errMisplaced) {
+		return answer{kind: misplaced}
+	}
 	got, ok := q.answered(err)
-	if !ok {
+	switch {
+	case !ok && q.got.status == 0 && !q.sent:
+		return answer{finding: errNoRequest(err, s.place())}
+	case !ok:
 		return answer{finding: s.attempt.Explain(err)}
 	}
-	if f, ok := got.unavailable(); ok {
-		return answer{finding: f, code: got.code}
+	return s.classify(got)
+}
+
+// errNoRequest words that the SDK made no request of the settings, unless err
+// is a finding that has its own words.
+func errNoRequest(err error, place probe.Field) probe.Finding {
+	var f probe.Finding
+	if errors.As(err, &f) {
+		return f
 	}
-	if _, ok := refusals[got.code]; ok || clockCodes[got.code] {
-		return answer{finding: s.refusal(got), code: got.code}
-	}
-	switch got.code {
-	case "AccessDenied", "AllAccessDisabled":
-		return answer{kind: denied, code: got.code}
-	case "NoSuchBucket", "InvalidBucketName":
-		return answer{kind: missing, code: got.code}
-	case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "RegionDisabledException":
-		return answer{kind: elsewhere, region: got.header.Get("X-Amz-Bucket-Region"), code: got.code}
-	case "":
-		return answer{finding: errNotAStore.At(s.place())}
-	}
-	return answer{kind: other, code: got.code}
+	return probe.Found(probe.CodeDestinationBlocked, "No request can be made of these settings. Check endpoint, region and bucket. Nothing was sent.").At(place)
 }
 
 // refusesAnonymous makes the same request without a signature: nil if that is
@@ -246,18 +278,23 @@ func (s *store) refusesAnonymous(ctx context.Context, do ask) (bool, error) {
 	if f, ok := got.unavailable(); ok {
 		return false, f
 	}
-	return got.status == http.StatusUnauthorized || got.status == http.StatusForbidden ||
-		got.code == "MissingSecurityHeader" || got.code == "MissingAuthenticationToken", nil
+	return got.status/100 == 4, nil
 }
 
 // nobodysSecret is a secret key that nobody has.
 const nobodysSecret = "CREDENCEPROBENOBODY1"
 
-// refusesStranger makes the same request signed with another secret key: false
-// if that is accepted, so that the store looks for a signature, or knows the
-// access key, and does not check the one by the other. The access key is the
-// credential's own, since one that the store does not know would prove less.
-func (s *store) refusesStranger(ctx context.Context, do ask) (bool, error) {
+// rejection is the class of answer to other keys that is remembered.
+const rejection = "the keys are rejected"
+
+// refusesStranger makes the same request signed with another secret key, and
+// reports whether that is refused where the credential's own was answered with
+// got. A store that only looks for a signature, or for an access key that it
+// knows, answers both alike. Where the own request was not served, only an
+// answer that rejects the keys counts: a store may deny a bucket, or miss it,
+// without a look at the signature. The access key is the credential's own, since
+// one that the store does not know would prove less.
+func (s *store) refusesStranger(ctx context.Context, got answer, do ask) (bool, error) {
 	stranger := *s
 	stranger.config.Credentials = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 		keys, err := s.credentials(ctx)
@@ -266,17 +303,24 @@ func (s *store) refusesStranger(ctx context.Context, do ask) (bool, error) {
 	})
 	q := &request{client: s.client}
 	err := do(ctx, &stranger, q)
-	if err == nil {
+	if err == nil || errors.Is(err, errMisplaced) {
 		return false, nil
 	}
-	got, ok := q.answered(err)
+	other, ok := q.answered(err)
 	if !ok {
 		return false, s.attempt.Explain(err)
 	}
-	if f, ok := got.unavailable(); ok {
+	if f, ok := other.unavailable(); ok {
 		return false, f
 	}
-	return true, nil
+	refused := other.status/100 == 4
+	if got.kind != accepted {
+		refused = rejects(other.code)
+	}
+	if refused {
+		s.attempt.Reject(rejection)
+	}
+	return refused, nil
 }
 
 // answered gives the answer that err was made of; false if there was none, or
@@ -288,69 +332,14 @@ func (q *request) answered(err error) (head, bool) {
 
 // unavailable are answers that say nothing of the keys.
 func (h head) unavailable() (probe.Finding, bool) {
-	switch h.code {
-	case "SlowDown", "SlowDownRead", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "TooManyRequestsException":
-		return probe.Found(probe.CodeRateLimited, ""), true
-	}
+	g, ok := listed(h.code)
 	switch {
+	case ok && (g.finding.Code == probe.CodeRateLimited || g.finding.Code == probe.CodeTargetUnavailable && h.status/100 != 5):
+		return g.finding, true
 	case h.status == http.StatusTooManyRequests:
 		return probe.Found(probe.CodeRateLimited, ""), true
 	case h.status >= 500 && h.status != http.StatusNotImplemented:
 		return probe.Found(probe.CodeTargetUnavailable, "The store is there but fails (status %d). Try again later, or ask its operator.", h.status), true
 	}
 	return probe.Finding{}, false
-}
-
-// refusals are the codes by which a store refuses the keys themselves.
-// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-// https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
-var refusals = map[string]probe.Finding{
-	"SignatureDoesNotMatch":   probe.Found(probe.CodeAuthRejected, "The store refused the signature: this secret key does not belong to this access key. Enter both again, or make a new pair there.").At(fieldSecret),
-	"InvalidAccessKeyId":      unknownKey,
-	"InvalidClientTokenId":    unknownKey,
-	"Unauthorized":            unknownKey,
-	"InvalidSecurity":         unknownKey,
-	"InvalidToken":            wrongToken,
-	"InvalidTokenId":          wrongToken, // MinIO's
-	"ExpiredToken":            expired,
-	"ExpiredTokenException":   expired,
-	"TokenRefreshRequired":    expired,
-	"AccountProblem":          disabled,
-	"NotSignedUp":             disabled,
-	"OptInRequired":           disabled,
-	"UserSuspended":           disabled,
-	"XMinioAccessKeyDisabled": disabled,
-}
-
-var (
-	unknownKey = probe.Found(probe.CodeAuthRejected, "The store does not accept this access key: it does not exist there, or is not active. Enter it again, or make a new one there.").At(fieldKey)
-	wrongToken = probe.Found(probe.CodeAuthRejected, "The store refused the session token. It must be the one that came with this access key; enter all three again.").At(fieldToken)
-	expired    = probe.Found(probe.CodeAuthExpired, "The temporary keys have expired. Enter new ones: access key, secret key and session token.").At(fieldToken)
-	disabled   = probe.Found(probe.CodeAuthDisabled, "The account of this access key is disabled at the store, or not set up. Have it enabled there, or use another.").At(fieldKey)
-)
-
-// clockCodes are refusals of the time in a signature.
-var clockCodes = map[string]bool{"RequestTimeTooSkewed": true, "RequestExpired": true}
-
-// skew is less than any store tolerates: Amazon's S3 takes 15 minutes, its STS
-// five.
-const skew = 4 * time.Minute
-
-// refusal words a refusal. STS names a signature that is out of time as it
-// names one that is wrong, so the clocks are compared first.
-func (s *store) refusal(got head) probe.Finding {
-	date, err := http.ParseTime(got.header.Get("Date"))
-	switch apart := time.Since(date).Abs() > skew; {
-	case !clockCodes[got.code] && (err != nil || !apart):
-	case s.amazon():
-		return probe.Found(probe.CodeProbeInternal, "The clock of this service is wrong, so every signature is refused; nothing is known of the keys. Its operator has been told.")
-	default:
-		return probe.Found(probe.CodeTargetUnavailable, "The clocks of the store and of this service differ by more than a signature may be old; nothing is known of the keys. Have the store's clock set right.").At(fieldEndpoint)
-	}
-	f := refusals[got.code]
-	if f.Code == probe.CodeAuthRejected && s.token.Len() == 0 && len(s.key) > 4 && s.key[:4] == "ASIA" {
-		// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-prefixes
-		f = probe.Found(probe.CodeAuthRejected, "The store refused the keys. This access key is a temporary one, which is good only with its session token. Enter that too.").At(fieldToken)
-	}
-	return f.Answered(got.status)
 }

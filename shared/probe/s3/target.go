@@ -52,7 +52,7 @@ var (
 	amazonRegion = pattern.New(`^[a-z]{2}(-[a-z]{1,16}){1,3}-\d$`)
 	// otherRegion is what other stores call theirs; it stands in the signature
 	// alone.
-	otherRegion = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+	otherRegion = pattern.New(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 	bucketName  = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9_-]$`)
 	// special are the endings of names that are no general purpose bucket:
 	// directory buckets, aliases of access points of several kinds, tables and

@@ -29,13 +29,14 @@ type rule struct {
 		Method  string            `yaml:"method"`
 		Header  map[string]string `yaml:"header"`  // each has this value
 		Exact   string            `yaml:"exact"`   // a header is written so
+		Names   string            `yaml:"names"`   // the header Authorization contains it
 		Query   map[string]string `yaml:"query"`   // each parameter has this value
 		Form    map[string]string `yaml:"form"`    // each field of the form has this value
 		Basic   string            `yaml:"basic"`   // user:password
 		Encoded string            `yaml:"encoded"` // the same, each encoded as RFC 6749 §2.3.1 has it
 		Body    string            `yaml:"body"`    // the body contains it
 		Without []string          `yaml:"without"` // headers and parameters that are missing
-		Signed  string            `yaml:"signed"`  // oauth1, sigv4, HS256 …: a signature by the right secret
+		Signed  string            `yaml:"signed"`  // oauth1, sigv4, HS256, "assertion" …: a signature by the right secret
 		After   int64             `yaml:"after"`   // so many requests came before
 		Client  bool              `yaml:"client"`  // a client certificate was presented
 	} `yaml:"if"`
@@ -151,6 +152,7 @@ func (u rule) matches(q *http.Request, body []byte, right string, n int64) bool 
 	return (c.Path == "" || q.URL.Path == c.Path) && (c.Method == "" || q.Method == c.Method) && n > c.After &&
 		all(c.Header, q.Header.Get) && all(c.Query, q.URL.Query().Get) && all(c.Form, form.Get) &&
 		(c.Exact == "" || strings.Contains(sent.text(), "\r\n"+c.Exact+": ")) &&
+		strings.Contains(q.Header.Get("Authorization"), fit(c.Names)) &&
 		(c.Basic == "" || user+":"+password == fit(c.Basic)) &&
 		(c.Encoded == "" || plainUser+":"+plainPassword == fit(c.Encoded)) &&
 		(c.Body == "" || strings.Contains(string(body), fit(c.Body))) &&
