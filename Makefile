@@ -38,7 +38,7 @@ LINT := $(BIN)/golangci-lint-$(LINT_VERSION)
 
 .PHONY: help
 help:
-	@awk -F ' ## ' '/^[a-z]+:.* ## / { split($$1, t, ":"); printf "make %-6s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
+	@sed -n -e '/^[a-z]*:.* ## /!d' -e 's/:.* ## /          ~ /' -e 's/^\(.\{8\}\) *~/make \1/p' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables: ADDR=$(ADDR) DATA=$(DATA) ALLOW=$(ALLOW) STORE=$(STORE) ENDPOINT=$(ENDPOINT) TABLES=$(TABLES) LAMBDA_ADDR=$(LAMBDA_ADDR) FUNCTION=$(FUNCTION) EVENT=$(EVENT) FUZZTIME=$(FUZZTIME)'
 

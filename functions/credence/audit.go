@@ -18,7 +18,7 @@ type auditCommand struct {
 	Org   int64    `placeholder:"ID" help:"Id of the organisation; the only one if left out."`
 	From  string   `placeholder:"DAY" help:"First day, such as 2026-01-31; the last 30 days without --from and --to."`
 	To    string   `placeholder:"DAY" help:"Last day."`
-	Event []string `placeholder:"NAME,…" help:"Only these events; !NAME leaves one out."`
+	Event []string `placeholder:"NAME" help:"Only these events; !NAME leaves one out."`
 	JSON  bool     `name:"json" help:"Print each entry as a line of JSON, for scripts."`
 	where `embed:""`
 }

@@ -290,10 +290,22 @@ func (c *checked) print(w io.Writer) error {
 	if c.Opened {
 		opened = ", each opened"
 	}
-	_, err := fmt.Fprintf(w, "%s: %d records, %d organisations, %d users, %d credentials, %d secrets%s, %d references, %d audit entries: %d faults.\n",
-		c.What, c.Records, c.Organisations, c.Users, c.Credentials, c.Secrets, opened, c.References, c.AuditEntries, len(c.Findings)+c.More)
+	_, err := fmt.Fprintf(w, "%s: %s, %s, %s, %s, %s%s, %s, %s: %s.\n", c.What, count(c.Records, "record"), count(c.Organisations, "organisation"),
+		count(c.Users, "user"), count(c.Credentials, "credential"), count(c.Secrets, "secret"), opened, count(c.References, "reference"),
+		count(int(c.AuditEntries), "audit entry"), count(len(c.Findings)+c.More, "fault"))
 	if err == nil && c.WithoutSum > 0 {
 		_, err = fmt.Fprintf(w, "%d records are of an older format, without a checksum. %s\n", c.WithoutSum, remedyOld)
 	}
 	return err
+}
+
+// count writes a number and its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	if stem, ok := strings.CutSuffix(noun, "y"); ok {
+		return fmt.Sprintf("%d %sies", n, stem)
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

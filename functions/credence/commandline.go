@@ -181,10 +181,13 @@ func describe(v *kong.Value) string {
 	return v.Help + " [" + strings.Join(more, ", ") + "]"
 }
 
-// The forms of kong's errors that a suggestion is made for.
+// The forms of kong's errors that a suggestion is made for, or another sentence.
 var (
 	unknownFlag    = pattern.New(`^unknown flag (-[^\s,]+)`)
 	unknownCommand = pattern.New(`^unexpected argument ([^\s,]+)`)
+	noArgument     = pattern.New(`^expected "(<.+>)"$`)
+	noFlag         = pattern.New(`^missing flags: (.+)$`)
+	noNumber       = pattern.New(`^(\S+): expected a valid \d+ bit u?int but got (.+)$`)
 )
 
 // rejected turns an error of the parser into a usageError that names the
@@ -195,7 +198,7 @@ func rejected(err error, args []string) error {
 		return fmt.Errorf("reading the command line: %w", err)
 	}
 	node := selected(parse.Context, args)
-	u := &usageError{command: node.FullPath(), summary: strings.TrimSpace(node.Summary()), problems: []string{err.Error() + "."}}
+	u := &usageError{command: node.FullPath(), summary: strings.TrimSpace(node.Summary()), problems: []string{reworded(err.Error())}}
 	if m := unknownFlag.FindStringSubmatch(err.Error()); m != nil {
 		u.problems[0] = fmt.Sprintf("there is no flag %s.", m[1]) + nearest.Hint(nearest.To(m[1], flagNames(node), otherFlags))
 	}
@@ -203,6 +206,20 @@ func rejected(err error, args []string) error {
 		u.problems[0] = unexpected(node, m[1])
 	}
 	return u
+}
+
+// reworded returns a parser's error as the problem, then the fix.
+func reworded(problem string) string {
+	if m := noArgument.FindStringSubmatch(problem); m != nil {
+		return m[1] + " is missing. Add it to the command."
+	}
+	if m := noFlag.FindStringSubmatch(problem); m != nil {
+		return m[1] + " is missing. Add it to the command."
+	}
+	if m := noNumber.FindStringSubmatch(problem); m != nil {
+		return fmt.Sprintf("%s: %s is not a whole number. Give one, such as an id that a list command prints.", m[1], m[2])
+	}
+	return problem + "."
 }
 
 // flagNames returns the flags that a command takes, those of the default command

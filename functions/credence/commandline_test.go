@@ -27,7 +27,10 @@ func TestSuggestions(t *testing.T) {
 		{"org create x", `no command "create". Did you mean add?`},
 		{"user ad x", `no command "ad". Did you mean add?`},
 		{"key add a@example.com b@example.com", `unexpected argument "b@example.com"`},
-		{"key add", `expected "<user>"`},
+		{"key add", "<user> is missing. Add it to the command."},
+		{"org set 1", "--audit-days=DAYS is missing. Add it to the command."},
+		{"key show abc", `<key>: "abc" is not a whole number. Give one, such as an id`},
+		{"user list --org abc", `--org: "abc" is not a whole number. Give one, such as an id`},
 		{"org", "expected"},
 	} {
 		if out := command(t, 2, strings.Fields(row.line)...); !strings.Contains(out, row.says) || !strings.Contains(out, "--help") {
@@ -46,7 +49,7 @@ func TestOtherWords(t *testing.T) {
 		}
 	}
 	for word, name := range otherCommands {
-		if name == "" || commands[word] {
+		if !commands[name] || commands[word] {
 			t.Errorf("%s leads to %s", word, name)
 		}
 	}

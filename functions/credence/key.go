@@ -25,7 +25,7 @@ type keyCommands struct {
 type keyAdd struct {
 	User   string         `arg:"" help:"Address or id of the user."`
 	Name   string         `placeholder:"NAME" help:"Name of the key."`
-	Scopes []access.Scope `placeholder:"SCOPE,..." help:"What the key may do: read, probe, use, write, share, reveal; everything but reveal if left out."`
+	Scopes []access.Scope `placeholder:"SCOPE" help:"What the key may do: read, probe, use, write, share, reveal; everything but reveal if left out."`
 	within `embed:""`
 	output `embed:""`
 	where  `embed:""`

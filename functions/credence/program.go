@@ -86,10 +86,10 @@ func newRunner(ctx context.Context, o options, logger *slog.Logger) (*probe.Runn
 	return probe.NewRunner(probers.Probers(), guard, probe.Config{Log: logger, Egress: o.egress}), nil
 }
 
-// welcome says where everything is. The first start makes an organisation, a
+// welcome says where everything is. The first start creates an organisation, a
 // user and a key, which is shown this once.
 func (p *program) welcome(ctx context.Context, o options, out io.Writer) error {
-	_, _ = fmt.Fprintf(out, "Credence %s serves %s\nEvery route: %s/docs\nData and key file: %s (back both up together)\n", versionText(), o.url(), o.url(), o.Data)
+	_, _ = fmt.Fprintf(out, "Credence %s serves %s\nEvery route: %s/docs\nData and key file: %s (credence backup copies the data; keep a copy of the key file in another place)\n", versionText(), o.url(), o.url(), o.Data)
 	if !p.data.fresh {
 		_, _ = fmt.Fprintf(out, "Another service key: %s key add EMAIL --data %s\n", os.Args[0], o.Data)
 		return nil
@@ -105,7 +105,7 @@ func (p *program) welcome(ctx context.Context, o options, out io.Writer) error {
 const firstEmail = "admin@example.com"
 
 const first = `
-This is the first start: it made the organisation %q (%d), the user %s, and a service key.
+This is the first start: it created the organisation %q (%d), the user %s and a service key.
 The key is shown only now:
 
 %s

@@ -153,6 +153,8 @@ func explain(err error) string {
 		return "the store does not answer. With --store dynamodb, start the engine or check --dynamodb-endpoint; else see whether the disk is full."
 	case errors.Is(err, syscall.ENOSPC):
 		return "the disk is full. Make room, then start again; what was acknowledged is safe."
+	case errors.Is(err, os.ErrNotExist) && errors.As(err, &path):
+		return path.Path + " does not exist. Check the path, or create the folder."
 	case errors.Is(err, os.ErrPermission) && errors.As(err, &path):
 		return "no right to use " + path.Path + ". Choose another folder with --data, or change its permissions."
 	case errors.Is(err, syscall.EROFS) && errors.As(err, &path):

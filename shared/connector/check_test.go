@@ -133,7 +133,7 @@ func TestMessages(t *testing.T) {
 		told = append(told, d.Message)
 	}
 	for _, want := range []string{
-		"Send it as text: base64 of a JSON object.",
+		"Send a string: base64 of a JSON object.",
 		"Give the host. It is also taken as server~1.",
 	} {
 		if !slices.Contains(told, want) {

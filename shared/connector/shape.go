@@ -136,7 +136,7 @@ func (s *shape) token(tok jsontext.Token) (stop bool) {
 		return s.text(tok.String())
 	case '0':
 		if len(tok.String()) > MaxNumberBytes {
-			s.add(fault.DetailTooLong, fmt.Sprintf("A number takes at most %d bytes. Send a longer one as text.", MaxNumberBytes))
+			s.add(fault.DetailTooLong, fmt.Sprintf("A number takes at most %d bytes. Send a longer one as a string.", MaxNumberBytes))
 		}
 	}
 	return false

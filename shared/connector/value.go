@@ -35,7 +35,7 @@ func (f Field) read(raw jsontext.Value, encoded bool) (v secret.Value, code, mes
 	if isText {
 		plain, err := jsontext.AppendUnquote(nil, raw)
 		if err != nil {
-			return v, fault.DetailMalformed, "Send it as text in UTF-8."
+			return v, fault.DetailMalformed, "Send a string in UTF-8."
 		}
 		text = string(plain)
 	}
@@ -48,7 +48,7 @@ func (f Field) read(raw jsontext.Value, encoded bool) (v secret.Value, code, mes
 		text, code, message = f.readObject(text, isText, encoded)
 	default:
 		if !isText {
-			return v, fault.DetailWrongKind, "Send it as text."
+			return v, fault.DetailWrongKind, "Send a string."
 		}
 		code, message = f.rules(text)
 	}
@@ -90,7 +90,7 @@ func (f Field) readObject(text string, isText, encoded bool) (string, string, st
 	}
 	if encoded {
 		if !isText {
-			return "", fault.DetailWrongKind, "Send it as text: base64 of a JSON object."
+			return "", fault.DetailWrongKind, "Send a string: base64 of a JSON object."
 		}
 		plain, err := decodeBase64(text)
 		if err != nil {

@@ -72,7 +72,7 @@ func Invalid(details []Detail) error {
 	}
 	message := details[0].Message
 	if len(details) > 1 {
-		message = "The request has several faults; each is listed in details."
+		message = "The request has several errors; each is listed in details."
 	}
 	return &Error{Code: CodeInvalidRequest, Message: message, Details: details}
 }

@@ -186,8 +186,12 @@ func TestBoundsAreShared(t *testing.T) {
 					t.Errorf("another organisation: %d %s", w.Code, w.Body)
 				}
 			}
-			if n := len(entered); n != row.most {
-				t.Errorf("%d are under way, want %d", n, row.most)
+			for n := range row.most { // an admitted request may be on its way to the handler
+				select {
+				case <-entered:
+				case <-time.After(10 * time.Second):
+					t.Fatalf("%d are under way, want %d", n, row.most)
+				}
 			}
 			close(leave)
 			all.Wait()

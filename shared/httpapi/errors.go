@@ -20,8 +20,8 @@ import (
 // does every token that signs nobody in.
 const (
 	notFound        = "There is nothing with this id that you may see. Check the id, and that your key belongs to the right organisation."
-	unauthenticated = "The service key or token does not sign in: it is missing, wrong, expired or paused. Get a token with POST /token and send it as Authorization: Bearer."
-	routeNotFound   = "There is no such route. Check the path, which ends without a slash."
+	unauthenticated = "The service key or token is not accepted: it is missing, wrong, expired or paused. Get a token with POST /token and send it as Authorization: Bearer."
+	routeNotFound   = "There is no such route. Check the path: GET /openapi.json lists every route, and none ends with a slash."
 	tooLarge        = "The body is longer than 256 KB. Send less at once."
 	internal        = "Something went wrong on our side. Try again; if it stays, report the request_id."
 )

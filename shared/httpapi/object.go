@@ -184,7 +184,7 @@ func (o *Object) Text(name string, rule TextRule) (string, State) {
 
 func (o *Object) unquote(name string, raw jsontext.Value, rule TextRule) (string, bool) {
 	if raw.Kind() != '"' {
-		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be a text.", o.label(name)))
+		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be a string.", o.label(name)))
 		return "", false
 	}
 	text, err := jsontext.AppendUnquote(nil, raw)

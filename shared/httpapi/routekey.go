@@ -31,7 +31,7 @@ func CheckRouteKey(ctx context.Context, method, pattern string) error {
 	key, chosen := ctx.Value(routeKeyKey{}).(string)
 	head := method == http.MethodHead && key == defaultKey
 	if chosen && key != pattern && !head {
-		return fault.New(fault.CodeRouteNotFound, "There is no such route. Check the path, which ends without a slash.")
+		return fault.New(fault.CodeRouteNotFound, "There is no such route. Check the path: GET /openapi.json lists every route, and none ends with a slash.")
 	}
 	return nil
 }

@@ -30,9 +30,15 @@ func syntaxFault(err error, dec *jsontext.Decoder, body []byte, declared []strin
 	}
 	form := outline(body, offset, declared)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return malformed(at, fault.DetailMalformed, fmt.Sprintf("The body ends at %s, after %s, before its JSON does. Send all of it.", position(body, int64(len(body))), form))
+		if form != "" {
+			form = " after " + form + ","
+		}
+		return malformed(at, fault.DetailMalformed, fmt.Sprintf("The body ends at %s,%s before its JSON does. Send all of it.", position(body, int64(len(body))), form))
 	}
 	message := fmt.Sprintf("The body is not valid JSON at %s, after %s.", position(body, offset), form)
+	if form == "" {
+		message = fmt.Sprintf("The body is not JSON: it does not begin as JSON does, at %s.", position(body, offset))
+	}
 	return malformed(at, fault.DetailMalformed, message+mistake(body, offset))
 }
 
@@ -86,8 +92,6 @@ func outline(body []byte, offset int64, declared []string) string {
 	}
 	text := []rune(out.String())
 	switch {
-	case len(text) == 0:
-		return "its beginning"
 	case len(text) > maxOutline:
 		text = append([]rune("…"), text[len(text)-maxOutline:]...)
 	}
@@ -103,14 +107,14 @@ func separator(text []byte) string {
 	return ""
 }
 
-// mistake returns what to change about a common mistake, "" for any other.
+// mistake returns the sentence with the fix: what to change about a common mistake, or where to.
 func mistake(body []byte, offset int64) string {
 	before, at := bytes.TrimRight(body[:offset], " \t\r\n"), byte(0)
 	if offset < int64(len(body)) {
 		at = body[offset]
 	}
 	if len(before) == 0 {
-		return ""
+		return " Send a JSON object, in curly brackets."
 	}
 	switch last := before[len(before)-1]; {
 	case at == ',' && closes(body[offset+1:]):
@@ -118,9 +122,9 @@ func mistake(body []byte, offset int64) string {
 	case at == '\'' && strings.IndexByte("{[,:", last) >= 0:
 		return " Use double quotation marks."
 	case at == '/' && strings.IndexByte("{[,:", last) >= 0:
-		return " JSON has no comments."
+		return " JSON has no comments: remove this one."
 	}
-	return ""
+	return " Correct the JSON there."
 }
 
 // closes reports whether the next token ends an object or an array.

@@ -11,20 +11,21 @@ import (
 func TestWhereABodyIsNotJSON(t *testing.T) {
 	for _, row := range []struct{ body, says string }{
 		{`{"name":"canary",}`, `not valid JSON at line 1, column 17, after {"name":…. Remove this comma.`},
-		{"{\n  \"name\": \"canary\",\n  \"credentials\": {\"canary\": hunter2}\n}", `not valid JSON at line 3, column 29, after {"name":…,"credentials":{…:.`},
+		{"{\n  \"name\": \"canary\",\n  \"credentials\": {\"canary\": hunter2}\n}", `not valid JSON at line 3, column 29, after {"name":…,"credentials":{…:. Correct the JSON there.`},
 		{"{\n\t'name': 1}", `not valid JSON at line 2, column 2, after {. Use double quotation marks.`},
 		{`{"name":'canary'}`, `line 1, column 9, after {"name":. Use double quotation marks.`},
 		{`{"credentials":{"canary":"can"ary}"}}`, `line 1, column 31, after {"credentials":{…:….`},
 		{`{"credentials":{"canary":"can"ary","x":"}:,{"}}`, `line 1, column 31, after {"credentials":{…:….`},
 		{`{"name" "canary"}`, `line 1, column 9, after {"name".`},
 		{`{"tags":[1,2 3]}`, `line 1, column 14, after {"tags":[…,….`},
-		{`{"name":/* canary */1}`, `JSON has no comments.`},
+		{`{"name":/* canary */1}`, `JSON has no comments: remove this one.`},
 		{`{"namé":1,"name":NaN}`, `line 1, column 18, after {…:…,"name":.`},
 		{`{"name":"canary"`, `The body ends at line 1, column 17, after {"name":…, before its JSON does.`},
+		{`"canary`, `The body ends at line 1, column 8, before its JSON does. Send all of it.`},
 		{"{\"name\":\"a\"}\n{\"name\":\"canary\"}", `A second value follows the first, before line 2, column 1.`},
 		{"{\"name\":\n\"canary\xff\"}", `The body is not valid UTF-8 at line 2, column 8.`},
 		{"{\"name\":1,\n\"name\":\"canary\"}", `the second time at line 2, column 1.`},
-		{`canary`, `line 1, column 1, after its beginning.`},
+		{`canary`, `The body is not JSON: it does not begin as JSON does, at line 1, column 1. Send a JSON object, in curly brackets.`},
 		{`{"tags":[` + strings.Repeat(`"canary",`, 100) + `]}`, `after …` + strings.Repeat(",…", 30) + `. Remove this comma.`},
 	} {
 		_, err := read(t, row.body)

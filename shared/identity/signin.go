@@ -17,7 +17,7 @@ import (
 // unauthenticated is the one answer for whoever is not signed in: what was
 // wrong with a token helps only those who guess.
 func unauthenticated() *fault.Error {
-	return fault.New(fault.CodeUnauthenticated, "The service key or token does not sign in: it is missing, wrong, expired or paused. Get a token with POST /token and send it as Authorization: Bearer.")
+	return fault.New(fault.CodeUnauthenticated, "The service key or token is not accepted: it is missing, wrong, expired or paused. Get a token with POST /token and send it as Authorization: Bearer.")
 }
 
 // SignIn trades a service key for a session. A key that is unknown, wrong,

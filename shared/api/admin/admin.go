@@ -276,9 +276,13 @@ func (a API) org(ctx context.Context, id int64) (identity.Org, error) {
 		list = append(list, fmt.Sprintf("%d (%s)", o.ID, o.Name))
 	}
 	if len(list) == 0 {
-		return identity.Org{}, fault.New(fault.CodeNotFound, "There is no organisation yet: make one with org add.")
+		return identity.Org{}, fault.New(fault.CodeNotFound, "There is no organisation yet. Add one with org add.")
 	}
-	return identity.Org{}, fault.New(fault.CodeNotFound, "Name one of the organisations, with --org or as the org of an event: "+strings.Join(list, ", ")+".")
+	problem := "There are several organisations."
+	if id != 0 {
+		problem = fmt.Sprintf("There is no organisation %d.", id)
+	}
+	return identity.Org{}, fault.New(fault.CodeNotFound, problem+" Name one with --org, or as the org of an event: "+strings.Join(list, ", ")+".")
 }
 
 // user finds the user that a command names, by id or else by address.
