@@ -2,7 +2,6 @@ package connector
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -79,13 +78,13 @@ func (c *check) read() {
 
 func (c *check) readAs(i int, name string, raw jsontext.Value) {
 	f := c.typ.Fields[i]
-	if f.nothing(raw) {
+	if nothing(raw) {
 		if _, ok := c.empty[f.Name]; !ok {
 			c.empty[f.Name] = name
 		}
 		return
 	}
-	text, code, message := f.read(raw, slices.Contains(f.Encoded, name))
+	text, code, message := f.read(raw, f.encodes(name))
 	if code != "" {
 		c.add(name, code, message)
 		c.broken[f.Name] = true
@@ -115,8 +114,8 @@ func (c *check) need(name string) {
 		at = sent
 		message = "It must not be empty. " + message
 	}
-	if others := f.names()[1:]; len(others) > 0 {
-		message += " It is also taken as " + strings.Join(others, " or ") + "."
+	if all := f.names(); len(all) > 1 {
+		message += " Send it as " + strings.Join(all, " or ") + "."
 	}
 	if sent, ok := c.meant[name]; ok {
 		message += " You sent " + sent + "." + nearest.Hint(name)

@@ -85,7 +85,7 @@ func TestCheck(t *testing.T) {
 		"a number no int64 is":   {`{"host/name":"h","kind":"open","port":99999999999999999999}`, "/credentials/port out_of_range"},
 		"a number no double is":  {`{"host/name":"h","kind":"open","big":9007199254740992}`, "/credentials/big out_of_range"},
 		"a fraction":             {`{"host/name":"h","kind":"open","port":7.0}`, "/credentials/port wrong_kind"},
-		"an empty number":        {`{"host/name":"h","kind":"open","port":""}`, "/credentials/port wrong_kind"},
+		"an empty number":        {`{"host/name":"h","kind":"open","port":""}`, "way open"},
 		"a text too long":        {`{"host/name":"h","kind":"open","user":"123456789"}`, "/credentials/user too_long"},
 		"a line break in a name": {`{"host/name":"h","kind":"open","user":"a\nb"}`, "/credentials/user malformed"},
 		"a secret of spaces":     {`{"host/name":"h","user":"u","password":"  "}`, "way code"},
@@ -134,7 +134,7 @@ func TestMessages(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Send a string: base64 of a JSON object.",
-		"Give the host. It is also taken as server~1.",
+		"Give the host. Send it as host/name or server~1.",
 	} {
 		if !slices.Contains(told, want) {
 			t.Errorf("%q is not among %q", want, told)

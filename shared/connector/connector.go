@@ -46,8 +46,11 @@ type Field struct {
 	OneOf    []string
 	Min, Max int64 // of a Number; both 0 = no limit
 	Default  int64 // of a Number: what Settings.Int says where none was sent; 0 = none
-	MaxBytes int   // of a Text; 0 = the general limit
+	MaxBytes int   // of a Text; 0 = MaxTextBytes
 	Lines    bool  // a Destination that may hold line breaks
+	// PEM marks a Text in PEM form (RFC 7468), and an Object whose private_key is:
+	// line breaks that were lost are restored.
+	PEM bool
 	// Check tells what is wrong with a text, as a Detail code and a sentence
 	// that does not repeat it; "" = nothing. nil = anything goes.
 	Check func(text string) (code, message string)
@@ -93,6 +96,9 @@ func (f Field) names() []string {
 	names := make([]string, 0, 1+len(f.Also)+len(f.Encoded))
 	return append(append(append(names, f.Name), f.Also...), f.Encoded...)
 }
+
+// encodes reports whether the field is sent in base64 under a name.
+func (f Field) encodes(name string) bool { return slices.Contains(f.Encoded, name) }
 
 // declares reports whether name is one that the type takes a field under.
 func (t *Type) declares(name string) bool {

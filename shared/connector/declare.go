@@ -92,11 +92,13 @@ func (d *declaration) field(f Field) {
 		d.bad("%s has the limits or the default of a number", f.Name)
 	case f.Kind != Text && (len(f.OneOf) > 0 || f.MaxBytes != 0 || f.Lines):
 		d.bad("%s has the limits of a text", f.Name)
+	case f.Kind != Text && f.Kind != Object && f.PEM:
+		d.bad("%s is PEM, and only a text or an object is", f.Name)
 	case f.Kind != Text && f.Kind != Object && f.Check != nil:
 		d.bad("%s has a check, and only a text or an object is checked", f.Name)
 	case f.Min > f.Max, f.Default != 0 && f.Max != 0 && (f.Default < f.Min || f.Default > f.Max):
 		d.bad("%s has limits or a default outside one another", f.Name)
-	case f.MaxBytes < 0 || f.MaxBytes > MaxTextBytes:
+	case f.MaxBytes < 0 || f.MaxBytes > MaxBytes:
 		d.bad("%s is longer than any text may be", f.Name)
 	}
 }

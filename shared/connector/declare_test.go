@@ -56,7 +56,7 @@ func TestDeclarations(t *testing.T) {
 		"port has the limits of a text":                       field(2, func(p *f) { p.OneOf = []string{"1"} }),
 		"port has a check, and only a text or an object":      field(2, func(p *f) { p.Check = connector.CheckHost }),
 		"port has limits or a default outside one another":    field(2, func(p *f) { p.Default = 10 }),
-		"host is longer than any text may be":                 field(1, func(p *f) { p.MaxBytes = connector.MaxTextBytes + 1 }),
+		"host is longer than any text may be":                 field(1, func(p *f) { p.MaxBytes = connector.MaxBytes + 1 }),
 		"needs names hots, which is no field":                 func(p *connector.Type) { p.Needs = []string{"hots"} },
 		"needs names host twice":                              func(p *connector.Type) { p.Needs = []string{"host", "host"} },
 		`"key" names secret, which is no field`:               func(p *connector.Type) { p.Methods[1].Needs = []string{"secret"} },

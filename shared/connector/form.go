@@ -38,6 +38,9 @@ func CheckHost(text string) (code, message string) {
 	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
 		return "", ""
 	}
+	if strings.HasPrefix(text, "[") {
+		return fault.DetailMalformed, "Send an IPv6 address without the brackets around it, and a port in its own field."
+	}
 	for label := range strings.SplitSeq(strings.TrimSuffix(text, "."), ".") {
 		if len(label) == 0 || len(label) > 63 || label[0] == '-' || strings.ContainsFunc(label, notInLabel) {
 			return fault.DetailMalformed, "Send one host name or address, without scheme, user, port, path or spaces."
@@ -106,13 +109,14 @@ func CheckHeaderName(name string) (code, message string) {
 	return "", ""
 }
 
-// maxCertificates is how many certificates a credential may bring.
-const maxCertificates = 10
+// maxCertificates is how many certificates a credential may bring: public
+// bundles have 100 to 150.
+const maxCertificates = 256
 
-// CheckCertificates takes one to ten certificates in PEM (RFC 7468) and nothing
-// behind them.
+// CheckCertificates takes certificates in PEM (RFC 7468) and nothing behind
+// them.
 func CheckCertificates(text string) (code, message string) {
-	const say = "Send one to ten certificates in PEM, and nothing else."
+	const say = "Send 1 to 256 certificates in PEM, and nothing else."
 	rest := []byte(text)
 	for n := 0; ; n++ {
 		var block *pem.Block
@@ -152,6 +156,8 @@ func CheckServiceAccount(text string) (code, message string) {
 		return fault.DetailMalformed, "The service account's JSON must hold client_email and private_key."
 	case masked.MatchString(key.PrivateKey):
 		return fault.DetailPlaceholder, sentMask
+	case brokenPEM(key.PrivateKey):
+		return fault.DetailMalformed, "In private_key: " + lowerFirst(lostBreaks)
 	}
 	return "", ""
 }

@@ -57,8 +57,8 @@ func TestForms(t *testing.T) {
 		},
 		"certificates": {
 			check:   connector.CheckCertificates,
-			takes:   []string{one, one + one, strings.Repeat(one, 10), "\n" + one + "\n\n", "a note\n" + one},
-			refuses: []string{" ", "/etc/ssl/ca.pem", strings.Repeat(one, 11), key, one + key, one + "more", one[:len(one)-30], strings.Replace(one, "M", "A", 1)},
+			takes:   []string{one, one + one, strings.Repeat(one, 256), "\n" + one + "\n\n", "a note\n" + one},
+			refuses: []string{" ", "/etc/ssl/ca.pem", strings.Repeat(one, 257), key, one + key, one + "more", one[:len(one)-30], strings.Replace(one, "M", "A", 1)},
 		},
 		"expression": {
 			check:   connector.Form(pattern.New(`^[a-z]+$`), "Send letters."),

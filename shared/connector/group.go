@@ -97,8 +97,8 @@ func Database(port int64) []Field {
 			Help: "verify-full where it is left out; disable only towards addresses that the operator allows.",
 		},
 		CACertificate(),
-		{Name: "tls.client_certificate", Near: []string{"sslcert", "ssl_cert", "client_cert", "client_certificate"}, Kind: Text, Title: "Client certificate", Help: "PEM, with its chain, where the server requires one.", Lines: true},
-		{Name: "tls.client_key", Near: []string{"sslkey", "ssl_key", "client_key"}, Kind: Text, Title: "Private key of the client certificate", Help: "PEM, without a passphrase.", Secret: true},
+		{Name: "tls.client_certificate", Near: []string{"sslcert", "ssl_cert", "client_cert", "client_certificate"}, Kind: Text, Title: "Client certificate", Help: "PEM, with its chain, where the server requires one.", Lines: true, PEM: true, Check: CheckCertificates},
+		{Name: "tls.client_key", Near: []string{"sslkey", "ssl_key", "client_key"}, Kind: Text, Title: "Private key of the client certificate", Help: "PEM, without a passphrase.", Secret: true, PEM: true, Check: CheckPEM},
 	}
 }
 
@@ -106,8 +106,8 @@ func Database(port int64) []Field {
 // chain ends in.
 func CACertificate() Field {
 	return Field{
-		Name: "tls.ca_certificate", Near: []string{"sslrootcert", "ssl_ca", "ca", "ca_cert", "ca_certificate", "cafile", "root_cert"}, Kind: Text, Title: "CA certificates", Help: "PEM, at most ten; only these are trusted then.",
-		Destination: true, MaxBytes: 16 << 10, Check: CheckCertificates, Lines: true,
+		Name: "tls.ca_certificate", Near: []string{"sslrootcert", "ssl_ca", "ca", "ca_cert", "ca_certificate", "cafile", "root_cert"}, Kind: Text, Title: "CA certificates", Help: "PEM, at most 256; only these are trusted then.",
+		Destination: true, MaxBytes: 224 << 10, Check: CheckCertificates, Lines: true, PEM: true,
 	}
 }
 
@@ -118,7 +118,7 @@ func ServiceAccount() []Field {
 		{Name: "is_service_account", Kind: Bool, Title: "Signs in as a service account", Public: true},
 		{
 			Name: "json_creds", Encoded: []string{"service_account_key"}, Near: []string{"key_file", "keyfile", "json_key", "service_account", "credentials_json"}, Kind: Object, Title: "Service account's key",
-			Help: "The JSON of the key file, or its text.", Secret: true, Check: CheckServiceAccount,
+			Help: "The JSON of the key file, or its text.", Secret: true, PEM: true, Check: CheckServiceAccount,
 		},
 		{Name: "project_id", Near: []string{"project_name", "gcp_project"}, Kind: Text, Title: "Project", Destination: true, Public: true, Check: Form(projectForm, "Send a project's id alone.")},
 	}

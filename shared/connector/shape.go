@@ -16,10 +16,10 @@ import (
 
 // Limits of a credentials object, of any type.
 const (
-	MaxBytes       = 64 << 10 // in canonical form
-	MaxDepth       = 16       // the object itself is the first level
-	MaxMembers     = 512      // at all levels together
-	MaxTextBytes   = 32 << 10 // of a text or key, unescaped
+	MaxBytes       = 240 << 10 // in canonical form
+	MaxDepth       = 16        // the object itself is the first level
+	MaxMembers     = 512       // at all levels together
+	MaxTextBytes   = 32 << 10  // of a text or key, unescaped, whose Field has no limit of its own
 	MaxNumberBytes = 32
 )
 
@@ -28,7 +28,7 @@ const (
 const maxFaults = 20
 
 // ErrTooLarge is what Canonical answers for more than MaxBytes.
-var ErrTooLarge = errors.New("the credentials are larger than 64 KB")
+var ErrTooLarge = errors.New("the credentials are larger than 240 KB")
 
 // Root is where the credentials object stands in a request: every pointer of a
 // fault starts with it.
@@ -142,6 +142,21 @@ func (s *shape) token(tok jsontext.Token) (stop bool) {
 	return false
 }
 
+// limit is that of the text just read: a member of the object itself may have a
+// Field with a higher one than others.
+func (s *shape) limit() int {
+	if within, n := s.dec.StackIndex(1); s.dec.StackDepth() == 1 && within == '{' && n%2 == 0 {
+		for name := range s.dec.StackPointer().Tokens() {
+			for _, f := range s.typ.Fields {
+				if slices.Contains(f.names(), name) {
+					return max(f.MaxBytes, MaxTextBytes)
+				}
+			}
+		}
+	}
+	return MaxTextBytes
+}
+
 func (s *shape) text(text string) (stop bool) {
 	within, n := s.dec.StackIndex(s.dec.StackDepth())
 	if within == '{' && n%2 == 1 {
@@ -153,8 +168,8 @@ func (s *shape) text(text string) (stop bool) {
 	if strings.ContainsRune(text, 0) {
 		s.add(fault.DetailMalformed, "It holds the character U+0000, which no system takes. Send it without.")
 	}
-	if len(text) > MaxTextBytes {
-		s.add(fault.DetailTooLong, fmt.Sprintf("At most %d bytes.", MaxTextBytes))
+	if limit := s.limit(); len(text) > limit {
+		s.add(fault.DetailTooLong, fmt.Sprintf("At most %d bytes.", limit))
 	}
 	if s.members > MaxMembers {
 		s.found = append(s.found, fault.Detail{Pointer: Root, Code: fault.DetailTooLong, Message: fmt.Sprintf("At most %d keys, those of nested objects included.", MaxMembers)})

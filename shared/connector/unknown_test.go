@@ -47,7 +47,7 @@ func TestMissingFieldsNameWhatWasSent(t *testing.T) {
 		"/credentials/host":          "You sent hostname. Did you mean host?",
 		"/credentials/username":      "You sent usr. Did you mean username?",
 		"/credentials/password":      "You sent pwd. Did you mean password?",
-		"/credentials/database_name": "It is also taken as database.",
+		"/credentials/database_name": "Send it as database_name or database.",
 	}
 	if len(faults) != len(want) {
 		t.Errorf("faults are %+v", faults)

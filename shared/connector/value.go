@@ -22,10 +22,10 @@ var (
 	whole  = pattern.New(`^-?(?:0|[1-9][0-9]*)$`)
 )
 
-// nothing reports whether a value counts as not sent: null, and an empty text
-// where a text is asked, which forms send for what was left out.
-func (f Field) nothing(raw jsontext.Value) bool {
-	return raw.Kind() == 'n' || f.Kind == Text && string(raw) == `""`
+// nothing reports whether a value counts as not sent: null, and an empty text,
+// which forms send for what was left out, whatever the field's kind.
+func nothing(raw jsontext.Value) bool {
+	return raw.Kind() == 'n' || string(raw) == `""`
 }
 
 // read takes one value, as text: a number, truth or object is its JSON. code is
@@ -50,6 +50,7 @@ func (f Field) read(raw jsontext.Value, encoded bool) (v secret.Value, code, mes
 		if !isText {
 			return v, fault.DetailWrongKind, "Send a string."
 		}
+		text = f.restore(text)
 		code, message = f.rules(text)
 	}
 	if code != "" {
@@ -108,6 +109,7 @@ func (f Field) readObject(text string, isText, encoded bool) (string, string, st
 		}
 		return "", fault.DetailWrongKind, "Send a JSON object, or text that holds one."
 	}
+	text = f.restore(text)
 	if f.Check != nil {
 		if code, message := f.Check(text); code != "" {
 			return "", code, message
@@ -136,6 +138,8 @@ func (f Field) rules(text string) (code, message string) {
 		return fault.DetailPlaceholder, sentMask
 	case len(text) > limit:
 		return fault.DetailTooLong, fmt.Sprintf("At most %d bytes.", limit)
+	case f.PEM && brokenPEM(text):
+		return fault.DetailMalformed, lostBreaks
 	case len(f.OneOf) > 0 && !slices.Contains(f.OneOf, text):
 		return fault.DetailUnknown, "Use one of: " + strings.Join(f.OneOf, ", ") + "."
 	case (f.Destination || f.Identity) && !f.Lines && strings.ContainsFunc(text, unprintable):

@@ -124,10 +124,10 @@ func (s Service) prepareSecret(p *prepared, f *faults, current string) *fault.Er
 	if len(details) > 0 {
 		return nil
 	}
-	canonical, err := connector.Canonical(p.Credentials)
+	canonical, err := connector.Canonical(typ.Repair(p.Credentials))
 	switch {
 	case errors.Is(err, connector.ErrTooLarge):
-		const sentence = "The credentials are larger than 64 KB. Keep certificates and keys, and leave out what signing in does not need."
+		const sentence = "The credentials are larger than 240 KB. Keep certificates and keys, and leave out what signing in does not need."
 		f.add("/credentials", fault.DetailTooLong, sentence)
 		return fault.New(fault.CodeTooLarge, sentence)
 	case err != nil:

@@ -131,7 +131,7 @@ func beyondLimits(t *testing.T, su *suite) {
 		pointer string
 	}{
 		"a body of 257 KB":        {with(su.s3("x"), object{"ignored": []string{big, big, big, big, big, big, big, big, big}}), http.StatusRequestEntityTooLarge, ""},
-		"credentials of 93 KB":    {inside(su.s3("x"), object{"a": big, "b": big, "c": big}), http.StatusRequestEntityTooLarge, ""},
+		"credentials of 248 KB":   {inside(su.s3("x"), object{"a": big, "b": big, "c": big, "d": big, "e": big, "f": big, "g": big, "h": big}), http.StatusRequestEntityTooLarge, ""},
 		"a name of 256":           {su.s3(strings.Repeat("n", 256)), http.StatusBadRequest, "/name"},
 		"a description of 256":    {with(su.s3("x"), object{"description": strings.Repeat("d", 256)}), http.StatusBadRequest, "/description"},
 		"a control character":     {su.s3("a\u0007b"), http.StatusBadRequest, "/name"},

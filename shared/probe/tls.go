@@ -20,8 +20,8 @@ const (
 
 // Limits of tls.ca_certificate.
 const (
-	maxCABytes = 16 << 10
-	maxCACerts = 10
+	maxCABytes = 224 << 10
+	maxCACerts = 256
 )
 
 // TLSOptions is what a prober says of a connection it encrypts.
@@ -54,7 +54,7 @@ func (a *Attempt) TLSConfig(o TLSOptions) (*tls.Config, error) {
 	if text := a.settings.Text("tls.ca_certificate"); text != "" {
 		roots, ok := parseCA(text)
 		if !ok {
-			return nil, Found(CodeTLSUntrusted, "tls.ca_certificate cannot be read. It must be one to ten certificates in PEM form, of 16 KiB at most.").At("tls.ca_certificate")
+			return nil, Found(CodeTLSUntrusted, "tls.ca_certificate cannot be read. It must be 1 to 256 certificates in PEM form, of 224 KiB at most.").At("tls.ca_certificate")
 		}
 		config.RootCAs = roots
 	}

@@ -18,10 +18,10 @@ func TestCACertificates(t *testing.T) {
 		good bool
 	}{
 		"one":                  {ca, true},
-		"ten":                  {strings.Repeat(ca, 10), true},
-		"eleven":               {strings.Repeat(ca, 11), false},
-		"16 KiB":               {long(16 << 10), true},
-		"a byte more":          {long(16<<10 + 1), false},
+		"256":                  {strings.Repeat(ca, 256), true},
+		"257":                  {strings.Repeat(ca, 257), false},
+		"224 KiB":              {long(224 << 10), true},
+		"a byte more":          {long(224<<10 + 1), false},
 		"no PEM":               {"certificate", false},
 		"PEM of something":     {strings.ReplaceAll(ca, "CERTIFICATE", "PUBLIC KEY"), false},
 		"no certificate in it": {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", false},

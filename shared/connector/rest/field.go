@@ -85,7 +85,7 @@ var oauth2 = slices.Concat([]connector.Field{
 	{Name: "oauth2.scope", Kind: text, Title: "Scope of the token", Help: "Scopes, separated by spaces (RFC 6749).", Public: true},
 	{Name: "oauth2.audience", Kind: text, Title: "Audience of the token", Help: "The API that the token is for, where the token address asks for it.", Public: true},
 	{Name: "oauth2.resource", Kind: text, Title: "Resource of the token", Help: "The resource that the token is for (RFC 8707).", Public: true},
-	{Name: "oauth2.client.private_key", Kind: text, Title: "Client's private key", Help: "PEM, for private_key_jwt (RFC 7523).", Secret: true},
+	{Name: "oauth2.client.private_key", Kind: text, Title: "Client's private key", Help: "PEM, for private_key_jwt (RFC 7523).", Secret: true, PEM: true},
 	{Name: "oauth2.client.key.id", Kind: text, Title: "Id of the client's key"},
 	{Name: "oauth2.client.key.algorithm", Kind: text, Title: "Algorithm of the client's key", OneOf: algorithms[4:], Public: true},
 	{Name: "oauth2.auth.body", Kind: text, Title: "Token body", Secret: true},
@@ -102,7 +102,7 @@ var aws = []connector.Field{
 }
 
 var gcp = []connector.Field{
-	{Name: "gcp.service.account.credentials.json", Kind: connector.Object, Title: "Service account's key", Help: "The JSON of the key file, or its text.", Secret: true, Check: connector.CheckServiceAccount},
+	{Name: "gcp.service.account.credentials.json", Kind: connector.Object, Title: "Service account's key", Help: "The JSON of the key file, or its text.", Secret: true, PEM: true, Check: connector.CheckServiceAccount},
 	{Name: "gcp.service.account.oauth.scopes", Kind: text, Title: "OAuth scopes", Public: true},
 }
 
@@ -124,7 +124,7 @@ var jwt = []connector.Field{
 	{Name: "jwt.token.url.parameter", Kind: text, Title: "Parameter that takes the JWT", Destination: true, Public: true},
 	{Name: "jwt.token.header", Kind: text, Title: "Header that takes the JWT", Destination: true, Check: connector.CheckHeaderName, Public: true},
 	{Name: "jwt.token.header.type", Kind: text, Title: "Prefix of the JWT", Public: true},
-	{Name: "jwt.token.secret", Kind: text, Title: "Key that signs the JWT", Secret: true},
+	{Name: "jwt.token.secret", Kind: text, Title: "Key that signs the JWT", Secret: true, PEM: true},
 	{Name: "jwt.token.algorithm", Kind: text, Title: "Algorithm of the JWT", OneOf: algorithms, Public: true},
 	{Name: "jwt.claim.expiration.sec", Kind: number, Title: "Life of the JWT, seconds", Public: true},
 	{Name: "jwt.claim.scope", Kind: text, Title: "Scope of the JWT", Public: true},
@@ -144,6 +144,6 @@ var certificate = []connector.Field{
 	{Name: "ui.cert_signed", Kind: truth, Title: "Signs in with a client certificate", Public: true},
 	{Name: "client.p12", Kind: text, Title: "Client certificate, PKCS 12 in base64", Secret: true},
 	{Name: "client.p12.password", Kind: text, Title: "Password of the client certificate", Secret: true},
-	{Name: "tls.client_certificate", Kind: text, Title: "Client certificate", Help: "PEM, with its chain.", Lines: true},
-	{Name: "tls.client_key", Kind: text, Title: "Private key of the client certificate", Help: "PEM, without a passphrase.", Secret: true},
+	{Name: "tls.client_certificate", Kind: text, Title: "Client certificate", Help: "PEM, with its chain.", Lines: true, PEM: true},
+	{Name: "tls.client_key", Kind: text, Title: "Private key of the client certificate", Help: "PEM, without a passphrase.", Secret: true, PEM: true},
 }

@@ -97,6 +97,6 @@ func others() []connector.Method {
 		aside("JWT", `{"jwt.enabled":true,"jwt.auth.url":"https://id.example.com/jwt","jwt.auth.body":"correct horse battery staple"}`, "jwt.auth.url"),
 		aside("HMAC", `{"hmac.enabled":true,"hmac.api.key":"loader","hmac.api.secret":"correct horse battery staple"}`, "hmac.api.secret"),
 		aside("client certificate", `{"client.p12":"Y29ycmVjdCBob3JzZSBiYXR0ZXJ5","client.p12.password":"correct horse battery staple"}`, "client.p12"),
-		aside("client certificate", `{"tls.client_certificate":"-----BEGIN CERTIFICATE-----","tls.client_key":"correct horse battery staple"}`, "tls.client_certificate", "tls.client_key"),
+		aside("client certificate", `{"tls.client_certificate":"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n","tls.client_key":"correct horse battery staple"}`, "tls.client_certificate", "tls.client_key"),
 	}
 }

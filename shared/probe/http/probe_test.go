@@ -217,7 +217,7 @@ func rightAndWrongSettings(t *testing.T) {
 		"another authority":            {with(good, settings{"tls.ca_certificate": other.PEM}), probe.CodeTLSUntrusted, "tls.ca_certificate", "tls"},
 		"authority is no PEM":          {with(good, settings{"tls.ca_certificate": "nonsense " + key}), probe.CodeTLSUntrusted, "tls.ca_certificate", "tls"},
 		"authority is a key":           {with(good, settings{"tls.ca_certificate": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}), probe.CodeTLSUntrusted, "tls.ca_certificate", "tls"},
-		"eleven authorities":           {with(good, settings{"tls.ca_certificate": strings.Repeat(ca.PEM, 11)}), probe.CodeTLSUntrusted, "tls.ca_certificate", "tls"},
+		"257 authorities":              {with(good, settings{"tls.ca_certificate": strings.Repeat(ca.PEM, 257)}), probe.CodeTLSUntrusted, "tls.ca_certificate", "tls"},
 		"expired":                      {with(web(t, secure(past), answer).URL, trusted), probe.CodeTLSExpired, "", "tls"},
 		"not valid yet":                {with(web(t, secure(future), answer).URL, trusted), probe.CodeTLSExpired, "", "tls"},
 		"another name":                 {with(web(t, secure(probetest.Leaf{Names: []string{"api.example.com"}}), answer).URL, trusted), probe.CodeTLSNameMismatch, "base_url", "tls"},
