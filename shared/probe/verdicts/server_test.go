@@ -51,6 +51,7 @@ type rule struct {
 // server is one row's.
 type server struct {
 	url         string
+	port        string
 	names       netguard.Resolver
 	authority   string
 	certificate string // of a client that the server trusts

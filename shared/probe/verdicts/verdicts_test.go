@@ -6,9 +6,11 @@ package verdicts
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,6 +40,7 @@ type row struct {
 	Secret      string         `yaml:"secret"` // the right one
 	Others      []string       `yaml:"others"` // wrong ones besides those that are made
 	Server      []rule         `yaml:"server"`
+	Database    *database      `yaml:"database"` // in place of Server
 	Credentials map[string]any `yaml:"credentials"`
 	Right       string         `yaml:"right"` // verdict code field +WARNING
 	Wrong       string         `yaml:"wrong"` // "" for a behaviour without a secret
@@ -113,7 +116,7 @@ func wrongs(secret string) []string {
 func (r row) run(t *testing.T, m *matrix, typ, presented string) probe.Result {
 	t.Helper()
 	right := cmp.Or(r.Secret, usualSecret)
-	server := start(t, r, right)
+	server := r.start(t, typ, right)
 	text, err := json.Marshal(fill(r.Credentials, presented, server))
 	if err != nil {
 		t.Fatal(err)
@@ -146,6 +149,16 @@ func (r row) run(t *testing.T, m *matrix, typ, presented string) probe.Result {
 	return got
 }
 
+// start starts the row's server; it ends with the test.
+func (r row) start(t *testing.T, typ, right string) *server {
+	t.Helper()
+	if r.Database == nil {
+		return start(t, r, right)
+	}
+	s := probetest.Serve(t, func(_ context.Context, c net.Conn) { r.Database.serve(typ, right, c) })
+	return &server{port: s.Port}
+}
+
 // describe is a result as rows write it.
 func describe(r probe.Result) string {
 	parts := []string{string(r.Verdict), string(r.Code)}
@@ -165,7 +178,7 @@ func fill(credentials map[string]any, secret string, s *server) map[string]any {
 	filled := map[string]any{}
 	for name, value := range credentials {
 		if text, ok := value.(string); ok {
-			value = strings.NewReplacer("URL_PARAMETER", "URL_PARAMETER", "SECRET", secret, "URL", s.url, "AUTHORITY", s.authority, "CERTIFICATE", s.certificate, "CLIENTKEY", s.key).Replace(text)
+			value = strings.NewReplacer("URL_PARAMETER", "URL_PARAMETER", "SERVERPORT", s.port, "SECRET", secret, "URL", s.url, "AUTHORITY", s.authority, "CERTIFICATE", s.certificate, "CLIENTKEY", s.key).Replace(text)
 		}
 		filled[name] = value
 	}
