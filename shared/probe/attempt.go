@@ -260,6 +260,9 @@ func (a *Attempt) Warn(code Code, field Field, message sentence) {
 	}
 }
 
+// WarnOf adds a finding whose code is a warning's, as Warn does.
+func (a *Attempt) WarnOf(f Finding) { a.Warn(f.Code, f.field, sentence(f.message)) }
+
 // Fact adds something found out, such as "server_version". A value is kept
 // only if it is 1 to 64 letters, digits, spaces and . : _ + / = -; parse what
 // a server says and pass the parsed part, never its text.

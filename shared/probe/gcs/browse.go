@@ -102,12 +102,15 @@ var _ objectstore.Store = (*view)(nil)
 func (v *view) Buckets(ctx context.Context, q objectstore.Query) (objectstore.Page, error) {
 	query := url.Values{"project": {v.project}, "fields": {"kind,nextPageToken,items(name)"}}
 	page, items, found, err := v.list(ctx, read{"b", kindBuckets, fieldProject}, query, q)
+	f, known := v.remedy(found.why, fieldProject)
 	switch {
 	case err != nil:
 		return page, err
-	case found == missing:
+	case known:
+		return page, f
+	case found.kind == missing:
 		return page, probe.Found(probe.WarnResourceNotFound, "There is no such project. Check its id.").At(fieldProject)
-	case found != accepted:
+	case found.kind != accepted:
 		return page, probe.Found(probe.WarnScopeMissing, "The account may not list the buckets of this project. Have it granted storage.buckets.list, or name a bucket as the first part of the path.").At(fieldProject)
 	}
 	for _, b := range items {
@@ -132,12 +135,15 @@ func (v *view) List(ctx context.Context, bucket string, q objectstore.Query) (ob
 		query.Set("delimiter", "/")
 	}
 	page, items, found, err := v.list(ctx, read{objectsOf(bucket), kindObjects, v.bucketField}, query, q)
+	f, known := v.remedy(found.why, v.bucketField)
 	switch {
 	case err != nil:
 		return page, err
-	case found == missing:
+	case known:
+		return page, f
+	case found.kind == missing:
 		return page, v.point(probe.Found(probe.WarnResourceNotFound, "There is no bucket of this name. Check it."), true)
-	case found != accepted:
+	case found.kind != accepted:
 		return page, v.point(probe.Found(probe.WarnScopeMissing, "The account may not list this place. Have it granted storage.objects.list on the bucket, or look at another."), q.Prefix == "")
 	}
 	for _, o := range items {
@@ -156,21 +162,21 @@ type item struct {
 
 // list asks for a page. Of an answer that is cut off nothing is read. The error
 // is a Finding, that of a refused token among them.
-func (v *view) list(ctx context.Context, r read, query url.Values, q objectstore.Query) (objectstore.Page, []item, kind, error) {
+func (v *view) list(ctx context.Context, r read, query url.Values, q objectstore.Query) (objectstore.Page, []item, outcome, error) {
 	query.Set("maxResults", strconv.Itoa(q.Keys))
 	if q.After != "" {
 		query.Set("pageToken", q.After)
 	}
 	got, err := v.begin(ctx, v.api+r.path+"?"+query.Encode(), q.Bytes, false, v.access)
 	if err != nil {
-		return objectstore.Page{}, nil, other, err
+		return objectstore.Page{}, nil, outcome{}, err
 	}
 	page := objectstore.Page{Bytes: len(got.body), Cut: got.more && got.status == http.StatusOK}
 	found, err := got.sort()
 	if err == nil {
 		err = v.settle(found)
 	}
-	if err != nil || found != accepted || page.Cut {
+	if err != nil || found.kind != accepted || page.Cut {
 		return page, nil, found, err
 	}
 	var listing struct {
@@ -180,10 +186,10 @@ func (v *view) list(ctx context.Context, r read, query url.Values, q objectstore
 		Items    []item   `json:"items"`
 	}
 	if json.Unmarshal(got.body, &listing) != nil || listing.Kind != r.kind {
-		return page, nil, other, errNotGoogle
+		return page, nil, outcome{}, errNotGoogle
 	}
 	page.Folders, page.Next = listing.Prefixes, listing.Next
-	return page, listing.Items, accepted, nil
+	return page, listing.Items, found, nil
 }
 
 // Read reads the beginning of an object. With alt=media Google words refusals
@@ -206,8 +212,8 @@ func (v *view) Read(ctx context.Context, at objectstore.Location, most int) (obj
 	case http.StatusRequestedRangeNotSatisfiable: // there is no first byte
 		return objectstore.Content{}, nil
 	}
-	found := got.plainly()
-	if found == missing {
+	found := outcome{kind: got.plainly()}
+	if found.kind == missing {
 		return objectstore.Content{Missing: true}, nil
 	}
 	if err := v.settle(found); err != nil {
@@ -218,10 +224,10 @@ func (v *view) Read(ctx context.Context, at objectstore.Location, most int) (obj
 
 // settle records what an answer says of the secret: an error if it was refused.
 // Google looks at it before it looks at anything else.
-func (v *view) settle(found kind) error {
+func (v *view) settle(found outcome) error {
 	return v.attempt.Stage(probe.Auth, func() error {
-		if found == refused {
-			return v.refused()
+		if found.kind == refused {
+			return v.refused(found.why)
 		}
 		return nil
 	})

@@ -161,7 +161,8 @@ func (d *double) storage(w http.ResponseWriter, r *http.Request, shown, known bo
 	case !known:
 		refuse(http.StatusUnauthorized, "required")
 	case objects && bucket == "payer-needed":
-		refuse(http.StatusBadRequest, "required")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"error":{"code":400,"message":"Bucket is requester pays bucket but no user project provided.","errors":[{"message":"Bucket is requester pays bucket but no user project provided.","domain":"global","reason":"required"}]}}`)
 	case objects && bucket == "too-many":
 		refuse(http.StatusForbidden, "userRateLimitExceeded")
 	case objects && bucket == "out-of-order":

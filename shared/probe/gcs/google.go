@@ -174,41 +174,47 @@ const (
 	missing       // it is not there
 )
 
+// outcome is what an answer to a read says.
+type outcome struct {
+	kind kind
+	why  reasons // where it was not served
+}
+
 // read lists at most one thing, with a token or without. The error is a
 // Finding.
-func (g *google) read(ctx context.Context, r read, token secret.Value) (kind, error) {
+func (g *google) read(ctx context.Context, r read, token secret.Value) (outcome, error) {
 	got, err := g.get(ctx, g.api+r.path, token)
 	if err != nil {
-		return other, err
+		return outcome{}, err
 	}
 	found, err := got.sort()
-	if err == nil && found == accepted {
+	if err == nil && found.kind == accepted {
 		var listing struct {
 			Kind string `json:"kind"`
 		}
 		if json.Unmarshal(got.body, &listing) != nil || listing.Kind != r.kind {
-			return other, errNotGoogle
+			return outcome{}, errNotGoogle
 		}
 	}
 	return found, err
 }
 
-// sort tells what an answer says. The error is a Finding.
-func (a answer) sort() (kind, error) {
+// sort returns what an answer says. The error is a Finding.
+func (a answer) sort() (outcome, error) {
 	if f, ok := a.unavailable(); ok {
-		return other, f
+		return outcome{}, f
 	}
 	if a.status == http.StatusOK {
-		return accepted, nil
+		return outcome{kind: accepted}, nil
 	}
-	reason, ok := a.reason()
+	why, ok := a.reasons()
 	switch {
 	case !ok:
-		return other, errNotGoogle
-	case a.status == http.StatusForbidden && strings.HasSuffix(strings.ToLower(reason), "ratelimitexceeded"):
-		return other, probe.Found(probe.CodeRateLimited, "")
+		return outcome{}, errNotGoogle
+	case a.status == http.StatusForbidden && why.any(limits):
+		return outcome{}, probe.Found(probe.CodeRateLimited, "")
 	}
-	return a.plainly(), nil
+	return outcome{a.plainly(), why}, nil
 }
 
 // plainly is what the status alone says of a request that was not served.
@@ -222,25 +228,4 @@ func (a answer) plainly() kind {
 		return missing
 	}
 	return other
-}
-
-// reason gives the first reason of an error in the form of Google's APIs;
-// false if the answer is none: its code must be the status.
-// https://docs.cloud.google.com/storage/docs/json_api/v1/status-codes
-func (a answer) reason() (string, bool) {
-	var document struct {
-		Error struct {
-			Code   int `json:"code"`
-			Errors []struct {
-				Reason string `json:"reason"`
-			} `json:"errors"`
-		} `json:"error"`
-	}
-	if json.Unmarshal(a.body, &document) != nil || document.Error.Code != a.status {
-		return "", false
-	}
-	for _, e := range document.Error.Errors {
-		return e.Reason, true
-	}
-	return "", true
 }

@@ -146,7 +146,7 @@ func TestLooks(t *testing.T) {
 		"sample, denied":            {in, "shut", 0, seen{scope, path, "", false}, 2},
 		"sample, all denied":        {account, "of-somebody-else/x", 0, seen{scope, path, "", false}, 2},
 		"sample, fails":             {in, "busy", 0, seen{probe.CodeRateLimited, "", "", false}, 1},
-		"sample, the token is gone": {in, "gone", 0, seen{rejected, "/credentials/json_creds", "", false}, 2},
+		"sample, the token is gone": {in, "gone", 0, seen{probe.CodeTokenRefused, "/credentials/json_creds", "", false}, 2},
 		"sample, no such bucket":    {account, "no-such-bucket/x", 0, seen{notFound, path, "", false}, 1},
 		"sample, another key":       {bad.and(settings{"bucket": goodBucket}), "a.csv", 0, seen{rejected, "/credentials/json_creds", "", false}, 0},
 	} {

@@ -14,8 +14,12 @@ import (
 
 // Prober probes credentials of the type gcs. The zero value is ready.
 type Prober struct {
-	double string // in place of Google's own hosts; set by tests of this package alone
+	double string // in place of Google's own hosts
 }
+
+// At returns a prober that sends every request to an address in place of
+// Google's, for tests with a fake of Google. No setting of a credential leads to it.
+func At(address string) Prober { return Prober{double: address} }
 
 var _ probe.Prober = Prober{}
 
@@ -45,7 +49,7 @@ func (p Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 		a.TokenEnds(what.token)
 	}
 	g := p.newGoogle(a)
-	var found kind
+	var found outcome
 	err = a.Stage(probe.Auth, func() (err error) {
 		if what.account != nil {
 			found, err = g.proveAccount(ctx, what)
@@ -84,14 +88,14 @@ func own(f probe.Finding) probe.Finding {
 }
 
 // proveAccount gets an access token and makes the first read with it.
-func (g *google) proveAccount(ctx context.Context, what plan) (kind, error) {
+func (g *google) proveAccount(ctx context.Context, what plan) (outcome, error) {
 	token, err := g.accessToken(ctx, *what.account)
 	if err != nil || len(what.reads) == 0 {
-		return accepted, err
+		return outcome{kind: accepted}, err
 	}
 	found, err := g.read(ctx, what.reads[0], token)
-	if err == nil && found == refused {
-		return refused, what.refused()
+	if err == nil && found.kind == refused {
+		return found, what.refused(found.why)
 	}
 	return found, err
 }
@@ -101,60 +105,53 @@ func (g *google) proveAccount(ctx context.Context, what plan) (kind, error) {
 // that is may be denied, so it counts that the same request without it is
 // answered by 401.
 // https://docs.cloud.google.com/storage/docs/json_api/v1/status-codes#401-unauthorized
-func (g *google) proveToken(ctx context.Context, what plan) (kind, error) {
-	first := other
+func (g *google) proveToken(ctx context.Context, what plan) (outcome, error) {
+	var first outcome
 	for i, r := range what.reads {
 		with, err := g.read(ctx, r, what.token)
 		if err != nil {
-			return other, err
+			return with, err
 		}
 		if i == 0 {
 			first = with
 		}
-		if with == refused {
-			return refused, what.refused()
-		}
-		if with == other {
-			continue
+		if with.kind == refused {
+			return with, what.refused(with.why)
 		}
 		without, err := g.read(ctx, r, secret.Value{})
 		if err != nil {
-			return other, err
+			return without, err
 		}
-		if without == refused {
+		if without.kind == refused {
 			return first, nil
 		}
 	}
-	return other, probe.Found(probe.CodeSecretNotTested, "Google answers the same without the token, so nothing is proven. Name a bucket that is closed to others, or the project.").At(what.reads[0].field)
+	return first, probe.Found(probe.CodeSecretNotTested, "Google answers the same without the token, so nothing is proven. Name a bucket that is closed to others, or the project.").At(what.reads[0].field)
 }
 
-// refused is what a 401 says of the secret.
-func (p plan) refused() probe.Finding {
-	if p.account != nil {
-		return probe.Found(probe.CodeAuthRejected, "Google gave a token for the key, and refused it where it was used (status 401). Check the account's standing at Google.").At(fieldAccount)
-	}
-	if p.renewable {
-		return probe.Found(probe.CodeSecretNotTested, "The access token has run out or was revoked. Whether the refresh token is good is not tested: it is renewed where it is used. Sign in at Google again if it fails there.").At(p.tokenField)
-	}
-	return probe.Found(probe.CodeAuthRejected, "Google refused the access token (status 401): it has run out, was revoked or never was good. Enter a new one.").At(p.tokenField).Answered(401)
-}
-
-// access tells of the bucket or the project, now that the secret is good.
-func (g *google) access(what plan, found kind) probe.Finding {
+// access reports on the bucket or the project, now that the secret is good.
+func (g *google) access(what plan, found outcome) probe.Finding {
 	ok := probe.Found(probe.CodeOK, "")
 	if len(what.reads) == 0 {
 		return ok
 	}
 	field := what.reads[0].field
+	remedy, known := what.remedy(found.why, field)
 	switch {
-	case found == accepted:
+	case found.kind == accepted:
 		_ = g.attempt.Stage(probe.Access, func() error { return nil })
-	case found == missing && field == fieldProject:
+	case known:
+		g.attempt.WarnOf(remedy)
+	case found.kind == missing && field == fieldProject:
 		g.attempt.Warn(probe.WarnResourceNotFound, field, "The secret is good, but there is no such project. Check its id.")
-	case found == missing:
+	case found.kind == missing:
 		g.attempt.Warn(probe.WarnResourceNotFound, field, "The secret is good, but there is no bucket of this name. Check it.")
+	case found.kind == other && field == fieldProject:
+		g.attempt.Warn(probe.WarnResourceNotFound, field, "The secret is good, but Google does not accept this project. Check its id.")
+	case found.kind == other:
+		g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but Google did not list this bucket, for a reason that is not known here. Check its name and settings, or name another.")
 	case field == fieldProject:
-		g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but may not list the buckets of this project. Have its account granted storage.buckets.list, or name a bucket.")
+		g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but may not list the buckets of this project, or there is no such project. Check its id, and have the account granted storage.buckets.list, or name a bucket.")
 	default:
 		g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but may not list this bucket. Have its account granted storage.objects.list on it (the role Storage Object Viewer has that), or name another.")
 	}

@@ -130,7 +130,7 @@ func tokens(t *testing.T) {
 		"missing bucket, no project": {mine.and(settings{"bucket": "no-such-bucket", "project_id": nil}), want{code: untested, pointer: "bucket"}},
 		"forbidden bucket":           {mine.and(settings{"bucket": "of-somebody-else"}), want{ok, "", scope, "bucket"}},
 		"forbidden project":          {mine.and(settings{"project_id": "another"}), want{ok, "", scope, "project_id"}},
-		"payer needed, no project":   {mine.and(settings{"bucket": "payer-needed", "project_id": nil}), want{code: untested, pointer: "bucket"}},
+		"payer needed, no project":   {mine.and(settings{"bucket": "payer-needed", "project_id": nil}), want{ok, "", scope, "bucket"}},
 		"out of order":               {mine.and(settings{"bucket": "out-of-order"}), want{code: probe.CodeTargetUnavailable}},
 
 		"wrong":                 {mine.and(bad).and(settings{"bucket": goodBucket}), want{code: rejected, pointer: "access_token"}},

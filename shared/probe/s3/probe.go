@@ -13,8 +13,12 @@ import (
 // Prober probes credentials of the type s3 and of others with its fields. The
 // zero value is ready.
 type Prober struct {
-	amazon string // in place of Amazon's own addresses; set by tests of this package alone
+	amazon string // in place of Amazon's own addresses
 }
+
+// At returns a prober that sends requests to an address in place of Amazon's
+// own, for tests with a fake of Amazon. No setting of a credential leads to it.
+func At(address string) Prober { return Prober{amazon: address} }
 
 var _ probe.Prober = Prober{}
 

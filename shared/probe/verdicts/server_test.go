@@ -56,6 +56,7 @@ type server struct {
 	authority   string
 	certificate string // of a client that the server trusts
 	key         string
+	keyFile     string // of a service account, with the right key or another
 }
 
 func start(t *testing.T, r row, right string) *server {

@@ -26,6 +26,9 @@ func verifies(scheme string, q *http.Request, body []byte, right string) bool {
 		return oauth1(q, header, right)
 	case "sigv4":
 		return sigv4(q, header, body, right)
+	case "assertion":
+		form, err := url.ParseQuery(string(body))
+		return err == nil && asserts(form.Get("assertion"))
 	}
 	token, err := jwt.Parse(strings.TrimPrefix(header, "Bearer "), func(*jwt.Token) (any, error) { return []byte(right), nil },
 		jwt.WithValidMethods([]string{scheme}), jwt.WithExpirationRequired())

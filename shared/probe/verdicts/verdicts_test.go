@@ -9,6 +9,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -24,7 +25,9 @@ import (
 	types "credence/shared/connector/builtin"
 	"credence/shared/probe"
 	"credence/shared/probe/builtin"
+	gcsprobe "credence/shared/probe/gcs"
 	"credence/shared/probe/probetest"
+	s3probe "credence/shared/probe/s3"
 )
 
 var (
@@ -117,6 +120,7 @@ func (r row) run(t *testing.T, m *matrix, typ, presented string) probe.Result {
 	t.Helper()
 	right := cmp.Or(r.Secret, usualSecret)
 	server := r.start(t, typ, right)
+	server.keyFile = keyFile(t, presented == right)
 	text, err := json.Marshal(fill(r.Credentials, presented, server))
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +137,7 @@ func (r row) run(t *testing.T, m *matrix, typ, presented string) probe.Result {
 	if len(faults) > 0 {
 		t.Fatalf("the credential cannot be saved: %v", faults)
 	}
-	got := probe.NewRunner(builtin.Probers(), probetest.Loopback(t, server.names), probe.Config{}).Run(t.Context(), typ, settings)
+	got := probe.NewRunner(probers(server.url), probetest.Loopback(t, server.names), probe.Config{}).Run(t.Context(), typ, settings)
 	probetest.Sound(t, got, right, presented)
 	want := r.Right
 	if presented != right {
@@ -159,6 +163,14 @@ func (r row) start(t *testing.T, typ, right string) *server {
 	return &server{port: s.Port}
 }
 
+// probers are those of the service, of which the hosts of Google and of Amazon
+// are the server.
+func probers(address string) map[string]probe.Prober {
+	all := maps.Clone(builtin.Probers())
+	all["gcs"], all["s3"] = gcsprobe.At(address), s3probe.At(address)
+	return all
+}
+
 // describe is a result as rows write it.
 func describe(r probe.Result) string {
 	parts := []string{string(r.Verdict), string(r.Code)}
@@ -178,7 +190,7 @@ func fill(credentials map[string]any, secret string, s *server) map[string]any {
 	filled := map[string]any{}
 	for name, value := range credentials {
 		if text, ok := value.(string); ok {
-			value = strings.NewReplacer("URL_PARAMETER", "URL_PARAMETER", "SERVERPORT", s.port, "SECRET", secret, "URL", s.url, "AUTHORITY", s.authority, "CERTIFICATE", s.certificate, "CLIENTKEY", s.key).Replace(text)
+			value = strings.NewReplacer("URL_PARAMETER", "URL_PARAMETER", "SERVERPORT", s.port, "SECRET", secret, "URL", s.url, "AUTHORITY", s.authority, "CERTIFICATE", s.certificate, "CLIENTKEY", s.key, "KEYFILE", s.keyFile).Replace(text)
 		}
 		filled[name] = value
 	}
