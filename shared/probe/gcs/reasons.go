@@ -32,24 +32,42 @@ type remedy struct {
 // https://docs.cloud.google.com/storage/docs/requester-pays
 // https://docs.cloud.google.com/service-infrastructure/docs/service-control/reference/rpc/google.api#errorreason
 var remedies = []remedy{
-	{atRead, probe.Found(probe.WarnScopeMissing, "The secret is good, but the bucket bills its readers (requester pays), and a probe names no project to bill. Name one where the credential is used, or use a bucket that its owner pays for."),
-		"userprojectmissing userprojectrequired requesterpays"},
-	{atProject, probe.Found(probe.WarnScopeMissing, "The secret is good, but it may not bill the project of the request. Have its account granted serviceusage.services.use on the project, or name another."),
-		"userprojectaccessdenied userprojectinconsistent user_project_denied"},
-	{atProject, probe.Found(probe.WarnResourceNotFound, "The secret is good, but Google knows no such project, or it was deleted. Check its id."),
-		"userprojectinvalid projectinvalid invalidproject unknownproject projectnotfound consumer_invalid"},
-	{atRead, probe.Found(probe.WarnScopeMissing, "The secret is good, but the project has no active billing account, so Google does not serve its buckets. Have billing enabled for the project."),
-		"accountdisabled userprojectaccountproblem accountproblem billingdisabled billing_disabled billingnotenabled"},
-	{atProject, probe.Found(probe.WarnScopeMissing, "The secret is good, but the project is suspended at Google. Have its owner clear that, or name another."),
-		"consumer_suspended projectsuspended"},
-	{atProject, probe.Found(probe.WarnScopeMissing, "The secret is good, but the Cloud Storage API is not enabled in the project of its account. Have it enabled there."),
-		"accessnotconfigured service_disabled service_not_visible"},
-	{atSecret, probe.Found(probe.WarnScopeMissing, "The secret is good, but its token was issued without a scope that reads Cloud Storage. Get one with the scope devstorage.read_only."),
-		"access_token_scope_insufficient insufficientscopes insufficientscope"},
-	{atRead, probe.Found(probe.WarnScopeMissing, "The secret is good, but a policy of the organisation (such as VPC Service Controls) keeps this service from what the credential names. Have the policy let this service in, or check the credential where it is used."),
-		"vpcservicecontrols security_policy_violated policyviolation org_restriction_violation org_restriction_header_invalid location_policy_violated location_org_policy_violated lockeddomainnotallowed ipfilterdenied"},
-	{atRead, probe.Found(probe.WarnScopeMissing, "The secret is good, but Google does not serve the country of this service there. Check the credential where it is used."),
-		"countryblocked"},
+	{
+		atRead, probe.Found(probe.WarnScopeMissing, "The secret is good, but the bucket bills its readers (requester pays), and a probe names no project to bill. Name one where the credential is used, or use a bucket that its owner pays for."),
+		"userprojectmissing userprojectrequired requesterpays",
+	},
+	{
+		atProject, probe.Found(probe.WarnScopeMissing, "The secret is good, but it may not bill the project of the request. Have its account granted serviceusage.services.use on the project, or name another."),
+		"userprojectaccessdenied userprojectinconsistent user_project_denied",
+	},
+	{
+		atProject, probe.Found(probe.WarnResourceNotFound, "The secret is good, but Google knows no such project, or it was deleted. Check its id."),
+		"userprojectinvalid projectinvalid invalidproject unknownproject projectnotfound consumer_invalid",
+	},
+	{
+		atRead, probe.Found(probe.WarnScopeMissing, "The secret is good, but the project has no active billing account, so Google does not serve its buckets. Have billing enabled for the project."),
+		"accountdisabled userprojectaccountproblem accountproblem billingdisabled billing_disabled billingnotenabled",
+	},
+	{
+		atProject, probe.Found(probe.WarnScopeMissing, "The secret is good, but the project is suspended at Google. Have its owner clear that, or name another."),
+		"consumer_suspended projectsuspended",
+	},
+	{
+		atProject, probe.Found(probe.WarnScopeMissing, "The secret is good, but the Cloud Storage API is not enabled in the project of its account. Have it enabled there."),
+		"accessnotconfigured service_disabled service_not_visible",
+	},
+	{
+		atSecret, probe.Found(probe.WarnScopeMissing, "The secret is good, but its token was issued without a scope that reads Cloud Storage. Get one with the scope devstorage.read_only."),
+		"access_token_scope_insufficient insufficientscopes insufficientscope",
+	},
+	{
+		atRead, probe.Found(probe.WarnScopeMissing, "The secret is good, but a policy of the organisation (such as VPC Service Controls) keeps this service from what the credential names. Have the policy let this service in, or check the credential where it is used."),
+		"vpcservicecontrols security_policy_violated policyviolation org_restriction_violation org_restriction_header_invalid location_policy_violated location_org_policy_violated lockeddomainnotallowed ipfilterdenied",
+	},
+	{
+		atRead, probe.Found(probe.WarnScopeMissing, "The secret is good, but Google does not serve the country of this service there. Check the credential where it is used."),
+		"countryblocked",
+	},
 }
 
 // limits are the reasons that ask to come back later.
@@ -108,10 +126,10 @@ func (p plan) remedy(of reasons, read probe.Field) (probe.Finding, bool) {
 		if !of.any(r.reasons) {
 			continue
 		}
-		switch {
-		case r.at == atProject:
+		switch r.at {
+		case atProject:
 			return r.warning.At(fieldProject), true
-		case r.at == atSecret:
+		case atSecret:
 			return r.warning.At(p.secretField()), true
 		}
 		return r.warning.At(read), true
