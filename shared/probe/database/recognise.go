@@ -63,9 +63,9 @@ func (p *patient) Read(b []byte) (int, error) {
 	}
 	ask := p.ask
 	p.ask = nil
-	_ = p.Conn.SetReadDeadline(time.Now().Add(patience))
+	_ = p.SetReadDeadline(time.Now().Add(patience))
 	n, err := p.Conn.Read(b)
-	_ = p.Conn.SetReadDeadline(time.Time{}) // that of the probe remains
+	_ = p.SetReadDeadline(time.Time{}) // that of the probe remains
 	late := net.Error(nil)
 	if n > 0 || !errors.As(err, &late) || !late.Timeout() {
 		return n, err

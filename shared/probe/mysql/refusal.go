@@ -73,7 +73,6 @@ var errMethod = probe.Found(probe.CodeAuthMethodUnsupported, "The account signs 
 // error, so it is no verdict; and it stops, since the password may be wrong.
 var errTLSWanted = probe.Found(probe.CodeAuthMethodUnsupported, "The server refused the sign-in without TLS, which it offers: it may demand TLS of this account, or user or password may be wrong, which cannot be told apart. Set sslmode to verify-full, then probe again.").At(database.FieldTLS)
 
-//nolint:gosec // a message
 var errWithCertificate = probe.Found(probe.CodeAuthRejected, "The server refused user and password with this client certificate. Enter the password again; the certificate must have the issuer and subject that the account requires (REQUIRE), and the account must admit this service's address (user@host).").At(database.FieldPassword)
 
 // errBehind is a refusal of a question after the sign-in.

@@ -275,7 +275,7 @@ func TestSilence(t *testing.T) {
 		most  time.Duration
 	}{
 		"HTTP": {silent, probe.CodeProtocolMismatch, 3 * time.Second},
-		"slow": {func(ctx context.Context, c net.Conn) {
+		"slow": {func(_ context.Context, c net.Conn) {
 			_, _ = io.ReadFull(c, make([]byte, 8))
 			time.Sleep(1500 * time.Millisecond)
 			_, _ = io.WriteString(c, "N")
