@@ -16,6 +16,7 @@ import (
 	"credence/shared/identity"
 	"credence/shared/store"
 	"credence/shared/store/embedded"
+	"credence/shared/store/storetest"
 )
 
 // world is an organisation with an admin and a member on a store of its own.
@@ -24,6 +25,7 @@ type world struct {
 	*identity.Service
 	t             *testing.T
 	store         *recorder
+	faulty        *storetest.Faulty // below store
 	mu            sync.Mutex
 	time          time.Time
 	org           identity.Org
@@ -76,7 +78,8 @@ func newWorld(t *testing.T) *world {
 			t.Error(err)
 		}
 	})
-	w.store = &recorder{Store: s}
+	w.faulty = storetest.NewFaulty(s)
+	w.store = &recorder{Store: w.faulty}
 	w.Service = identity.New(w.store, audit.Journal{}, now)
 	first := must(w.CreateOrg(t.Context(), identity.Org{Name: "Acme", EmailDomain: "Acme.example"}, identity.User{Email: "admin@acme.example", FullName: "Ada"}, false))(t)
 	w.org, w.admin, w.firstText = first.Org, first.User, first.Text
