@@ -3,6 +3,7 @@ package identity_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,6 +74,40 @@ func TestForgedKeysAndTokens(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %s: %v", name, who, err)
 			}
+		}
+	}
+}
+
+// A right key admits only itself where its source failed too often: not a forged
+// key that has the same random bytes and names other rows.
+func TestAcceptedKeyAdmitsNoOther(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	attacked := must(w.CreateOrg(ctx, identity.Org{Name: "Attacked"}, identity.User{Email: "a@attacked.example"}, false))(t)
+	forged := attacked.Text[:len(attacked.Text)-43-8] + w.firstText[len(w.firstText)-43-8:len(w.firstText)-8]
+	forged += checksumOf(forged)
+	var last error
+	for range 40 {
+		w.signIn(w.firstText) // from another address
+		if _, last = w.SignIn(ctx, forged, identity.Origin{IP: "198.51.100.1"}); fault.Is(last, fault.CodeTooManyRequests) {
+			return
+		}
+	}
+	t.Errorf("after 40 failures of one source: %v, want 429", last)
+}
+
+// A key that many processes use at the same time signs all of them in.
+func TestSignInsOfOneKeyAtOnce(t *testing.T) {
+	w := newWorld(t)
+	var all sync.WaitGroup
+	errs := make([]error, 100)
+	for n := range errs {
+		all.Go(func() { _, errs[n] = w.SignIn(t.Context(), w.firstText, from) })
+	}
+	all.Wait()
+	for n, err := range errs {
+		if err != nil {
+			t.Fatalf("sign-in %d of %d: %v", n, len(errs), err)
 		}
 	}
 }

@@ -29,6 +29,7 @@ type token struct {
 	org, user, key int64
 	lineage        Lineage
 	hash           hash
+	digest         hash // of the whole text
 }
 
 // KeyPrefix begins every service key.
@@ -88,7 +89,7 @@ func parseToken(prefix, text string) (token, bool) {
 	if err != nil || len(random) != randomBytes {
 		return token{}, false
 	}
-	t.hash = sha256.Sum256(random)
+	t.hash, t.digest = sha256.Sum256(random), sha256.Sum256([]byte(text))
 	clear(random)
 	return t, true
 }

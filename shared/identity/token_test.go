@@ -40,7 +40,7 @@ func TestTokensComeBack(t *testing.T) {
 			}
 			text, h := newToken(prefix, k)
 			got, ok := parseToken(prefix, text)
-			if !ok || got != (token{prefix, org, user, key, k.Lineage, h}) {
+			if want := (token{prefix, org, user, key, k.Lineage, h, sha256.Sum256([]byte(text))}); !ok || got != want {
 				t.Fatalf("token %d does not come back", n)
 			}
 			if seen[h] {
