@@ -192,5 +192,5 @@ func (d *data) writes() *health.Writes {
 	if d.file == nil {
 		return nil
 	}
-	return &health.Writes{Store: d.store, Now: time.Now}
+	return &health.Writes{Store: d.file, Now: time.Now, Failure: d.gate.lastFailure}
 }

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -283,6 +285,17 @@ type gate struct {
 	store.Store
 	keys *localkms.Ring // has the key before, also when the move has ended
 	mu   sync.RWMutex   // held for reading by each commit
+
+	failed atomic.Int64 // when the store last failed to take a commit, Unix milliseconds; 0 = never
+}
+
+// lastFailure returns when the store last failed to take a commit, the zero time if
+// it never did.
+func (g *gate) lastFailure() time.Time {
+	if ms := g.failed.Load(); ms != 0 {
+		return time.UnixMilli(ms)
+	}
+	return time.Time{}
 }
 
 // Commit implements store.Store.
@@ -306,7 +319,11 @@ func (g *gate) Commit(ctx context.Context, writes ...store.Write) error {
 	if moved != nil {
 		writes = moved
 	}
-	return g.Store.Commit(ctx, writes...)
+	err := g.Store.Commit(ctx, writes...)
+	if ctx.Err() == nil && (errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrOutcomeUnknown)) {
+		g.failed.Store(time.Now().UnixMilli())
+	}
+	return err
 }
 
 // turn runs do while no commit is under way. do writes past the gate.

@@ -70,3 +70,34 @@ func TestHealthKnowsOfWrites(t *testing.T) {
 		t.Errorf("without Writes: %v, and %d writes", err, f.commits)
 	}
 }
+
+// A change that the store did not take is reported, also while the small row of
+// the route's own finds room, and not for ever.
+func TestHealthKnowsOfFailedChanges(t *testing.T) {
+	s, err := embedded.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	var failed time.Time
+	api := API{Store: s, Writes: &Writes{Store: s, Now: func() time.Time { return now }, Failure: func() time.Time { return failed }}}
+	for _, step := range []struct {
+		name  string
+		after time.Duration
+		fails bool
+		ok    bool
+	}{
+		{"at first", 0, false, true},
+		{"a change failed", time.Second, true, false},
+		{"a little later", failureShown - time.Second, false, false},
+		{"long after", time.Second, false, true},
+	} {
+		if now = now.Add(step.after); step.fails {
+			failed = now
+		}
+		if _, err := api.health(t.Context(), nil); (err == nil) != step.ok || err != nil && !fault.Is(err, fault.CodeStoreUnavailable) {
+			t.Errorf("%s: %v, want ok %t", step.name, err, step.ok)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -14,9 +15,15 @@ import (
 // reads as before. It writes one row of its own, at most once in writesEvery
 // however often it is asked, and in between answers as the last time. It may be
 // used from many goroutines.
+//
+// The row is small: it may still find room where a change does not. So a change
+// that the store did not take is reported too, for failureShown.
 type Writes struct {
 	Store store.Store
 	Now   func() time.Time
+	// Failure returns when the store last failed to take a change, the zero time if
+	// it never did; nil = not known.
+	Failure func() time.Time
 
 	mu    sync.Mutex
 	tried time.Time
@@ -26,6 +33,7 @@ type Writes struct {
 const (
 	writesEvery   = 5 * time.Second
 	writesTimeout = 3 * time.Second
+	failureShown  = 15 * time.Second
 )
 
 // try writes, unless it did a moment ago or somebody else just does.
@@ -33,6 +41,11 @@ func (w *Writes) try(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.Now()
+	if w.Failure != nil {
+		if at := w.Failure(); !at.IsZero() && now.Sub(at) < failureShown {
+			return noWrites(errors.New("a change was not taken"))
+		}
+	}
 	if !w.tried.IsZero() && now.Sub(w.tried) < writesEvery {
 		return w.err
 	}
@@ -47,9 +60,13 @@ func (w *Writes) try(ctx context.Context) error {
 	err := w.Store.Commit(ctx, store.Write{Verb: store.Put, Item: row, If: store.Always()})
 	w.tried, w.err = now, nil
 	if err != nil {
-		w.err = fault.New(fault.CodeStoreUnavailable,
-			"The store can be read and takes no writes: its disk may be full or read-only. Make room, or make it writable; every change that was acknowledged is kept.").
-			After(writesEvery).Because(err)
+		w.err = noWrites(err)
 	}
 	return w.err
+}
+
+func noWrites(cause error) error {
+	return fault.New(fault.CodeStoreUnavailable,
+		"The store can be read and takes no writes: its disk may be full or read-only. Make room, or make it writable; every change that was acknowledged is kept.").
+		After(writesEvery).Because(cause)
 }
