@@ -57,6 +57,9 @@ func openData(ctx context.Context, w where, anew bool) (*data, error) {
 	if err := checkFolder(w.Data); err != nil {
 		return nil, err
 	}
+	if err := checkLink(filepath.Join(w.Data, keyFile)); err != nil {
+		return nil, err
+	}
 	if w.Store == storeEmbedded {
 		if err := checkBeside(w.Data, anew); err != nil {
 			return nil, err
@@ -81,9 +84,10 @@ func openData(ctx context.Context, w where, anew bool) (*data, error) {
 const draftAge = time.Hour
 
 // removeDrafts removes what commands that were killed left behind: copies of the
-// store, which hold no more than it does. What cannot be removed stays.
+// store, which hold no more than it does, and key files that were never used. What
+// cannot be removed stays.
 func removeDrafts(dir string) {
-	for _, name := range []string{".new-store-*", ".compact-*", ".backup-*", ".restore-*", ".check-*"} {
+	for _, name := range []string{".new-store-*", ".compact-*", ".backup-*", ".restore-*", ".check-*", ".new-key-*"} {
 		paths, _ := filepath.Glob(filepath.Join(dir, name)) // the pattern is well-formed
 		for _, path := range paths {
 			if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) > draftAge {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -29,6 +30,24 @@ func checkFolder(dir string) error {
 		return os.Chmod(dir, 0o700) //nolint:gosec // a folder needs x
 	}
 	return fmt.Errorf("the data folder %s has mode %04o, so other users can replace the files in it; run: chmod 700 %s", dir, mode, dir)
+}
+
+// checkLink rejects a file that is a link into a folder in which other users can put
+// a file of their own in its place.
+func checkLink(path string) error {
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil || target == filepath.Clean(path) {
+		return nil // what is missing is reported where it is opened
+	}
+	dir := filepath.Dir(target)
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("looking at the folder of %s: %w", target, err)
+	}
+	if mode := info.Mode().Perm(); mode&0o022 != 0 {
+		return fmt.Errorf("%s is a link to %s, and that folder has mode %04o, so other users can replace the file; run: chmod go-w %s", path, target, mode, dir)
+	}
+	return nil
 }
 
 // listenTight makes a socket that only this user can connect to, from its first

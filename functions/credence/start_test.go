@@ -63,6 +63,11 @@ func TestStartRefusesWhatItCannotTrust(t *testing.T) {
 		{"a folder that a group may write", func(_ *testing.T, dir, _, _ string) error { return os.Chmod(dir, 0o770) }, []string{"mode 0770", "chmod 700"}},
 		{"a database that others may read", func(_ *testing.T, _, db, _ string) error { return os.Chmod(db, 0o644) }, []string{"mode 0644", "chmod 600"}},
 		{"a database that others may write", func(_ *testing.T, _, db, _ string) error { return os.Chmod(db, 0o666) }, []string{"mode 0666", "chmod 600"}},
+		{"a link to a database", func(t *testing.T, _, db, _ string) error { return linked(db, t.TempDir()) }, []string{"it is a link", "--data"}},
+		{"a link to a key in a folder that others may write", func(t *testing.T, _, _, key string) error {
+			dir := t.TempDir()
+			return errorsOr(linked(key, dir), os.Chmod(dir, 0o777))
+		}, []string{"is a link to", "mode 0777", "chmod go-w"}},
 		{"a key that others may write", func(_ *testing.T, _, _, key string) error { return os.Chmod(key, 0o666) }, []string{"mode 0666", "chmod 600"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -90,6 +95,12 @@ func TestStartRefusesWhatItCannotTrust(t *testing.T) {
 			}
 		})
 	}
+}
+
+// linked moves a file into a folder and leaves a link to it in its place.
+func linked(path, dir string) error {
+	target := filepath.Join(dir, filepath.Base(path))
+	return errorsOr(os.Rename(path, target), os.Symlink(target, path))
 }
 
 func errorsOr(a, b error) error {

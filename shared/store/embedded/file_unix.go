@@ -13,8 +13,12 @@ import (
 const mapsBeyondEnd = true
 
 // checkAccess rejects a file that other users can read or write, or that another
-// user owns, who may widen its mode at any time.
+// user owns, who may widen its mode at any time, and a link: other users may replace
+// its target, and a compaction would put a file in the place of the link.
 func checkAccess(path string, info fs.FileInfo) error {
+	if named, err := os.Lstat(path); err == nil && named.Mode()&fs.ModeSymlink != 0 {
+		return &AccessError{Path: path, Problem: "it is a link", Remedy: "name the folder of the file itself with --data, or move the file here"}
+	}
 	if !info.Mode().IsRegular() {
 		return &AccessError{Path: path, Problem: "it is not a regular file"}
 	}
