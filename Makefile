@@ -25,9 +25,8 @@ PACKAGES ?= ./...
 
 # What the functions are compiled with, here and by .ci/sizes and the tests:
 # no RPC of the retired Go runtime and no HTTP/2, which neither the Runtime API
-# nor DynamoDB nor KMS speaks; the SDK without inlining, which only makes it
-# larger. docs/cold-start.md has the figures.
-LAMBDA_FLAGS := -tags=lambda.norpc,nethttpomithttp2 -trimpath -gcflags=github.com/aws/...=-l
+# nor DynamoDB nor KMS speaks; no inlining, which only makes a function larger. docs/cold-start.md has the figures.
+LAMBDA_FLAGS := -tags=lambda.norpc,nethttpomithttp2 -trimpath -gcflags=all=-l
 
 LINT_VERSION := v2.15.0
 BIN := $(CURDIR)/.bin

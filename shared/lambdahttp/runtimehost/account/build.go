@@ -16,7 +16,7 @@ import (
 )
 
 // Flags are what the Makefile compiles functions with, symbols left out.
-var Flags = []string{"-tags=lambda.norpc,nethttpomithttp2", "-trimpath", "-gcflags=github.com/aws/...=-l"}
+var Flags = []string{"-tags=lambda.norpc,nethttpomithttp2", "-trimpath", "-gcflags=all=-l"}
 
 // Build compiles the functions for this machine into a folder, with the flags
 // that they are shipped with, and more packages if named. top is the folder of
