@@ -121,8 +121,6 @@ type keyRow struct {
 	held bool
 }
 
-func (k keyRow) ref() KeyRef { return KeyRef{k.OwnerID, k.ID} }
-
 func decodeKey(i store.Item) (keyRow, error) {
 	var org, user int64
 	head, tail, ok := strings.Cut(i.Key.Partition, "#U#")

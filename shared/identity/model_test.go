@@ -16,7 +16,7 @@ import (
 func TestRightsNeverGrow(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w, r := newWorld(t), rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a repeatable choice
+			w, r := newWorld(t), rand.New(rand.NewPCG(seed, 1))
 			some := func(of []access.Scope) []access.Scope {
 				picked := slices.DeleteFunc(slices.Clone(of), func(access.Scope) bool { return r.IntN(3) == 0 })
 				if len(picked) == 0 {

@@ -96,18 +96,24 @@ func TestWhoMayDoWhatWithAKey(t *testing.T) {
 		{"a key with more scopes", memberKey(year, plain), ownKey(year/2, all), every(scope)},
 		{"a key with other scopes", memberKey(year, plain), ownKey(year/2, []access.Scope{access.ScopeProbe}), every(scope)},
 		{"a key that expires much later", memberKey(month, all), ownKey(year, all), every(later)},
-		{"a key that expires a little later", memberKey(month, all), ownKey(month+time.Hour, all),
-			but(every(""), "extend", fault.CodeInvalidRequest)},
+		{
+			"a key that expires a little later", memberKey(month, all), ownKey(month+time.Hour, all),
+			but(every(""), "extend", fault.CodeInvalidRequest),
+		},
 		{"itself", memberKey(month, all), itself, but(every(""), "extend", fault.CodeInvalidRequest)},
 		{"its parent", child(all), parent, every(no)},
 		{"its parent's parent", grandchild(all), root, every(no)},
 		{"a key that it made", memberKey(year, all), made(all), every("")},
 		{"another user's key", memberKey(year, all), keyOf(admin, month, plain), every(gone)},
 		{"an admin on a member's key", adminKey(year, all), keyOf(member, month, plain), every("")},
-		{"an admin on a member's key that expires later", adminKey(month, all), keyOf(member, year/2, plain),
-			but(but(every(""), "extend", fault.CodeInvalidRequest), "rotate", later)},
-		{"an admin on a member's key with reveal", adminKey(year, all), keyOf(member, month, all),
-			but(every(""), "extend", fault.CodeInvalidRequest)},
+		{
+			"an admin on a member's key that expires later", adminKey(month, all), keyOf(member, year/2, plain),
+			but(but(every(""), "extend", fault.CodeInvalidRequest), "rotate", later),
+		},
+		{
+			"an admin on a member's key with reveal", adminKey(year, all), keyOf(member, month, all),
+			but(every(""), "extend", fault.CodeInvalidRequest),
+		},
 		{"an admin's narrow key on a member's wide one", adminKey(year, plain), keyOf(member, month, all), every(scope)},
 		{"the operator on any key", operator, keyOf(admin, month, all), but(every(""), "extend", fault.CodeInvalidRequest)},
 	}
@@ -144,6 +150,7 @@ func operator(w *world) identity.Caller { return identity.Operator(w.org) }
 func memberKey(life time.Duration, scopes []access.Scope) func(*world) identity.Caller {
 	return rootOf(member, life, scopes)
 }
+
 func adminKey(life time.Duration, scopes []access.Scope) func(*world) identity.Caller {
 	return rootOf(admin, life, scopes)
 }
@@ -177,6 +184,7 @@ func itself(w *world, actor identity.Caller) identity.Key { return w.named(actor
 func parent(w *world, actor identity.Caller) identity.Key {
 	return w.named(actor, actor.Lineage[0].Key)
 }
+
 func root(w *world, actor identity.Caller) identity.Key {
 	keys := actor.Lineage.Keys()
 	return w.named(actor, keys[len(keys)-1].Key)

@@ -55,7 +55,7 @@ func decodeSessions(k keyRow, i store.Item, now time.Time) (sessions, error) {
 	}
 	for one := range slices.Chunk(data, sessionBytes) {
 		ms := binary.BigEndian.Uint64(one[len(hash{}):])
-		if expires := time.UnixMilli(int64(ms)); now.Before(expires) { //nolint:gosec // written by encode from an int64
+		if expires := time.UnixMilli(int64(ms)); now.Before(expires) {
 			s.list = append(s.list, session{hash(one[:len(hash{})]), expires})
 		}
 	}
@@ -82,7 +82,7 @@ func (s sessions) write(list []session) store.Write {
 	var last time.Time
 	for _, one := range list {
 		data = append(data, one.hash[:]...)
-		data = binary.BigEndian.AppendUint64(data, uint64(one.expires.UnixMilli())) //nolint:gosec // after 1970
+		data = binary.BigEndian.AppendUint64(data, uint64(one.expires.UnixMilli()))
 		last = one.expires
 	}
 	unchanged := store.Absent()
