@@ -214,7 +214,7 @@ func (f Function) explain(ctx context.Context, action string, err error, out *re
 
 // knownAction keeps any other text out of the log.
 func knownAction(action string) string {
-	if action == Rewrap || slices.Contains(Actions(), action) {
+	if action == Rewrap || action == Check || slices.Contains(Actions(), action) {
 		return action
 	}
 	return "other"
