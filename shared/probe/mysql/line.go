@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
 
@@ -13,9 +14,10 @@ import (
 	"credence/shared/probe/database"
 )
 
-// line is the connection as the driver gets it: the greeting is given to it
-// once more, and the first error is kept, which the driver replaces by its own
-// "invalid connection". Without TLS it sees what the server says at the sign-in.
+// line is the connection as the driver gets it, and the driver's log: the
+// greeting is given to the driver once more, and the last error that it logs is
+// kept, which it replaces by its own "invalid connection". Without TLS the line
+// sees what the server says at the sign-in.
 type line struct {
 	net.Conn
 	attempt   *probe.Attempt
@@ -28,7 +30,7 @@ type line struct {
 	offered   bool   // the server offers TLS
 	wrote     bool   // the driver answered the greeting
 	secured   bool   // the certificate was accepted
-	failure   error
+	failure   atomic.Pointer[error]
 	maria     bool
 	// misread is that the driver could not make sense of what MariaDB asked: it
 	// takes the last byte of a challenge for its end where that is zero, as one
@@ -46,7 +48,6 @@ func (l *line) Read(p []byte) (int, error) {
 	if l.plaintext && !l.signedIn {
 		packet, err := readPacket(l.Conn)
 		if err != nil {
-			l.keep(err)
 			return 0, err
 		}
 		l.note(packet[4:])
@@ -54,9 +55,7 @@ func (l *line) Read(p []byte) (int, error) {
 		l.unread = packet[n:]
 		return n, nil
 	}
-	n, err := l.Conn.Read(p)
-	l.keep(err)
-	return n, err
+	return l.Conn.Read(p)
 }
 
 // note takes down what a packet of the sign-in says. These two plugins begin
@@ -79,28 +78,30 @@ func (l *line) note(body []byte) {
 // Write implements net.Conn.
 func (l *line) Write(p []byte) (int, error) {
 	l.wrote = true
-	n, err := l.Conn.Write(p)
-	l.keep(err)
-	return n, err
+	return l.Conn.Write(p)
 }
 
-func (l *line) keep(err error) {
-	if l.failure == nil {
-		l.failure = err
+// Print implements the driver's Logger, which goroutines of the driver's own
+// call too. Nothing is printed.
+func (l *line) Print(v ...any) {
+	for _, value := range v {
+		if err, ok := value.(error); ok {
+			l.failure.Store(&err)
+		}
 	}
 }
 
-// cause is what the driver's error stands for.
+// cause is what the driver's error stands for. A TLS alert after the sign-in is
+// an end of the connection like others: the certificate was accepted before.
 func (l *line) cause(err error) error {
-	switch {
-	case !errors.Is(err, mysqldriver.ErrInvalidConn) && !errors.Is(err, driver.ErrBadConn):
+	failure := l.failure.Load()
+	if failure == nil || !errors.Is(err, mysqldriver.ErrInvalidConn) && !errors.Is(err, driver.ErrBadConn) {
 		return err
-	case l.failure != nil:
-		return l.failure
-	case l.secured:
-		return io.EOF // TLS was ended in order, which is no error down here
 	}
-	return err
+	if remote := (*net.OpError)(nil); l.signedIn && errors.As(*failure, &remote) && remote.Op == "remote error" {
+		return io.EOF
+	}
+	return *failure
 }
 
 // outcome is what the stage auth ended with; nil means that the server looked

@@ -135,7 +135,7 @@ func configure(a *probe.Attempt, login database.Login, l *line) (*driver.Config,
 	config.AllowNativePasswords = true
 	config.MultiStatements, config.InterpolateParams, config.CheckConnLiveness = false, false, false
 	config.MaxAllowedPacket = maxSent
-	config.Logger = &driver.NopLogger{}
+	config.Logger = l
 	used := false
 	config.DialFunc = func(context.Context, string, string) (net.Conn, error) {
 		if used {

@@ -34,6 +34,7 @@ func signIn(ctx context.Context, config *mysqldriver.Config, l *line) (*session,
 			return err
 		}
 		s.conn, err = connector.Connect(ctx)
+		l.signedIn = err == nil
 		l.misread = l.maria && errors.Is(err, mysqldriver.ErrMalformPkt)
 		return err
 	})

@@ -324,17 +324,12 @@ hostssl all verified_md5 all md5 clientcert=verify-full
 		"with MD5, both":                     {as("verified_md5").with(with(ca, "verified_md5")), ok, "", "", ""},
 		"with MD5, wrong":                    {as("verified_md5").with(with(ca, "verified_md5")).with(wrong), rejected, "password", "auth", ""},
 		"with MD5, of another user":          {as("verified_md5").with(with(ca, "app")), required, field, "auth", ""},
+		"of another authority":               {as("verified").with(with(probetest.NewAuthority(t), "verified")), rejected, field, "auth", ""},
 		"certificate without key":            {good.with(settings{field: ca.PEM}), probe.CodeAuthMethodUnsupported, "tls.client_key", "policy", ""},
 		"certificate, sslmode disable":       {good.with(with(ca, "app")).with(settings{"sslmode": "disable"}), probe.CodeAuthMethodUnsupported, "sslmode", "policy", ""},
 	} {
 		t.Run(name, func(t *testing.T) { r.check(t) })
 	}
-	t.Run("of another authority", func(t *testing.T) {
-		got := run(t, as("verified").with(with(probetest.NewAuthority(t), "verified")))
-		if alert := got.Code == probe.CodeAuthRejected; !alert && got.Code != probe.CodeClientCertificate || got.Pointer != "/credentials/"+field {
-			t.Errorf("%s at %s, want the certificate refused", got.Code, got.Pointer)
-		}
-	})
 	s.write(t, "data/pg_hba.conf", admitted)
 	s.sql(t, "ALTER SYSTEM RESET ssl_ca_file")
 	s.reload(t)

@@ -76,6 +76,9 @@ type counted struct {
 	read *atomic.Int64
 }
 
+// SetLinger is that of the *net.TCPConn: with 0 seconds, Close resets the connection.
+func (c counted) SetLinger(seconds int) error { return c.Conn.(*net.TCPConn).SetLinger(seconds) }
+
 func (c counted) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.read.Add(int64(n))
