@@ -42,9 +42,10 @@ read() { KEY=$(grep -m1 '^crk_' serve.txt); }
 `
 
 // runDocument runs every block of commands of a document, in order, and returns
-// what they print. Blocks that need another machine or root are marked as
-// console sessions in the document.
-func runDocument(t *testing.T, path string, replace ...string) string {
+// what they print. before runs first: it starts a server for a document that
+// expects one. Blocks that need another machine or root are marked as console
+// sessions in the document.
+func runDocument(t *testing.T, path, before string, replace ...string) string {
 	t.Helper()
 	for _, tool := range []string{"bash", "curl", "sed", "grep", "seq", "make", "go"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -65,7 +66,7 @@ func runDocument(t *testing.T, path string, replace ...string) string {
 	addr, home := listener.Addr().String(), t.TempDir()
 	_ = listener.Close()
 	script := strings.NewReplacer(append(replace, "127.0.0.1:3000", addr)...).Replace(strings.Join(blocks(t, path, "sh"), "\n"))
-	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", prelude+script)
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", prelude+before+script)
 	cmd.Env = append(os.Environ(), "HOME_="+home, "REPO="+repo, "ADDR="+addr, "ALLOW=", "STORE=", "ENDPOINT=")
 	cmd.Env = slices.DeleteFunc(cmd.Env, func(e string) bool { return strings.HasPrefix(e, "CREDENCE_") })
 	out, err := cmd.CombinedOutput()
@@ -116,7 +117,7 @@ func TestReadme(t *testing.T) {
 	if !strings.HasPrefix(ten, "read -rs KEY") || strings.Count(ten, "\n") != 10 {
 		t.Fatalf("the README has no ten lines that begin with the key:\n%s", ten)
 	}
-	wants(t, runDocument(t, "../../README.md"),
+	wants(t, runDocument(t, "../../README.md", ""),
 		`"verdict":"valid"`, `"secret_version":2`, `"verdict":"invalid","error_code":"AUTH_REJECTED","pointer":"/credentials/api.key.auth.value"`,
 		`[{"id":`, `"api.key.auth.value":"Bearer wrong"`, `"event":"reveal"`, `"event":"create"`,
 		"My organisation", "user loader@example.com", "crk_", "first key",
@@ -127,9 +128,33 @@ func TestReadme(t *testing.T) {
 func TestOneMachine(t *testing.T) {
 	t.Parallel()
 	const page = "../../docs/one-machine.md"
-	wants(t, runDocument(t, page, "/var/lib/credence", "$HOME_/lib/credence", "/var/backups", "$HOME_/backups"),
+	wants(t, runDocument(t, page, "", "/var/lib/credence", "$HOME_/lib/credence", "/var/backups", "$HOME_/backups"),
 		"credence 0.", `"status":"ok"`, "My organisation", "crk_", "nightly", "PAUSED", "crk_", "DEACTIVATED", "ACTIVE", "is deleted",
 		"credence-1.backup: ", "0 faults", "holds the store as it was", "0 faults", "0 faults", "data keys moved", "bytes before", "0 faults")
+}
+
+// served starts a server on the default folder, with a credential whose secret a check opens.
+const served = `
+go install ./functions/credence
+credence serve
+ORG=$(credence org list --json | sed -n '1,/"id"/s/.*"id": \([0-9]*\).*/\1/p')
+TOKEN=$(curl -s -X POST http://$ADDR/token -H "Authorization: Basic $(grep -m1 '^crk_' serve.txt)" | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+curl -sf http://$ADDR/data_credentials -H "Authorization: Bearer $TOKEN" \
+    -d '{"name":"a","credentials_type":"rest","credentials":{"api_key":"correct-horse","base_url":"https://api.example.com"}}' >/dev/null
+mkdir safe
+`
+
+func TestBackupPage(t *testing.T) {
+	t.Parallel()
+	wants(t, runDocument(t, "../../docs/backup.md", served, "/var/backups", "$HOME_/backups", "/srv/credence", "$HOME_/restored", "/safe/", "$HOME_/safe/"),
+		".backup: ", "holds the store as it was", "1 secret, each opened", "0 faults", "0 faults", "each opened", "0 faults", "0 faults",
+		"bytes before", "1 data keys moved", "each opened", "0 faults")
+}
+
+func TestAuditPage(t *testing.T) {
+	t.Parallel()
+	wants(t, runDocument(t, "../../docs/audit.md", served),
+		"My organisation", "TIME", "sign_in", "TIME", `"event":"key_created"`, "AUDIT DAYS  90")
 }
 
 // TestUnit reads the systemd unit of the page: each setting is one of systemd's,
@@ -149,8 +174,10 @@ func TestUnit(t *testing.T) {
 	for f := range flags {
 		variables = append(variables, variable(strings.TrimPrefix(f, "--")))
 	}
+	unit := blocks(t, "../../docs/one-machine.md", "ini")[0]
+	verifyUnit(t, unit)
 	section := ""
-	for _, line := range strings.Split(blocks(t, "../../docs/one-machine.md", "ini")[0], "\n") {
+	for _, line := range strings.Split(unit, "\n") {
 		name, value, assigned := strings.Cut(line, "=")
 		switch {
 		case line == "":
@@ -177,5 +204,26 @@ func TestUnit(t *testing.T) {
 				t.Errorf("%s is no command line: %v", value, err)
 			}
 		}
+	}
+}
+
+// verifyUnit lets systemd read the unit, where it is installed, with a program
+// that exists in the place of the installed one.
+func verifyUnit(t *testing.T, unit string) {
+	t.Helper()
+	tool, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "credence.service")
+	if err := os.WriteFile(path, []byte(strings.Replace(unit, "/usr/local/bin/credence", self, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), tool, "verify", path).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v: %s", err, out)
 	}
 }
