@@ -2,10 +2,13 @@ package audit
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strconv"
 
-	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/store"
 )
@@ -76,18 +79,63 @@ func Record(head Head, e Entry, gone bool) ([]store.Write, error) {
 // the attributes. Format 2 covers the item's partition (organisation and
 // credential) and sort key (the entry's id) as well.
 func digest(i store.Item) (string, error) {
-	var content any = map[string]any(i.Attributes)
+	var text []byte
+	var err error
 	switch f := i.Attributes.Int("format"); f {
 	case 0:
+		text, err = appendCanonical(nil, i.Attributes)
 	case format:
-		content = []any{"credence/audit/2", i.Key.Partition, i.Key.Sort, content}
+		text = append(text, `["credence/audit/2"`...)
+		for _, part := range []string{i.Key.Partition, i.Key.Sort} {
+			if text, err = jsontext.AppendQuote(append(text, ','), part); err != nil {
+				return "", fmt.Errorf("hashing an audit entry: %w", err)
+			}
+		}
+		text, err = appendCanonical(append(text, ','), i.Attributes)
+		text = append(text, ']')
 	default:
 		return "", fmt.Errorf("hashing an audit entry: the format %d is not known", f)
 	}
-	text, err := json.Marshal(content, json.Deterministic(true))
 	if err != nil {
 		return "", fmt.Errorf("hashing an audit entry: %w", err)
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// appendCanonical appends the attributes as a JSON object with sorted names, the
+// bytes that json.Marshal with json.Deterministic makes, without its reflection.
+func appendCanonical(b []byte, a store.Attributes) ([]byte, error) {
+	names := make([]string, 0, 32) // on the stack
+	for name := range a {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	b = append(b, '{')
+	var err error
+	for n, name := range names {
+		if n > 0 {
+			b = append(b, ',')
+		}
+		if b, err = jsontext.AppendQuote(b, name); err != nil {
+			return nil, err
+		}
+		b = append(b, ':')
+		switch v := a[name].(type) {
+		case string:
+			b, err = jsontext.AppendQuote(b, v)
+		case int64:
+			b = strconv.AppendInt(b, v, 10)
+		case bool:
+			b = strconv.AppendBool(b, v)
+		case []byte:
+			b = append(base64.StdEncoding.AppendEncode(append(b, '"'), v), '"')
+		default:
+			err = fmt.Errorf("an attribute has a type that the store does not hold: %T", v)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return append(b, '}'), nil
 }

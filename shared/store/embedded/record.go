@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -42,8 +41,12 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checksum is what a record of version 2 carries; body is what follows it.
 func checksum(table string, key, body []byte) uint32 {
-	sum := crc32.Update(0, castagnoli, append([]byte{byte(len(table))}, table...))
-	return crc32.Update(crc32.Update(sum, castagnoli, key), castagnoli, body)
+	// The prefix is summed here because a slice given to crc32.Update is allocated.
+	sum := castagnoli[^byte(0)^byte(len(table))] ^ ^uint32(0)>>8
+	for i := range len(table) {
+		sum = castagnoli[byte(sum)^table[i]] ^ sum>>8
+	}
+	return crc32.Update(crc32.Update(^sum, castagnoli, key), castagnoli, body)
 }
 
 // DamagedError names an item whose record is damaged. errors.Is(err,
@@ -91,6 +94,9 @@ func encode(i store.Item, key []byte) []byte {
 	return encodeAs(string(i.Key.Table), i, key)
 }
 
+// usualAttributes is more than an item of the service has.
+const usualAttributes = 32
+
 // encodeAs is encode for an item of a bucket that is not a table.
 func encodeAs(bucket string, i store.Item, key []byte) []byte {
 	b := make([]byte, 1+sumBytes, store.ItemBytes(i)+8*len(i.Attributes)+16)
@@ -100,7 +106,12 @@ func encodeAs(bucket string, i store.Item, key []byte) []byte {
 		expires = uint64(i.Expires.Unix())
 	}
 	b = binary.AppendUvarint(b, expires)
-	for _, name := range slices.Sorted(maps.Keys(i.Attributes)) {
+	names := make([]string, 0, usualAttributes) // on the stack
+	for name := range i.Attributes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		b = appendSized(b, name)
 		b = appendValue(b, i.Attributes[name])
 	}
@@ -226,16 +237,20 @@ func (r reader) decode(k store.Key, key, record []byte) (store.Item, error) {
 	if err != nil {
 		return store.Item{}, err
 	}
-	i := store.Item{Key: k, Attributes: store.Attributes{}}
+	i := store.Item{Key: k, Attributes: make(store.Attributes, p.count())}
+	texts := string(p.rest) // one copy, of which the names and texts are parts
 	if expires != 0 {
 		i.Expires = time.Unix(expires, 0).UTC()
 	}
 	for {
+		left := texts[len(texts)-len(p.rest):]
 		name, value, ok := p.next()
 		if !ok {
 			break
 		}
-		i.Attributes[string(name)] = decodeValue(value)
+		read := len(left) - len(p.rest)
+		nameEnd := read - len(value)
+		i.Attributes[left[nameEnd-len(name):nameEnd]] = decodeValue(value, left[nameEnd:read])
 	}
 	if p.failed {
 		return store.Item{}, damaged(string(k.Table), key)
@@ -243,14 +258,25 @@ func (r reader) decode(k store.Key, key, record []byte) (store.Item, error) {
 	return i, nil
 }
 
-// decodeValue undoes appendValue; next has checked the form.
-func decodeValue(value []byte) any {
+// count is the number of attributes ahead, up to the first malformed one.
+func (p parser) count() (n int) {
+	for {
+		if _, _, ok := p.next(); !ok {
+			return n
+		}
+		n++
+	}
+}
+
+// decodeValue undoes appendValue; next has checked the form. The text has the
+// same bytes, and may be kept.
+func decodeValue(value []byte, text string) any {
 	content := value[1:]
 	switch kind(value[0]) {
 	case kindText, kindBytes:
 		_, n := binary.Uvarint(content)
 		if kind(value[0]) == kindText {
-			return string(content[n:])
+			return text[1+n:]
 		}
 		return append([]byte{}, content[n:]...)
 	case kindNumber:
