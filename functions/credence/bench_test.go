@@ -12,7 +12,7 @@ import (
 	"credence/shared/boot"
 )
 
-// BenchmarkRequests times a create and a read of one credential through the
+// BenchmarkRequests times a create, a read and a reveal of a credential through the
 // whole handler, over the embedded store: what is left out is the network.
 func BenchmarkRequests(b *testing.B) {
 	o := options{serveFlags: serveFlags{Addr: "127.0.0.1:0", where: where{Data: b.TempDir(), Store: storeEmbedded}}}
@@ -49,6 +49,15 @@ func BenchmarkRequests(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
 				ask("GET", path, sign, "")
+			}
+		})
+	})
+	b.Run("reveal", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetParallelism(16)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				ask("GET", path+"/credentials", sign, "")
 			}
 		})
 	})
