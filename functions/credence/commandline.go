@@ -188,6 +188,8 @@ var (
 	noArgument     = pattern.New(`^expected "(<.+>)"$`)
 	noFlag         = pattern.New(`^missing flags: (.+)$`)
 	noNumber       = pattern.New(`^(\S+): expected a valid \d+ bit u?int but got (.+)$`)
+	negative       = pattern.New(`^(\S+): expected int value but got "-`)
+	flagProblem    = pattern.New(`^--([a-z-]+)[: ]`)
 )
 
 // rejected turns an error of the parser into a usageError that names the
@@ -200,12 +202,37 @@ func rejected(err error, args []string) error {
 	node := selected(parse.Context, args)
 	u := &usageError{command: node.FullPath(), summary: strings.TrimSpace(node.Summary()), problems: []string{reworded(err.Error())}}
 	if m := unknownFlag.FindStringSubmatch(err.Error()); m != nil {
-		u.problems[0] = fmt.Sprintf("there is no flag %s.", m[1]) + nearest.Hint(nearest.To(m[1], flagNames(node), otherFlags))
+		u.problems[0] = fmt.Sprintf("there is no flag %s.", m[1]) + flagHint(node, m[1])
 	}
 	if m := unknownCommand.FindStringSubmatch(err.Error()); m != nil {
 		u.problems[0] = unexpected(node, m[1])
 	}
 	return u
+}
+
+// flagHint returns the sentence that follows an unknown flag: the argument of that
+// name, or the nearest flag. "" if there is neither.
+func flagHint(node *kong.Node, flag string) string {
+	for _, argument := range node.Positional {
+		if name := strings.TrimLeft(flag, "-"); name == argument.Name || name == "id" {
+			return fmt.Sprintf(" Give the %s without a flag, as <%s> in the usage.", argument.Name, argument.Name)
+		}
+	}
+	return nearest.Hint(nearest.To(flag, flagNames(node), otherFlags))
+}
+
+// blame names the environment variable, and not the flag, in each problem with a
+// value that came from the environment.
+func (e *usageError) blame(args []string) {
+	for n, problem := range e.problems {
+		m := flagProblem.FindStringSubmatch(problem)
+		if m == nil || os.Getenv(variable(m[1])) == "" || slices.ContainsFunc(args, func(a string) bool {
+			return a == "--"+m[1] || strings.HasPrefix(a, "--"+m[1]+"=")
+		}) {
+			continue
+		}
+		e.problems[n] = variable(m[1]) + strings.TrimPrefix(problem, "--"+m[1])
+	}
 }
 
 // reworded returns a parser's error as the problem, then the fix.
@@ -219,7 +246,10 @@ func reworded(problem string) string {
 	if m := noNumber.FindStringSubmatch(problem); m != nil {
 		return fmt.Sprintf("%s: %s is not a whole number. Give one, such as an id that a list command prints.", m[1], m[2])
 	}
-	return problem + "."
+	if m := negative.FindStringSubmatch(problem); m != nil {
+		return m[1] + " must not be negative."
+	}
+	return strings.TrimRight(problem, ".?") + "."
 }
 
 // flagNames returns the flags that a command takes, those of the default command

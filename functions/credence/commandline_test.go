@@ -19,6 +19,8 @@ func TestSuggestions(t *testing.T) {
 		{"serve --tls_cert x", "no flag --tls_cert. Did you mean --tls-cert?"},
 		{"org add x --organization 7", "no flag --organization."},
 		{"user add x --organization 7", "no flag --organization. Did you mean --org?"},
+		{"org suspend --org 7", "no flag --org. Give the org without a flag, as <org> in the usage."},
+		{"org set 7 --audit-days -1", "--audit-days must not be negative."},
 		{"serve --colour red", "no flag --colour.\n"},
 		{"start", `no command "start". Did you mean serve?`},
 		{"srve", `no command "srve". Did you mean serve?`},
@@ -83,6 +85,7 @@ func TestHelp(t *testing.T) {
 		{"key --help", "key add "},
 		{"--version", "credence 0."},
 		{"version", "credence 0."},
+		{"version --json", `"version": "0.`},
 	} {
 		if out := command(t, 0, strings.Fields(row.line)...); !strings.Contains(out, row.says) {
 			t.Errorf("credence %s: %q, want %q in it", row.line, out, row.says)
@@ -93,14 +96,14 @@ func TestHelp(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	t.Setenv("CREDENCE_ADDR", "nonsense")
 	t.Setenv("CREDENCE_STORE", "paper")
-	if out := command(t, 2); !strings.Contains(out, "--addr must be") || !strings.Contains(out, "--store must be") {
+	if out := command(t, 2); !strings.Contains(out, "CREDENCE_ADDR must be") || !strings.Contains(out, "CREDENCE_STORE must be") {
 		t.Errorf("without flags: %q", out)
 	}
-	if out := command(t, 2, "--addr", "127.0.0.1:0"); strings.Contains(out, "--addr must be") {
+	if out := command(t, 2, "--addr", "127.0.0.1:0"); strings.Contains(out, "ADDR must be") {
 		t.Errorf("a flag does not take precedence: %q", out)
 	}
 	t.Setenv("CREDENCE_ORG", "seven")
-	if out := command(t, 2, "user", "add", "a@example.com"); !strings.Contains(out, "--org: ") {
+	if out := command(t, 2, "user", "add", "a@example.com"); !strings.Contains(out, "CREDENCE_ORG: ") {
 		t.Errorf("a number is not read from the environment: %q", out)
 	}
 	t.Setenv("CREDENCE_ORG", "")

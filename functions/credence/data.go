@@ -132,6 +132,10 @@ func (d *data) begin(ctx context.Context, w where, anew bool) error {
 		return err
 	}
 	d.fresh = len(orgs) == 0
+	if anew && !d.fresh {
+		return errors.New("there is a store already, and --new begins an empty one. " +
+			"Leave out --new (or unset CREDENCE_NEW) to serve it, or choose another folder with --data")
+	}
 	_, keyErr := os.Lstat(filepath.Join(w.Data, keyFile))
 	ring, recorded, err := credential.LoadKeyRing(ctx, d.store, orgs)
 	if err != nil {

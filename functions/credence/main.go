@@ -27,6 +27,7 @@ func run(ctx context.Context, args []string, io streams) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &u):
+		u.blame(args)
 		for _, problem := range u.problems {
 			_, _ = fmt.Fprintln(io.err, "credence: "+problem)
 		}

@@ -72,6 +72,10 @@ func socketPath(dir string) string {
 	return path
 }
 
+// maxSocketPath is the longest path of a Unix socket on every system, in bytes: 104
+// with the closing zero on macOS and the BSDs, 108 on Linux (unix(7)).
+const maxSocketPath = 103
+
 // listenAdmin serves the folder's admin socket, which only the folder's owner
 // may open, until the function that it returns is called.
 func (p *program) listenAdmin(dir string) (func(), error) {
@@ -83,7 +87,11 @@ func (p *program) listenAdmin(dir string) (func(), error) {
 	}
 	listener, err := listenTight(path)
 	if err != nil {
-		return nil, fmt.Errorf("making the admin socket (the data folder's path may be too long for one): %w", err)
+		if len(path) > maxSocketPath {
+			return nil, fmt.Errorf("the data folder's path is too long for the admin socket in it: %s has %d bytes of at most %d. "+
+				"Choose a shorter one with --data", path, len(path), maxSocketPath)
+		}
+		return nil, fmt.Errorf("making the admin socket %s (the data folder must be writable): %w", path, err)
 	}
 	server := &http.Server{Handler: p.adminHandler(), ReadHeaderTimeout: adminTimeout}
 	go func() { _ = server.Serve(listener) }() // ends with Close

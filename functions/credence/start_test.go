@@ -139,6 +139,9 @@ func TestNewBeginsAnew(t *testing.T) {
 			s := start(t, dir, "--new")
 			key(t, s.out.String())
 			s.end(t)
+			if out := command(t, 1, "serve", "--addr", "127.0.0.1:0", "--data", dir, "--new"); !strings.Contains(out, "there is a store already") {
+				t.Errorf("--new beside a store: %q", out)
+			}
 			start(t, dir)
 		})
 	}
