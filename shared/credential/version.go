@@ -215,7 +215,7 @@ func (e Editor) duplicate(ctx context.Context, who identity.Caller, from origina
 		c.CopiedFrom, c.Owner = from.ID, who.User.ID
 		forgetVerdict(&c)
 		c.CreatedAt = e.now()
-		c.UpdatedAt, c.ID = c.CreatedAt, id.New(c.CreatedAt)
+		c.UpdatedAt, c.ID = c.CreatedAt, id.New(c.CreatedAt, from.ID)
 		c.Public = from.version.Public
 		entry := e.entry(who, from.Credential, audit.Copied)
 		entry.Summary = []string{fmt.Sprintf("version %d of the secret", from.SecretVersion)}

@@ -7,6 +7,7 @@ package id
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"slices"
 	"time"
 )
 
@@ -20,12 +21,19 @@ const randomBits = 12
 
 var epoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// New makes an id for something made now. crypto/rand does not fail: it ends
-// the program instead.
-func New(now time.Time) int64 {
-	var b [2]byte
-	_, _ = rand.Read(b[:])
-	return First(now) | int64(binary.BigEndian.Uint16(b[:])&(1<<randomBits-1))
+// New makes an id for something made now that differs from those taken, which
+// are the ids that the same commit names: a commit that names a row twice fails,
+// and no precondition catches it. There are fewer than 4,096 taken ones.
+// crypto/rand does not fail: it ends the program instead.
+func New(now time.Time, taken ...int64) int64 {
+	for {
+		var b [2]byte
+		_, _ = rand.Read(b[:])
+		n := First(now) | int64(binary.BigEndian.Uint16(b[:])&(1<<randomBits-1))
+		if !slices.Contains(taken, n) {
+			return n
+		}
+	}
 }
 
 // First is the least id that New can make at t, for ranges over time. Times

@@ -34,6 +34,19 @@ func TestNewSpreadsWithinAMillisecond(t *testing.T) {
 	}
 }
 
+func TestNewLeavesOutTaken(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var taken []int64
+	for n := range int64(1 << 12) {
+		if n != 7 {
+			taken = append(taken, id.At(now, n))
+		}
+	}
+	if got, want := id.New(now, taken...), id.At(now, 7); got != want {
+		t.Errorf("%d, want %d, the only one that is free", got, want)
+	}
+}
+
 func TestFirstIsBounded(t *testing.T) {
 	for _, row := range []struct {
 		at   time.Time

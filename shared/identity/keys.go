@@ -185,7 +185,7 @@ func (s *Service) insert(ctx context.Context, who Caller, row *keyRow, idem Idem
 // fresh gives a new key its id and its secret.
 func (s *Service) fresh(row *keyRow) (string, store.Write) {
 	now := s.clock()
-	row.ID = id.New(now)
+	row.ID = id.New(now, row.Lineage[0].Key) // insert checks that row in the same commit
 	row.CreatedAt, row.UpdatedAt, row.Rev, row.madeAt = now, now, 1, 1
 	var text string
 	text, row.hash = newToken(keyToken, row.Key)
