@@ -157,6 +157,16 @@ func TestAuditPage(t *testing.T) {
 		"My organisation", "TIME", "sign_in", "TIME", `"event":"key_created"`, "AUDIT DAYS  90")
 }
 
+func TestKeysPage(t *testing.T) {
+	t.Parallel()
+	wants(t, runDocument(t, "../../docs/keys.md", ""),
+		`"status":"PAUSED"`, `"status":"ACTIVE"`, `"api_key":"crk_`, `"message":"Ok"`,
+		`"scopes":["read","probe","use","write","share"]`, `"scopes":["read","probe","use","write","share","reveal"]`,
+		`[{"id":`, `"message":"Ok"`, `"name":"replacement"`,
+		"loader@example.com", "PAUSED", "ACTIVE", "crk_", "is deleted", "first key", "crk_",
+		`"status":"DEACTIVATED"`, `[{"id":`, "DEACTIVATED", "ACTIVE", "DEACTIVATED", "My organisation")
+}
+
 // TestUnit reads the systemd unit of the page: each setting is one of systemd's,
 // and the command line and its environment are ones that the program takes.
 func TestUnit(t *testing.T) {

@@ -55,15 +55,16 @@ func unknownScopes(list []access.Scope) []string {
 }
 
 type keyList struct {
-	User   string `arg:"" optional:"" help:"Address or id of the user; every key of the organisation if left out."`
-	within `embed:""`
-	output `embed:""`
-	where  `embed:""`
+	User      string `arg:"" optional:"" help:"Address or id of the user; every key of the organisation if left out."`
+	ExpiresIn int    `placeholder:"DAYS" help:"Only keys that have expired or expire within so many days."`
+	within    `embed:""`
+	output    `embed:""`
+	where     `embed:""`
 }
 
 // Run prints a table of the keys.
 func (c *keyList) Run(ctx context.Context, io streams) error {
-	return c.run(ctx, io, c.output, named(c.User, admin.Command{Action: admin.ListKeys, Org: c.Org}))
+	return c.run(ctx, io, c.output, named(c.User, admin.Command{Action: admin.ListKeys, Org: c.Org, ExpiresIn: c.ExpiresIn}))
 }
 
 // aKey is what a command on one key is given.

@@ -44,8 +44,10 @@ func operate(t *testing.T, dir, name string) {
 		{"user list", `(?m)^\d+ +` + user + ` +The Loader +no +ACTIVE +2 `},
 		{"user show " + user, `(?m)^EMAIL +` + user + `$`},
 		{"user show " + number(made.UserID), `(?m)^NAME +The Loader$`},
-		{"key list", `(?m)^` + id + ` +` + number(made.UserID) + ` +nightly +ACTIVE +read,probe +20.* UTC +- +20.* UTC$`},
+		{"key list", `(?m)^` + id + ` +` + user + ` +nightly +ACTIVE +read,probe +20.* UTC +- +20.* UTC$`},
 		{"key list " + user, id},
+		{"key list --expires-in 30", `^None\.\n$`},
+		{"key list --expires-in 366 " + user, id},
 		{"key show " + id, `(?m)^LAST USED +-$`},
 		{"key pause " + id, `(?m)^STATUS +PAUSED$`},
 		{"key activate " + id, `(?m)^STATUS +ACTIVE$`},
@@ -64,6 +66,9 @@ func operate(t *testing.T, dir, name string) {
 		if out := command(t, 0, strings.Fields(row.line)...); !regexp.MustCompile(row.says).MatchString(out) {
 			t.Errorf("%s prints %q, want %s", row.line, out, row.says)
 		}
+	}
+	if out := command(t, 1, "key", "list", "--expires-in", "1000"); !strings.Contains(out, "1 to 366 days") {
+		t.Errorf("too many days: %q", out)
 	}
 	if out := command(t, 1, "key", "show", id); !strings.Contains(out, "no such service key") {
 		t.Errorf("a deleted key: %q", out)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -79,7 +80,7 @@ func cells(action string, r admin.Reply) (head []string, rows [][]string) {
 		head = []string{"ID", "USER", "NAME", "STATUS", "SCOPES", "EXPIRES", "LAST USED", "CREATED"}
 		for _, k := range r.Keys {
 			rows = append(rows, []string{
-				number(k.ID), number(k.OwnerID), k.Name, k.Status, scopes(k.Scopes), when(k.ExpiresAt), when(k.UsedAt), when(k.CreatedAt),
+				number(k.ID), cmp.Or(k.Owner, number(k.OwnerID)), k.Name, k.Status, scopes(k.Scopes), when(k.ExpiresAt), when(k.UsedAt), when(k.CreatedAt),
 			})
 		}
 	}

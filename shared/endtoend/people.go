@@ -81,6 +81,7 @@ func orgIsListed(t *testing.T, su *suite) {
 	for _, path := range []string{fmt.Sprintf("/orgs/%d", su.other.org), "/orgs/1"} {
 		su.admin.get(t, path).refused(t, http.StatusNotFound, "not_found")
 		su.admin.get(t, path+"/members").refused(t, http.StatusNotFound, "not_found")
+		su.admin.get(t, path+"/audit_log").refused(t, http.StatusNotFound, "not_found")
 	}
 }
 

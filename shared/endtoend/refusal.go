@@ -1,6 +1,7 @@
 package endtoend
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,12 +14,19 @@ func refusalChecks() []check {
 	}
 }
 
-// routes are all of this stage but the public ones; {c} is a credential's path
-// and {k} a service key's.
+// routes are all of this stage but the public ones; {c} is a credential's path,
+// {k} a service key's, {u} a user's and {o} an organisation's.
 var routes = []struct{ method, path string }{
 	{http.MethodPost, "/token/refresh"},
 	{http.MethodPost, "/token/logout"},
 	{http.MethodGet, "/users/current"},
+	{http.MethodGet, "/users"},
+	{http.MethodGet, "{u}"},
+	{http.MethodPut, "{u}"},
+	{http.MethodGet, "/orgs"},
+	{http.MethodGet, "{o}"},
+	{http.MethodGet, "{o}/members"},
+	{http.MethodGet, "{o}/audit_log"},
 	{http.MethodGet, "/service_keys"},
 	{http.MethodPost, "/service_keys"},
 	{http.MethodGet, "{k}"},
@@ -64,6 +72,8 @@ func (su *suite) plausible(method, path string) any {
 		return su.s3("taken over")
 	case path == "/service_keys" || method == http.MethodPut && (path == "{c}" || path == "{k}"):
 		return object{"name": "taken over"}
+	case path == "{u}":
+		return object{"full_name": "taken over"}
 	}
 	return nil
 }
@@ -71,14 +81,18 @@ func (su *suite) plausible(method, path string) any {
 func needToken(t *testing.T, su *suite) {
 	c := su.admin.create(t, su.s3(label("closed")))
 	key, secret := su.admin.newKey(t, object{"name": label("closed")})
-	path := strings.NewReplacer("{c}", c.path, "{k}", key)
+	path := strings.NewReplacer("{c}", c.path, "{k}", key, "{u}", userPath(su.admin.user), "{o}", fmt.Sprintf("/orgs/%d", su.admin.org))
 	before := string(c.again(t).body)
+	person := string(su.admin.get(t, userPath(su.admin.user)).ok(t).body)
 	for _, route := range routes {
 		r := su.send(t, route.method, path.Replace(route.path), su.plausible(route.method, route.path))
 		r.refused(t, http.StatusUnauthorized, "unauthenticated")
 	}
 	if string(c.again(t).body) != before {
 		t.Error("somebody without a token changed a credential")
+	}
+	if string(su.admin.get(t, userPath(su.admin.user)).ok(t).body) != person {
+		t.Error("somebody without a token changed a user")
 	}
 	su.signIn(t, secret)
 }

@@ -43,6 +43,7 @@ type Key struct {
 	Name        string
 	Description string
 	Paused      bool
+	Status      Status // as it was read; not stored
 	Scopes      []access.Scope
 	ExpiresAt   time.Time
 	RotatedAt   time.Time // zero = never

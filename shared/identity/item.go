@@ -17,6 +17,7 @@ import (
 //	ORG#<o>       MAIL#<address>      the user of an address
 //	ORG#<o>#U#<u> KEY#<k>             a service key; rev counts its writes
 //	ORG#<o>#U#<u> SES#<k>             the sessions of a key; expires with the last
+//	ORG#<o>#U#<u> REF#<k>#<hour>      the journal's entry of a failed sign-in in an hour; expires after it
 //	SYS           ORG#<o>             the existence of an organisation
 //	SYS           NAME#<name>         the last organisation of a name, in lower case
 

@@ -113,7 +113,8 @@ func (s *Service) RotateKey(ctx context.Context, who Caller, key int64) (Key, st
 
 // DeleteKey ends a key, its sessions and every key made with it, and returns it
 // as it was. The rows of the owner's keys made with it go in the same commit;
-// those of other users' stay, without effect, until they are deleted.
+// those of other users' stay as StatusEnded until they are deleted or their
+// user needs the room.
 func (s *Service) DeleteKey(ctx context.Context, who Caller, key int64) (Key, error) {
 	var gone Key
 	err := s.retry(ctx, func() error {
@@ -125,29 +126,52 @@ func (s *Service) DeleteKey(ctx context.Context, who Caller, key int64) (Key, er
 			return err
 		}
 		gone = row.Key
+		gone.Status = StatusEnded
 		all, err := s.keysOf(ctx, row.OrgID, row.OwnerID)
 		if err != nil {
 			return err
 		}
-		ending := slices.DeleteFunc(all, func(k Key) bool { return k.ID != key && !k.Lineage.Has(key) })
-		writes := []store.Write{counted(user, -int64(len(ending)))}
-		told := make([]Occurrence, 0, len(ending))
-		for _, k := range ending {
-			told = append(told, occurrence(EventKeyDeleted, k, who, s.clock()))
-			writes = append(writes,
-				store.Write{Verb: store.Delete, Item: store.Item{Key: ServiceKeyKey(k.OrgID, k.OwnerID, k.ID)}, If: store.Present()})
-		}
-		notes, err := s.notes(told...)
-		if err != nil {
-			return err
-		}
-		writes = append(writes, notes...)
-		return s.store.Commit(ctx, writes...)
+		return s.end(ctx, who, user, slices.DeleteFunc(all, func(k Key) bool { return k.ID != key && !k.Lineage.Has(key) }))
 	})
 	if err != nil {
 		return Key{}, fmt.Errorf("deleting a service key: %w", err)
 	}
 	return gone, nil
+}
+
+// end deletes keys of one user, whose row is given, in one commit.
+func (s *Service) end(ctx context.Context, who Caller, user store.Item, keys []Key) error {
+	writes := []store.Write{counted(user, -int64(len(keys)))}
+	told := make([]Occurrence, 0, len(keys))
+	for _, k := range keys {
+		told = append(told, occurrence(EventKeyDeleted, k, who, s.clock()))
+		writes = append(writes,
+			store.Write{Verb: store.Delete, Item: store.Item{Key: ServiceKeyKey(k.OrgID, k.OwnerID, k.ID)}, If: store.Present()})
+	}
+	notes, err := s.notes(told...)
+	if err != nil {
+		return err
+	}
+	return s.store.Commit(ctx, append(writes, notes...)...)
+}
+
+// sweep deletes the keys of a user that were made with a deleted key of another
+// user, so that they do not count against the limit. It reports whether there
+// were any: the user's row is another one then.
+func (s *Service) sweep(ctx context.Context, who Caller, user store.Item, owner int64) (bool, error) {
+	keys, err := s.keysOf(ctx, who.Org.ID, owner)
+	if err != nil {
+		return false, err
+	}
+	makers, err := s.makersOf(ctx, keys, nil, keys)
+	if err != nil {
+		return false, err
+	}
+	ended := slices.DeleteFunc(keys, func(k Key) bool { return !makers.dead(k) })
+	if len(ended) == 0 {
+		return false, nil
+	}
+	return true, s.end(ctx, who, user, ended)
 }
 
 // change reads a key, checks that the caller may act on it, changes it and
@@ -163,9 +187,14 @@ func (s *Service) change(ctx context.Context, who Caller, key int64, event strin
 			return err
 		}
 		before := encodeKey(row)
+		makers, err := s.makersOf(ctx, []Key{row.Key}, nil, nil)
+		if err != nil {
+			return err
+		}
 		if err := alter(&row); err != nil {
 			return err
 		}
+		row.Status = makers.status(row.Key, s.clock())
 		if reflect.DeepEqual(before, encodeKey(row)) {
 			return nil // nothing changes, so nothing is written
 		}
@@ -239,7 +268,7 @@ func (s *Service) mayExpire(who Caller, k Key, at time.Time) []fault.Detail {
 	case !at.After(now) || at.After(now.Add(MaxKeyLife)):
 		message = "The field \"expires_at\" must lie in the future, at most 365 days ahead."
 	case longer && at.After(who.latest(now)):
-		message = fmt.Sprintf("The key you are signed in with expires at %s, so no key that it makes or changes expires later. Give an earlier time.",
+		message = fmt.Sprintf("The key you are signed in with expires at %s, so no key that it makes or changes expires later. Give an earlier time, or ask the operator for a key that expires later.",
 			who.Expires.Format(time.RFC3339))
 	case longer && !who.owns(k) && k.Rev > 0 && slices.Contains(k.Scopes, access.ScopeReveal):
 		message = "This key holds the scope reveal, so only its owner extends it."

@@ -33,6 +33,9 @@ func (s *Service) ListKeys(ctx context.Context, who Caller, owner int64) ([]Key,
 		return nil, fault.New(fault.CodeForbidden, "Only an admin of the organisation lists the keys of another user.")
 	}
 	keys, err := s.keysOf(ctx, who.Org.ID, owner)
+	if err == nil {
+		err = s.judge(ctx, keys, nil)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing service keys: %w", err)
 	}
@@ -75,6 +78,9 @@ func (s *Service) OrgKeys(ctx context.Context, who Caller) ([]Key, error) {
 		}
 		all = append(all, keys...)
 	}
+	if err := s.judge(ctx, all, users); err != nil {
+		return nil, fmt.Errorf("listing service keys: %w", err)
+	}
 	return all, nil
 }
 
@@ -82,10 +88,14 @@ func (s *Service) OrgKeys(ctx context.Context, who Caller) ([]Key, error) {
 // of the organisation. The fault for another is CodeNotFound.
 func (s *Service) GetKey(ctx context.Context, who Caller, key int64) (Key, error) {
 	row, _, err := s.target(ctx, who, key)
+	one := []Key{row.Key}
+	if err == nil {
+		err = s.judge(ctx, one, nil)
+	}
 	if err != nil {
 		return Key{}, fmt.Errorf("getting a service key: %w", err)
 	}
-	return row.Key, nil
+	return one[0], nil
 }
 
 // CreateKey makes a service key and returns it with its text, which is shown
@@ -149,16 +159,9 @@ func (s *Service) insert(ctx context.Context, who Caller, row *keyRow, idem Idem
 			}
 			return err
 		}
-		items, err := s.store.Get(ctx, UserKey(row.OrgID, row.OwnerID))
+		user, err := s.withRoom(ctx, who, row.OwnerID)
 		if err != nil {
 			return err
-		}
-		user := items[0]
-		if !user.Found() || !user.Attributes.Bool("active") {
-			return invalid("/owner_id", fault.DetailUnknown, "The organisation has no active user with this id.")
-		}
-		if limit := who.maxKeys(row.OwnerID); user.Attributes.Int("keys") >= limit {
-			return fault.New(fault.CodeLimitReached, fmt.Sprintf("A user has at most %d service keys. Delete one that is not used.", limit))
 		}
 		var keyWrite store.Write
 		text, keyWrite = s.fresh(row)
@@ -182,11 +185,37 @@ func (s *Service) insert(ctx context.Context, who Caller, row *keyRow, idem Idem
 	return text, err
 }
 
+// withRoom reads the row of an active user who may have one more key.
+func (s *Service) withRoom(ctx context.Context, who Caller, owner int64) (store.Item, error) {
+	limit := who.maxKeys(owner)
+	for {
+		items, err := s.store.Get(ctx, UserKey(who.Org.ID, owner))
+		if err != nil {
+			return store.Item{}, err
+		}
+		user := items[0]
+		if !user.Found() || !user.Attributes.Bool("active") {
+			return store.Item{}, invalid("/owner_id", fault.DetailUnknown, "The organisation has no active user with this id.")
+		}
+		if user.Attributes.Int("keys") < limit {
+			return user, nil
+		}
+		swept, err := s.sweep(ctx, who, user, owner)
+		if err != nil {
+			return store.Item{}, err
+		}
+		if !swept {
+			return store.Item{}, fault.New(fault.CodeLimitReached, fmt.Sprintf("A user has at most %d service keys. Delete one that is not used.", limit))
+		}
+	}
+}
+
 // fresh gives a new key its id and its secret.
 func (s *Service) fresh(row *keyRow) (string, store.Write) {
 	now := s.clock()
 	row.ID = id.New(now, row.Lineage[0].Key) // insert checks that row in the same commit
 	row.CreatedAt, row.UpdatedAt, row.Rev, row.madeAt = now, now, 1, 1
+	row.Status = StatusActive // of the caller's key, which is in use
 	var text string
 	text, row.hash = newToken(keyToken, row.Key)
 	return text, store.Write{Verb: store.Put, Item: encodeKey(*row), If: store.Absent()}

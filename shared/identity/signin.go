@@ -10,7 +10,6 @@ import (
 
 	"credence/shared/access"
 	"credence/shared/fault"
-	"credence/shared/id"
 	"credence/shared/limit"
 	"credence/shared/store"
 )
@@ -152,9 +151,16 @@ func (p principal) caller(from Origin) Caller {
 // refusalKept is the time for which the journal keeps a failed sign-in.
 const refusalKept = 90 * 24 * time.Hour
 
+// refusalKey is the row by which the journal has one failed sign-in with a key
+// in an hour.
+func refusalKey(k Key, hour time.Time) store.Key {
+	return store.Key{Table: store.Meta, Partition: userPartition(k.OrgID, k.OwnerID), Sort: fmt.Sprintf("REF#%016d#%d", k.ID, hour.Unix())}
+}
+
 // refuse journals a failed sign-in with a key that exists, once for each key
-// and hour and not for ever, so that a stranger cannot fill the journal. It
-// returns the error for the caller.
+// and hour and not for ever, so that a stranger cannot fill the journal: the
+// hour's first failure commits a row beside its entry. It returns the error for
+// the caller.
 func (s *Service) refuse(ctx context.Context, p principal, from Origin) error {
 	if !p.found {
 		return unauthenticated()
@@ -162,14 +168,17 @@ func (s *Service) refuse(ctx context.Context, p principal, from Origin) error {
 	now := s.clock()
 	w, err := s.journal.Write(Occurrence{
 		Org: p.org.ID, User: p.user.ID, Key: p.key.ID, KeyName: p.key.Name, Event: EventSignInRefused, By: Caller{Org: p.org, Origin: from}, At: now,
-		ID: id.At(now.Truncate(time.Hour), p.key.ID), Expires: now.Add(refusalKept),
+		Expires: now.Add(refusalKept),
 	})
 	if err != nil {
 		return err
 	}
-	err = s.store.Commit(ctx, w)
-	if store.ConditionFailed(err, 0) || errors.Is(err, store.ErrConflict) {
-		err = nil // the hour has its entry
+	hour := now.Truncate(time.Hour)
+	err = s.store.Commit(ctx, w, store.Write{Verb: store.Put, If: store.Absent(), Item: store.Item{
+		Key: refusalKey(p.key.Key, hour), Expires: hour.Add(2 * time.Hour), Attributes: store.Attributes{"at": now.UnixMilli()},
+	}})
+	if store.ConditionFailed(err, 1) || errors.Is(err, store.ErrConflict) {
+		err = nil // the hour has its entry, or another failure is recording it
 	}
 	if err != nil {
 		return err

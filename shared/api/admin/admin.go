@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"credence/shared/access"
@@ -68,6 +69,8 @@ type Command struct {
 	Full   string         `json:"full_name,omitzero"` // AddUser
 	Admin  bool           `json:"admin,omitzero"`     // AddUser: whether the user administers the organisation
 	Scopes []access.Scope `json:"scopes,omitzero"`    // AddKey; none = all but reveal, which has to be named
+
+	ExpiresIn int `json:"expires_in_days,omitzero"` // ListKeys: only keys that have expired or do so within so many days; 0 = all
 
 	Another bool `json:"another,omitzero"` // AddOrg: although one of that name exists
 
@@ -225,7 +228,7 @@ func (a API) doKey(ctx context.Context, operator identity.Caller, verb string, c
 		if err != nil {
 			return Reply{}, err
 		}
-		return Reply{UserID: u.ID, Email: u.Email, ServiceKey: text, Keys: []KeyReply{keyReply(k)}}, nil
+		return Reply{UserID: u.ID, Email: u.Email, ServiceKey: text, Keys: []KeyReply{keyReply(k, u.Email)}}, nil
 	case "list":
 		return a.listKeys(ctx, operator, c)
 	}
@@ -246,20 +249,43 @@ func (a API) doKey(ctx context.Context, operator identity.Caller, verb string, c
 	if err != nil {
 		return Reply{}, err
 	}
-	return Reply{UserID: k.OwnerID, Keys: []KeyReply{keyReply(k)}, ServiceKey: text}, nil
+	// The command is done, and its key is shown once: it does not fail for want of an address.
+	u, err := a.Identity.GetUser(ctx, operator, k.OwnerID)
+	if err != nil {
+		u.Email = ""
+	}
+	return Reply{UserID: k.OwnerID, Email: u.Email, Keys: []KeyReply{keyReply(k, u.Email)}, ServiceKey: text}, nil
 }
 
 func (a API) listKeys(ctx context.Context, operator identity.Caller, c Command) (Reply, error) {
+	var reply Reply
+	var users []identity.User
+	var keys []identity.Key
+	var err error
+	if c.ExpiresIn < 0 || c.ExpiresIn > 366 {
+		return Reply{}, fault.New(fault.CodeInvalidRequest, "Give 1 to 366 days until the expiry of the keys to list.")
+	}
 	if c.User == 0 && c.Email == "" {
-		keys, err := a.Identity.OrgKeys(ctx, operator)
-		return Reply{Keys: each(keys, keyReply)}, err
+		if users, err = a.Identity.Users(ctx, operator); err == nil {
+			keys, err = a.Identity.OrgKeys(ctx, operator)
+		}
+	} else {
+		var u identity.User
+		if u, err = a.user(ctx, operator, c); err == nil {
+			reply.UserID, reply.Email, users = u.ID, u.Email, []identity.User{u}
+			keys, err = a.Identity.ListKeys(ctx, operator, u.ID)
+		}
 	}
-	u, err := a.user(ctx, operator, c)
-	if err != nil {
-		return Reply{}, err
+	if c.ExpiresIn > 0 {
+		until := time.Now().AddDate(0, 0, c.ExpiresIn)
+		keys = slices.DeleteFunc(keys, func(k identity.Key) bool { return k.ExpiresAt.After(until) })
 	}
-	keys, err := a.Identity.ListKeys(ctx, operator, u.ID)
-	return Reply{UserID: u.ID, Email: u.Email, Keys: each(keys, keyReply)}, err
+	address := map[int64]string{}
+	for _, u := range users {
+		address[u.ID] = u.Email
+	}
+	reply.Keys = each(keys, func(k identity.Key) KeyReply { return keyReply(k, address[k.OwnerID]) })
+	return reply, err
 }
 
 // org finds the organisation named, or the only one there is.

@@ -195,6 +195,36 @@ func TestFunctionChecks(t *testing.T) {
 	}
 }
 
+// down is a store that is not reached.
+type down struct{ store.Store }
+
+func (down) Get(context.Context, ...store.Key) ([]store.Item, error) {
+	return nil, store.ErrUnavailable
+}
+func (down) Range(context.Context, store.Range) (store.Page, error) {
+	return store.Page{}, store.ErrUnavailable
+}
+func (down) Commit(context.Context, ...store.Write) error { return store.ErrUnavailable }
+
+// TestFunctionWithoutItsStore gives every action while the store is not reached.
+func TestFunctionWithoutItsStore(t *testing.T) {
+	f := admin.Function{
+		API:       admin.API{Identity: identity.New(down{}, audit.Journal{}, time.Now), Store: down{}},
+		Inspector: credential.Inspector{Store: down{}}, Rewrapper: credential.Rewrapper{Store: down{}},
+		Logger: slog.New(slog.DiscardHandler),
+	}
+	for _, action := range append(admin.Actions(), admin.Rewrap, admin.Check) {
+		out, err := f.Invoke(t.Context(), fmt.Appendf(nil, `{"action":%q,"org":1,"name":"One","email":"a@one.example","key":1,"audit_days":90}`, action))
+		var s said
+		if err := errors.Join(err, json.Unmarshal(out, &s)); err != nil {
+			t.Fatal(err)
+		}
+		if s.Code != "store_unavailable" || strings.Contains(s.Error, "internal") {
+			t.Errorf("%s: %+v", action, s)
+		}
+	}
+}
+
 func TestFunctionRefuses(t *testing.T) {
 	invoke, log := newFunction(t, &moving{})
 	for name, event := range map[string]string{

@@ -48,11 +48,12 @@ type UserReply struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// KeyReply describes a service key without its text. Status is ACTIVE or
-// PAUSED; a key past ExpiresAt is not accepted, whatever its status.
+// KeyReply describes a service key without its text. Status is one of
+// identity.Statuses.
 type KeyReply struct {
 	ID        int64          `json:"id"`
 	OwnerID   int64          `json:"owner_id"`
+	Owner     string         `json:"owner_email"`
 	Name      string         `json:"name"`
 	Status    string         `json:"status"`
 	Scopes    []access.Scope `json:"scopes"`
@@ -77,7 +78,7 @@ func welcomeReply(w identity.Welcome, err error) (Reply, error) {
 	}
 	return Reply{
 		OrgID: w.Org.ID, OrgName: w.Org.Name, UserID: w.User.ID, Email: w.User.Email, ServiceKey: w.Text,
-		Users: []UserReply{userReply(w.User)}, Keys: []KeyReply{keyReply(w.Key)},
+		Users: []UserReply{userReply(w.User)}, Keys: []KeyReply{keyReply(w.Key, w.User.Email)},
 	}, nil
 }
 
@@ -92,9 +93,9 @@ func userReply(u identity.User) UserReply {
 	}
 }
 
-func keyReply(k identity.Key) KeyReply {
+func keyReply(k identity.Key, owner string) KeyReply {
 	return KeyReply{
-		ID: k.ID, OwnerID: k.OwnerID, Name: k.Name, Status: status(!k.Paused, "PAUSED"), Scopes: k.Scopes,
+		ID: k.ID, OwnerID: k.OwnerID, Owner: owner, Name: k.Name, Status: string(k.Status), Scopes: k.Scopes,
 		ExpiresAt: k.ExpiresAt, UsedAt: k.UsedAt, CreatedAt: k.CreatedAt, CreatedBy: k.MakerID, ParentID: k.ParentID(),
 	}
 }

@@ -36,6 +36,7 @@ type service struct {
 	org    identity.Org
 	admin  identity.User
 	key    string
+	keyID  int64
 	log    *bytes.Buffer
 	golden strings.Builder
 	names  []string // number or secret, then what the golden file calls it
@@ -57,11 +58,11 @@ func newService(t *testing.T) *service {
 	s := &service{t: t, log: &bytes.Buffer{}, id: identity.New(store, audit.Journal{}, now)}
 	made, err := s.id.CreateOrg(t.Context(), identity.Org{Name: "Acme", EmailDomain: "acme.example"}, identity.User{Email: "ada@acme.example", FullName: "Ada Acme"}, false)
 	check(t, err)
-	s.org, s.admin, s.key = made.Org, made.User, made.Text
+	s.org, s.admin, s.key, s.keyID = made.Org, made.User, made.Text, made.Key.ID
 	at = at.Add(time.Minute)
 	s.Handler, err = httpapi.Stack(httpapi.Config{
 		SignIn: s.id, Denials: audit.Refusals{Store: store, Now: now}, Logger: slog.New(slog.NewJSONHandler(s.log, nil)), Clock: now,
-	}, signin.API{Identity: s.id}.Routes())
+	}, signin.API{Identity: s.id}.Routes(), signin.People{Identity: s.id}.Routes())
 	check(t, err)
 	s.name(fmt.Sprint(s.org.ID), "<org>")
 	s.name(fmt.Sprint(s.admin.ID), "<admin>")
@@ -163,8 +164,69 @@ func TestTheWire(t *testing.T) {
 	wants(200, "POST /token/logout", "")
 	wants(401, "GET /users/current", "")
 
+	s.compare("testdata/wire.golden")
+}
+
+// TestTheWireOfPeople pins the bodies of users, organisations and keys for
+// others.
+func TestTheWireOfPeople(t *testing.T) {
+	s := newService(t)
+	made, err := s.id.CreateUser(t.Context(), s.org, identity.User{Email: "mo@acme.example", FullName: "Mo Member"})
+	check(t, err)
+	s.name(fmt.Sprint(made.User.ID), "<member>")
+	s.name(fmt.Sprint(made.Key.ID), "<member's first key>")
+	admin, member := s.token(s.key), s.token(made.Text)
+	s.golden.Reset() // signing in is in the other file
+	org, user, boss := fmt.Sprintf("/orgs/%d", s.org.ID), fmt.Sprintf("/users/%d", made.User.ID), fmt.Sprintf("/users/%d", s.admin.ID)
+	wants := func(want int, bearer, request, body string) map[string]any {
+		t.Helper()
+		code, out := s.send(request, bearer, body)
+		if code != want {
+			t.Errorf("%s: %d, want %d", request, code, want)
+		}
+		return out
+	}
+	wants(200, admin, "GET /users?sort_by=name&sort_order=ASC", "")
+	wants(200, admin, "GET /users?page=2&per_page=1&sort_by=created_at&sort_order=ASC", "")
+	wants(403, member, "GET /users", "")
+	wants(200, admin, "GET "+user, "")
+	wants(404, member, "GET "+boss, "")
+	wants(200, member, "PUT "+user, `{"full_name":"Mo M. Member","id":5,"email":"x"}`)
+	wants(403, member, "PUT "+user, `{"is_admin":true}`)
+	wants(200, admin, "PUT "+user, `{"is_admin":true,"status":"ACTIVE"}`)
+	wants(403, admin, "PUT "+boss, `{"status":"DEACTIVATED"}`)
+	wants(400, admin, "PUT "+user, `{"full_name":"","status":"GONE","is_admin":"maybe"}`)
+	wants(200, member, "GET /orgs", "")
+	wants(200, member, "GET "+org, "")
+	wants(404, admin, "GET /orgs/1", "")
+	wants(200, member, "GET "+org+"/members", "")
+	k := wants(200, admin, "POST /service_keys", fmt.Sprintf(`{"name":"for Mo","owner_id":%d}`, made.User.ID))
+	key := fmt.Sprintf("/service_keys/%.0f", k["id"])
+	wants(400, admin, "PUT "+key, `{"scopes":["read","reveal"],"expires_at":"2027-03-04T05:06:08Z"}`)
+	wants(200, admin, fmt.Sprintf("GET /service_keys?owner_id=%d&sort_by=name&sort_order=DESC", made.User.ID), "")
+	wants(200, admin, "PUT "+user, `{"status":"DEACTIVATED"}`)
+	wants(401, member, "GET /users/current", "")
+	_, err = s.id.DeleteKey(t.Context(), identity.Operator(s.org), s.keyID)
+	check(t, err)
+	text, err := s.adminKey()
+	check(t, err)
+	wants(200, s.token(text), "GET "+key, "") // ENDED with the key that made it
+	s.compare("testdata/people.golden")
+}
+
+// adminKey makes another key of the admin, as the operator.
+func (s *service) adminKey() (string, error) {
+	name := "another key"
+	k, text, err := s.id.CreateKey(s.t.Context(), identity.Operator(s.org), identity.Draft{Name: &name, OwnerID: &s.admin.ID})
+	s.name(fmt.Sprint(k.ID), "<another key>")
+	return text, err
+}
+
+// compare holds what was sent and answered to a golden file.
+func (s *service) compare(file string) {
+	t := s.t
+	t.Helper()
 	got := s.golden.String()
-	const file = "testdata/wire.golden"
 	if *update {
 		check(t, os.WriteFile(file, []byte(got), 0o644))
 	}

@@ -135,7 +135,7 @@ func tokenOf(s identity.Session) token {
 func serviceKeyOf(k identity.Key, text string) serviceKey {
 	return serviceKey{
 		ID: k.ID, OwnerID: k.OwnerID, OrgID: k.OrgID, Name: k.Name, Description: nullable(k.Description),
-		Status: activeOr(!k.Paused, "PAUSED"), Scopes: k.Scopes,
+		Status: string(k.Status), Scopes: k.Scopes,
 		ExpiresAt: httpapi.Timestamp(k.ExpiresAt), RotatedAt: httpapi.Timestamp(k.RotatedAt), UsedAt: httpapi.Timestamp(k.UsedAt),
 		CreatedAt: httpapi.Timestamp(k.CreatedAt), UpdatedAt: httpapi.Timestamp(k.UpdatedAt),
 		CreatedBy: numbered(k.MakerID), ParentID: numbered(k.ParentID()), APIKey: text,
