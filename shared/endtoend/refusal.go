@@ -78,10 +78,15 @@ func (su *suite) plausible(method, path string) any {
 	return nil
 }
 
+// places fills in the paths of routes for a credential and a key of the admin.
+func (su *suite) places(credential, key string) *strings.Replacer {
+	return strings.NewReplacer("{c}", credential, "{k}", key, "{u}", userPath(su.admin.user), "{o}", fmt.Sprintf("/orgs/%d", su.admin.org))
+}
+
 func needToken(t *testing.T, su *suite) {
 	c := su.admin.create(t, su.s3(label("closed")))
 	key, secret := su.admin.newKey(t, object{"name": label("closed")})
-	path := strings.NewReplacer("{c}", c.path, "{k}", key, "{u}", userPath(su.admin.user), "{o}", fmt.Sprintf("/orgs/%d", su.admin.org))
+	path := su.places(c.path, key)
 	before := string(c.again(t).body)
 	person := string(su.admin.get(t, userPath(su.admin.user)).ok(t).body)
 	for _, route := range routes {

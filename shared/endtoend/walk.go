@@ -53,7 +53,7 @@ func linked(r *reply, rel string) string {
 func unknownParameters(t *testing.T, su *suite) {
 	c := su.admin.create(t, su.s3(label("asked oddly")))
 	key, _ := su.admin.newKey(t, object{"name": label("asked oddly")})
-	path := strings.NewReplacer("{c}", c.path, "{k}", key)
+	path := su.places(c.path, key)
 	before := string(c.again(t).body)
 	for _, route := range routes {
 		r := su.admin.send(t, route.method, path.Replace(route.path)+"?frobnicate=1", su.plausible(route.method, route.path))

@@ -113,10 +113,10 @@ func (w *world) facts() string {
 	w.t.Helper()
 	var list []string
 	for k, i := range w.faulty.Everything(w.t) {
-		if k.Table != store.Meta {
+		kind, _, _ := strings.Cut(k.Sort, "#")
+		if k.Table != store.Meta || kind == "REF" { // the marker of a refusal, which its entry shows
 			continue
 		}
-		kind, _, _ := strings.Cut(k.Sort, "#")
 		fact := kind + fmt.Sprint(len(i.Attributes.Bytes("list")))
 		for _, name := range []string{"name", "full_name", "active", "admin", "keys", "paused", "scopes", "made", "suspended", "audit_days"} {
 			if v, ok := i.Attributes[name]; ok && (name != "made" || kind == "KEY") {
