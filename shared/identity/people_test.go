@@ -14,7 +14,7 @@ import (
 func TestUpdateUser(t *testing.T) {
 	yes, no, name, same := true, false, "Another Name", "Mo"
 	suspend, promote, rename := identity.UserDraft{Active: &no}, identity.UserDraft{Admin: &yes}, identity.UserDraft{FullName: &name}
-	own := func(w *world, who identity.Caller) int64 { return who.User.ID }
+	own := func(_ *world, who identity.Caller) int64 { return who.User.ID }
 	of := func(u func(*world) identity.User) func(*world, identity.Caller) int64 {
 		return func(w *world, _ identity.Caller) int64 { return u(w).ID }
 	}

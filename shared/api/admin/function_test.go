@@ -201,6 +201,7 @@ type down struct{ store.Store }
 func (down) Get(context.Context, ...store.Key) ([]store.Item, error) {
 	return nil, store.ErrUnavailable
 }
+
 func (down) Range(context.Context, store.Range) (store.Page, error) {
 	return store.Page{}, store.ErrUnavailable
 }
