@@ -245,12 +245,12 @@ func (c *checked) logs(ctx context.Context, file *embedded.Store) error {
 		return err
 	}
 	for _, key := range heads {
-		var org, id int64
-		if _, err := fmt.Sscanf(key.Partition, "ORG#%d#C#%d", &org, &id); err != nil {
+		org, id, ok := audit.PlaceOf(key.Partition)
+		if !ok {
 			c.add(key.Partition, "The place of an audit log does not decode.", identity.RemedyRestore)
 			continue
 		}
-		found, err := file.Get(ctx, append(credential.Reads(org, id), key)...)
+		found, err := file.Get(ctx, credential.RowKey(org, id), key)
 		if err != nil {
 			return err
 		}

@@ -73,10 +73,7 @@ func pastRetention(ctx context.Context, path string, now time.Time) (func(store.
 		byID[o.ID] = o
 	}
 	return func(i store.Item) bool {
-		var id int64
-		if _, err := fmt.Sscanf(i.Key.Partition, "ORG#%d", &id); err != nil {
-			return false
-		}
+		id, _, _ := store.CutNumber(i.Key.Partition, "ORG#")
 		o, known := byID[id]
 		return known && audit.Past(i, o, now)
 	}, nil

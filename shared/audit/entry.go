@@ -5,8 +5,8 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -81,14 +81,21 @@ const (
 )
 
 func credentialPartition(org, credential int64) string {
-	return fmt.Sprintf("ORG#%d#C#%d", org, credential)
+	return store.NewKeyText().Int("ORG#", org).Int("#C#", credential).String()
+}
+
+// PlaceOf reads from a partition of the log which credential's it is.
+func PlaceOf(partition string) (org, credential int64, ok bool) {
+	org, rest, ok := store.CutNumber(partition, "ORG#")
+	credential, whole := store.Numbered(rest, "#C#")
+	return org, credential, ok && whole
 }
 
 func dayPartition(org int64, at time.Time) string {
-	return fmt.Sprintf("ORG#%d#DAY#%s", org, at.UTC().Format(time.DateOnly))
+	return identity.OrgPartition(org) + "#DAY#" + at.UTC().Format(time.DateOnly)
 }
 
-func sortKey(id int64) string { return fmt.Sprintf("%s%016d", prefix, id) }
+func sortKey(id int64) string { return store.NewKeyText().Padded(prefix, id).String() }
 
 func encode(partition string, e Entry) (store.Item, error) {
 	a := store.Attributes{
@@ -147,23 +154,15 @@ func Decode(i store.Item) (Entry, error) {
 
 // place reads the organisation, the credential and the id from the item's key.
 func (e *Entry) place(k store.Key) error {
-	org, rest, ok := strings.Cut(strings.TrimPrefix(k.Partition, "ORG#"), "#")
-	var err error
-	if e.Org, err = strconv.ParseInt(org, 10, 64); err != nil || !ok {
-		return fmt.Errorf("reading an audit entry's organisation: %w", errKey)
-	}
-	if credential, ok := strings.CutPrefix(rest, "C#"); ok {
-		if e.Credential, err = strconv.ParseInt(credential, 10, 64); err != nil {
-			return fmt.Errorf("reading an audit entry's credential: %w", errKey)
-		}
-	}
-	if e.ID, err = strconv.ParseInt(strings.TrimPrefix(k.Sort, prefix), 10, 64); err != nil || sortKey(e.ID) != k.Sort {
-		return fmt.Errorf("reading an audit entry's id: %w", errKey)
+	var owned, named bool
+	e.Org, e.Credential, owned = PlaceOf(k.Partition)
+	e.ID, named = store.Numbered(k.Sort, prefix)
+	day := strings.HasPrefix(k.Partition, identity.OrgPartition(e.Org)+"#DAY#")
+	if !owned && !day || !named || sortKey(e.ID) != k.Sort {
+		return errors.New("reading an audit entry: its key is malformed")
 	}
 	return nil
 }
-
-var errKey = fmt.Errorf("the item's key is malformed")
 
 // Observe makes the write of an entry that changes nothing. It expires when the
 // organisation's setting, or else the default of 400 days, says so.

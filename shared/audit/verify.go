@@ -99,7 +99,8 @@ type link struct {
 
 // rest reads the entries that were not read yet and returns their number.
 func (v *verifier) rest(ctx context.Context) (int, error) {
-	r := store.Range{Table: store.Audit, Partition: v.headKey.Partition, From: prefix, To: prefix + "~", Limit: verifyPage}
+	r := store.Under(store.Audit, v.headKey.Partition, prefix)
+	r.Limit = verifyPage
 	for fresh := 0; ; {
 		r.After = v.after
 		page, err := v.store.Range(ctx, r)

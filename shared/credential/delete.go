@@ -49,7 +49,7 @@ func (e Editor) delete(ctx context.Context, who identity.Caller, id int64, read 
 		return err
 	}
 	writes := []store.Write{
-		remove(rowKey(c.Org, id), store.Equal("rev", c.rev)),
+		remove(RowKey(c.Org, id), store.Equal("rev", c.rev)),
 		remove(orgIndexKey(c.Org, id), store.Always()),
 		remove(userIndexKey(c.Org, c.Owner, id), store.Always()),
 	}
@@ -88,9 +88,8 @@ func (e Editor) sweep(ctx context.Context, c Credential) {
 func removals(c Credential, own []store.Item) []store.Write {
 	var secrets, rest, passing []store.Write
 	for _, item := range own {
-		var sv int64
 		gone := remove(item.Key, store.Always())
-		if _, err := fmt.Sscanf(item.Key.Sort, "VER#%d", &sv); err == nil {
+		if sv, ok := versionNumber(item.Key.Sort); ok {
 			secrets = append(secrets, remove(secretKey(c.Org, c.ID, sv), store.Always()), gone)
 		} else if item.Expires.IsZero() {
 			rest = append(rest, gone)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"credence/shared/audit"
@@ -55,9 +54,9 @@ func (i Inspector) Org(ctx context.Context, org int64, cursor string, limit int)
 		}
 	}
 	for after := cursor; limit > 0; limit -= inspectPage {
-		page, err := i.Store.Range(ctx, store.Range{
-			Table: store.Meta, Partition: orgPartition(org), From: "CRED#", To: "CRED#~", After: after, Limit: inspectPage,
-		})
+		next := store.Under(store.Meta, identity.OrgPartition(org), rowPrefix)
+		next.After, next.Limit = after, inspectPage
+		page, err := i.Store.Range(ctx, next)
 		if err != nil {
 			return r.done, err
 		}
@@ -90,58 +89,60 @@ func (r *inspection) found(k store.Key, remedy, problem string, args ...any) {
 // page inspects the credentials of one page, and the index rows and secrets whose
 // numbers lie between after and to.
 func (r *inspection) page(ctx context.Context, rows []store.Item, after, to string) error {
-	listed, err := r.all(ctx, store.Range{Table: store.Meta, Partition: orgIndexKey(r.org, 0).Partition, From: "CRED#", To: "CRED#~", After: after}, to)
+	index := store.Under(store.Meta, orgIndexPartition(r.org), rowPrefix)
+	index.After = after
+	listed, err := r.all(ctx, index, to)
 	if err != nil {
 		return err
 	}
-	number := func(sort string) string { return strings.Replace(sort, "CRED#", "SEC#", 1) }
-	from, until := "SEC#", "SEC#~"
+	number := func(sort string) string { return strings.Replace(sort, rowPrefix, secretPrefix, 1) + "~" }
+	secrets := store.Under(store.Vault, identity.OrgPartition(r.org), secretPrefix)
 	if after != "" {
-		from = number(after) + "~"
+		secrets.From = number(after)
 	}
 	if to != "~" {
-		until = number(to) + "~"
+		secrets.To = number(to)
 	}
-	sealed, err := r.all(ctx, store.Range{Table: store.Vault, Partition: orgPartition(r.org), From: from, To: until}, "~")
+	sealed, err := r.all(ctx, secrets, "~")
 	if err != nil {
 		return err
 	}
 	vault := map[int64]map[int64]store.Item{}
 	for _, item := range sealed {
-		var id, sv int64
-		if _, err := fmt.Sscanf(item.Key.Sort, "SEC#%d#%d", &id, &sv); err != nil {
+		b, ok := secretPlace(item.Key)
+		if !ok {
 			r.found(item.Key, identity.RemedyRestore, "The place of a secret does not decode.")
 			continue
 		}
-		if vault[id] == nil {
-			vault[id] = map[int64]store.Item{}
+		if vault[b.Credential] == nil {
+			vault[b.Credential] = map[int64]store.Item{}
 		}
-		vault[id][sv] = item
+		vault[b.Credential][b.Version] = item
 	}
-	index := map[string]store.Item{}
+	lines := map[string]store.Item{}
 	for _, item := range listed {
-		index[item.Key.Sort] = item
+		lines[item.Key.Sort] = item
 	}
 	for _, row := range rows {
-		id, err := strconv.ParseInt(strings.TrimPrefix(row.Key.Sort, "CRED#"), 10, 64)
-		if err != nil {
+		id, ok := rowID(row.Key.Sort)
+		if !ok {
 			r.found(row.Key, identity.RemedyRestore, "The number of a credential does not decode.")
 			continue
 		}
-		if err := r.credential(ctx, id, row, index[row.Key.Sort], vault[id]); err != nil {
+		if err := r.credential(ctx, id, row, lines[row.Key.Sort], vault[id]); err != nil {
 			return err
 		}
-		delete(index, row.Key.Sort)
+		delete(lines, row.Key.Sort)
 		delete(vault, id)
 	}
-	return r.left(ctx, index, vault)
+	return r.left(ctx, lines, vault)
 }
 
 // left reports index rows and secrets of credentials that are not there. Rows
 // that were read before another request's commit are read again.
 func (r *inspection) left(ctx context.Context, index map[string]store.Item, vault map[int64]map[int64]store.Item) error {
 	for sort, item := range index {
-		if there, err := r.there(ctx, meta(orgPartition(r.org), sort)); err != nil {
+		if there, err := r.there(ctx, meta(identity.OrgPartition(r.org), sort)); err != nil {
 			return err
 		} else if !there {
 			if still, err := r.there(ctx, item.Key); err != nil {
@@ -152,7 +153,7 @@ func (r *inspection) left(ctx context.Context, index map[string]store.Item, vaul
 		}
 	}
 	for id, secrets := range vault {
-		there, err := r.there(ctx, rowKey(r.org, id))
+		there, err := r.there(ctx, RowKey(r.org, id))
 		if err != nil {
 			return err
 		}
@@ -197,14 +198,14 @@ func (r *inspection) all(ctx context.Context, q store.Range, to string) ([]store
 // ownedBy inspects a user's list: each of its credentials exists and is the
 // user's.
 func (r *inspection) ownedBy(ctx context.Context, user int64) error {
-	rows, err := r.all(ctx, store.Range{Table: store.Meta, Partition: userPartition(r.org, user), From: "CRED#", To: "CRED#~"}, "~")
+	rows, err := r.all(ctx, store.Under(store.Meta, identity.UserPartition(r.org, user), rowPrefix), "~")
 	if err != nil {
 		return err
 	}
 	for chunk := range slices.Chunk(rows, store.MaxKeysPerGet/2) {
 		keys := make([]store.Key, 0, 2*len(chunk))
 		for _, row := range chunk {
-			keys = append(keys, meta(orgPartition(r.org), row.Key.Sort), row.Key)
+			keys = append(keys, meta(identity.OrgPartition(r.org), row.Key.Sort), row.Key)
 		}
 		items, err := r.Store.Get(ctx, keys...)
 		if err != nil {
@@ -235,22 +236,21 @@ func (r *inspection) credential(ctx context.Context, id int64, row, listed store
 			r.done.Findings = append(r.done.Findings, look.done.Findings...)
 			return nil
 		}
-		items, err := r.Store.Get(ctx, rowKey(r.org, id), orgIndexKey(r.org, id))
+		items, err := r.Store.Get(ctx, RowKey(r.org, id), orgIndexKey(r.org, id))
 		if err != nil {
 			return err
 		}
 		if row, listed = items[0], items[1]; !row.Found() {
 			return nil // deleted meanwhile
 		}
-		sealed, err := r.all(ctx, store.Range{Table: store.Vault, Partition: orgPartition(r.org), From: secretKey(r.org, id, 0).Sort, To: secretKey(r.org, id, 1<<53).Sort}, "~")
+		sealed, err := r.all(ctx, store.Range{Table: store.Vault, Partition: identity.OrgPartition(r.org), From: secretKey(r.org, id, 0).Sort, To: secretKey(r.org, id, 1<<53).Sort}, "~")
 		if err != nil {
 			return err
 		}
 		vault = map[int64]store.Item{}
 		for _, item := range sealed {
-			var sv int64
-			if _, err := fmt.Sscanf(item.Key.Sort[len("SEC#")+16:], "#%d", &sv); err == nil {
-				vault[sv] = item
+			if b, ok := secretPlace(item.Key); ok {
+				vault[b.Version] = item
 			}
 		}
 	}
@@ -308,7 +308,7 @@ func (r *inspection) own(ctx context.Context, c Credential, vault map[int64]stor
 		}
 	}
 	r.done.References += int(references)
-	row := rowKey(c.Org, c.ID)
+	row := RowKey(c.Org, c.ID)
 	if references != c.References {
 		r.found(row, identity.RemedyRestore, "Credential %d counts %d uses, and %d are stored.", c.ID, c.References, references)
 	}

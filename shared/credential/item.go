@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json"
@@ -44,7 +45,7 @@ func encode(c Credential) (store.Write, error) {
 	if c.rev > 0 {
 		condition = store.Equal("rev", c.rev)
 	}
-	return store.Write{Verb: store.Put, Item: store.Item{Key: rowKey(c.Org, c.ID), Attributes: a}, If: condition}, nil
+	return store.Write{Verb: store.Put, Item: store.Item{Key: RowKey(c.Org, c.ID), Attributes: a}, If: condition}, nil
 }
 
 // decode reads a row; false where there is none. A row without an owner is
@@ -124,8 +125,9 @@ func decodeVersion(i store.Item) (Version, error) {
 		Status: a.Text("status"), Verified: a.Time("verified"), Ends: decodeEnds(a),
 		Rejection: a.Text("rejection"),
 	}
-	if _, err := fmt.Sscanf(i.Key.Sort, "VER#%d", &v.Number); err != nil {
-		return Version{}, fmt.Errorf("reading a version's number: %w", err)
+	var ok bool
+	if v.Number, ok = versionNumber(i.Key.Sort); !ok {
+		return Version{}, errors.New("reading a version's number: its key is malformed")
 	}
 	return v, getJSON(a, "known", &v.Known)
 }

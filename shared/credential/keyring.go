@@ -31,7 +31,9 @@ func LoadKeyRing(ctx context.Context, s store.Store, orgs []identity.Org) (KeyRi
 		return KeyRing{Current: a.Text("current"), Previous: a.Text("previous")}, true, nil
 	}
 	for _, o := range orgs {
-		page, err := s.Range(ctx, store.Range{Table: store.Vault, Partition: orgPartition(o.ID), From: "SEC#", To: "SEC#~", Limit: 1})
+		first := store.Under(store.Vault, identity.OrgPartition(o.ID), secretPrefix)
+		first.Limit = 1
+		page, err := s.Range(ctx, first)
 		if err != nil {
 			return KeyRing{}, false, fmt.Errorf("reading which key the store is under: %w", err)
 		}

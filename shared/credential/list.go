@@ -3,7 +3,7 @@ package credential
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -160,9 +160,9 @@ type indexed struct{ id, owner int64 }
 // index reads which credentials the caller holds a role on: all of the
 // organisation for its admins, else those he owns.
 func (s Service) index(ctx context.Context, who identity.Caller, least access.Role) ([]indexed, error) {
-	r := store.Range{Table: store.Meta, Partition: userPartition(who.Org.ID, who.User.ID), From: "CRED#", To: "CRED#~"}
+	r := store.Under(store.Meta, identity.UserPartition(who.Org.ID, who.User.ID), rowPrefix)
 	if who.User.Admin && least != access.None && least < access.Owner {
-		r.Partition = orgIndexKey(who.Org.ID, 0).Partition
+		r.Partition = orgIndexPartition(who.Org.ID)
 	}
 	page, err := s.Store.Range(ctx, r)
 	if err != nil {
@@ -170,14 +170,11 @@ func (s Service) index(ctx context.Context, who identity.Caller, least access.Ro
 	}
 	rows := make([]indexed, 0, len(page.Items))
 	for _, item := range page.Items {
-		row := indexed{owner: item.Attributes.Int("owner")}
-		if row.owner == 0 {
-			row.owner = who.User.ID
+		id, ok := rowID(item.Key.Sort)
+		if !ok {
+			return nil, errors.New("reading an index row: its key is malformed")
 		}
-		if _, err := fmt.Sscanf(item.Key.Sort, "CRED#%d", &row.id); err != nil {
-			return nil, fmt.Errorf("reading an index row: %w", err)
-		}
-		rows = append(rows, row)
+		rows = append(rows, indexed{id, cmp.Or(item.Attributes.Int("owner"), who.User.ID)})
 	}
 	return rows, nil
 }
@@ -188,7 +185,7 @@ func (s Service) load(ctx context.Context, who identity.Caller, rows []indexed) 
 	keys := make([]store.Key, 0, len(rows))
 	owners := map[int64]store.Item{}
 	for _, r := range rows {
-		keys = append(keys, rowKey(who.Org.ID, r.id))
+		keys = append(keys, RowKey(who.Org.ID, r.id))
 	}
 	for _, r := range rows {
 		if _, seen := owners[r.owner]; !seen && r.owner != who.User.ID {

@@ -94,7 +94,7 @@ func (t Tester) probed(who identity.Caller, c Credential, o outcome) audit.Entry
 // reread reads the credential after somebody else's change. A credential that
 // is gone, or holds another secret by now, gets no verdict.
 func (t Tester) reread(ctx context.Context, c Credential, o outcome) (Credential, outcome, error) {
-	items, err := t.Store.Get(ctx, rowKey(c.Org, c.ID), versionKey(c.Org, c.ID, c.SecretVersion))
+	items, err := t.Store.Get(ctx, RowKey(c.Org, c.ID), versionKey(c.Org, c.ID, c.SecretVersion))
 	if err != nil {
 		return c, o, err
 	}
@@ -206,7 +206,7 @@ func (s Service) History(ctx context.Context, who identity.Caller, id int64, rea
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.Store.Range(ctx, store.Range{Table: store.Meta, Partition: ownPartition(c.Org, id), From: "RES#", To: "RES#~"})
+	page, err := s.Store.Range(ctx, store.Under(store.Meta, ownPartition(c.Org, id), resultPrefix))
 	if err != nil {
 		return nil, err
 	}

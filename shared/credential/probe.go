@@ -159,7 +159,7 @@ func (t Tester) take(ctx context.Context, who identity.Caller, c Credential, lea
 		b.claim.next = lease.Attributes.Time("next")
 	}
 	// A secret that was replaced or deleted by now is not sent.
-	b.claim.check = store.Write{Verb: store.Check, Item: store.Item{Key: rowKey(c.Org, c.ID)}, If: store.Equal("sv", c.SecretVersion)}
+	b.claim.check = store.Write{Verb: store.Check, Item: store.Item{Key: RowKey(c.Org, c.ID)}, If: store.Equal("sv", c.SecretVersion)}
 	if b.failed == nil {
 		if b.claim.entry, err = t.started(who, c, b.claim, aim); err != nil {
 			return begun{}, err

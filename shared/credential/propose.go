@@ -106,7 +106,7 @@ func (t Tester) beginCandidate(ctx context.Context, pr proposal, lease store.Ite
 	c := pr.before
 	for attempt := 0; ; attempt++ {
 		cl := t.newClaim(c, pr.p.settings)
-		cl.check = store.Write{Verb: store.Check, Item: store.Item{Key: rowKey(c.Org, c.ID)}, If: store.Equal("ver", c.Version)}
+		cl.check = store.Write{Verb: store.Check, Item: store.Item{Key: RowKey(c.Org, c.ID)}, If: store.Equal("ver", c.Version)}
 		var err error
 		if cl.entry, err = t.started(pr.who, c, cl, candidate); err != nil {
 			return begun{}, err

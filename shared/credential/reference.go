@@ -46,14 +46,6 @@ func (r Reference) check() error {
 	return fault.Invalid(faults)
 }
 
-func referenceKey(org, id int64, r Reference) store.Key {
-	name := r.ID
-	if n, err := strconv.ParseInt(r.ID, 10, 64); r.Number && err == nil {
-		name = fmt.Sprintf("%016d", n)
-	}
-	return meta(ownPartition(org, id), "REF#"+r.Kind+"#"+name)
-}
-
 // References lists what uses the credential. read is what Reads named.
 func (s Service) References(ctx context.Context, who identity.Caller, id int64, read []store.Item) (Credential, []Reference, error) {
 	c, _, err := s.open(ctx, who, id, read[0], access.Read)
@@ -65,7 +57,7 @@ func (s Service) References(ctx context.Context, who identity.Caller, id int64, 
 }
 
 func (s Service) references(ctx context.Context, c Credential) ([]Reference, error) {
-	page, err := s.Store.Range(ctx, store.Range{Table: store.Meta, Partition: ownPartition(c.Org, c.ID), From: "REF#", To: "REF#~"})
+	page, err := s.Store.Range(ctx, store.Under(store.Meta, ownPartition(c.Org, c.ID), referencePrefix))
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +68,7 @@ func (s Service) references(ctx context.Context, c Credential) ([]Reference, err
 func referencesIn(own []store.Item) []Reference {
 	list := []Reference{}
 	for _, item := range own {
-		rest, ok := strings.CutPrefix(item.Key.Sort, "REF#")
+		rest, ok := strings.CutPrefix(item.Key.Sort, referencePrefix)
 		if !ok {
 			continue
 		}

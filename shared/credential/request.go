@@ -25,10 +25,6 @@ type Request struct {
 // requestTime is how long a result can be asked for by its number.
 const requestTime = time.Hour
 
-func requestKey(org, id, number int64) store.Key {
-	return meta(ownPartition(org, id), fmt.Sprintf("REQ#%016d", number))
-}
-
 // ProbeFor is Probe for a caller who asks for the result later. It is as Probe
 // in all else: the result is there when it returns.
 func (t Tester) ProbeFor(ctx context.Context, who identity.Caller, credential int64, read []store.Item) (Request, error) {

@@ -107,7 +107,7 @@ func (s Service) vanished(ctx context.Context, c Credential, err error) (bool, e
 }
 
 func (s Service) missing(ctx context.Context, c Credential) (bool, error) {
-	items, err := s.Store.Get(ctx, rowKey(c.Org, c.ID))
+	items, err := s.Store.Get(ctx, RowKey(c.Org, c.ID))
 	if err != nil {
 		return false, err
 	}

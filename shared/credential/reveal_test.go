@@ -102,18 +102,18 @@ func TestWriterOfTheTablesGetsNoSecret(t *testing.T) {
 			i := w.item(w.recordKey(victim.ID, 1))
 			i.Key.Partition = fmt.Sprintf("ORG#%d", w.stranger.Org.ID)
 			w.put(i)
-			row := w.item(credential.Reads(victim.Org.ID, victim.ID)[0])
+			row := w.item(credential.RowKey(victim.Org.ID, victim.ID))
 			row.Key.Partition, row.Attributes["owner"] = i.Key.Partition, w.stranger.User.ID
 			w.put(row)
 		}},
 		{"another type", func(w *world, _, mine credential.View) {
-			i := w.item(credential.Reads(mine.Org.ID, mine.ID)[0])
+			i := w.item(credential.RowKey(mine.Org.ID, mine.ID))
 			i.Attributes["type"] = "mysql"
 			w.put(i)
 		}},
 		{"an active version that the record is not of", func(w *world, _, mine credential.View) {
 			w.plant(mine.ID, 2, mine.ID, 3)
-			i := w.item(credential.Reads(mine.Org.ID, mine.ID)[0])
+			i := w.item(credential.RowKey(mine.Org.ID, mine.ID))
 			i.Attributes["sv"] = int64(3)
 			w.put(i)
 		}},

@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	"credence/shared/envelope"
+	"credence/shared/identity"
 	"credence/shared/store"
 )
 
@@ -39,10 +40,9 @@ const rewrapPage = 25
 func (r Rewrapper) Org(ctx context.Context, org int64, cursor string, limit int) (Rewrapped, error) {
 	done := Rewrapped{Next: cursor}
 	for limit > 0 {
-		page, err := r.Store.Range(ctx, store.Range{
-			Table: store.Vault, Partition: orgPartition(org), From: "SEC#", To: "SEC#~",
-			After: done.Next, Limit: min(limit, rewrapPage),
-		})
+		next := store.Under(store.Vault, identity.OrgPartition(org), secretPrefix)
+		next.After, next.Limit = done.Next, min(limit, rewrapPage)
+		page, err := r.Store.Range(ctx, next)
 		if err != nil {
 			return done, fmt.Errorf("reading records to rewrap: %w", err)
 		}
@@ -71,9 +71,8 @@ func (r Rewrapper) one(ctx context.Context, item store.Item, done *Rewrapped) er
 	}
 	moved, err := r.Item(ctx, item)
 	if errors.Is(err, envelope.ErrOpen) {
-		var id, sv int64
-		_, _ = fmt.Sscanf(item.Key.Sort, "SEC#%d#%d", &id, &sv) // Item has read it
-		done.Refused = append(done.Refused, fmt.Sprintf("%d/%d", id, sv))
+		b, _ := secretPlace(item.Key) // Item has read it
+		done.Refused = append(done.Refused, fmt.Sprintf("%d/%d", b.Credential, b.Version))
 		return nil
 	}
 	if err != nil {
@@ -98,13 +97,9 @@ func (r Rewrapper) Item(ctx context.Context, item store.Item) (store.Item, error
 	if record.KeyID == r.Current {
 		return item, nil
 	}
-	var b envelope.Binding
-	_, err := fmt.Sscanf(item.Key.Partition, "ORG#%d", &b.Org)
-	if err == nil {
-		_, err = fmt.Sscanf(item.Key.Sort, "SEC#%d#%d", &b.Credential, &b.Version)
-	}
-	if err != nil {
-		return store.Item{}, fmt.Errorf("reading a record's place: %w", err)
+	b, ok := secretPlace(item.Key)
+	if !ok {
+		return store.Item{}, errors.New("reading a record's place: its key is malformed")
 	}
 	key, err := r.Keys.RewrapDataKey(ctx, record.DataKey, record.KeyID, b.EncryptionContext())
 	if err != nil {

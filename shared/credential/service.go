@@ -26,12 +26,12 @@ type Service struct {
 
 // Reads names the items that Get, List's siblings and every other operation on
 // one credential start from; they join the read that signs the caller in.
-func Reads(org, id int64) []store.Key { return []store.Key{rowKey(org, id)} }
+func Reads(org, id int64) []store.Key { return []store.Key{RowKey(org, id)} }
 
 // ChangeReads is Reads for operations that change the credential: they append
 // to its chain of changes.
 func ChangeReads(org, id int64) []store.Key {
-	return []store.Key{rowKey(org, id), audit.HeadKey(org, id)}
+	return []store.Key{RowKey(org, id), audit.HeadKey(org, id)}
 }
 
 // LogReads is Reads for the audit log, which outlives the credential.
@@ -39,7 +39,7 @@ func LogReads(org, id int64) []store.Key { return ChangeReads(org, id) }
 
 // ProbeReads is Reads for a probe, which takes the credential's lease.
 func ProbeReads(org, id int64) []store.Key {
-	return []store.Key{rowKey(org, id), leaseKey(org, id)}
+	return []store.Key{RowKey(org, id), leaseKey(org, id)}
 }
 
 // SwitchReads is Reads for a proposal, which takes the lease and then changes.
@@ -162,7 +162,7 @@ func (s Service) view(ctx context.Context, who identity.Caller, c Credential, he
 // exists is the condition that a credential is still there when a commit is
 // made that does not write its row.
 func exists(c Credential) store.Write {
-	return store.Write{Verb: store.Check, Item: store.Item{Key: rowKey(c.Org, c.ID)}, If: store.Present()}
+	return store.Write{Verb: store.Check, Item: store.Item{Key: RowKey(c.Org, c.ID)}, If: store.Present()}
 }
 
 func (s Service) owner(ctx context.Context, who identity.Caller, c Credential) (identity.User, error) {

@@ -273,9 +273,7 @@ func trim(c Credential, old []Version) []store.Write {
 
 // versions reads what is known of each version of the secret.
 func (s Service) versions(ctx context.Context, c Credential) ([]Version, error) {
-	page, err := s.Store.Range(ctx, store.Range{
-		Table: store.Meta, Partition: ownPartition(c.Org, c.ID), From: "VER#", To: "VER#~",
-	})
+	page, err := s.Store.Range(ctx, store.Under(store.Meta, ownPartition(c.Org, c.ID), versionPrefix))
 	if err != nil {
 		return nil, err
 	}

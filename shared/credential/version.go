@@ -36,7 +36,7 @@ func (s Service) Versions(ctx context.Context, who identity.Caller, id int64, re
 		return nil, nil, err
 	}
 	page, err := s.Store.Range(ctx, store.Range{
-		Table: store.Meta, Partition: ownPartition(c.Org, id), From: "USE#", To: "VER#~",
+		Table: store.Meta, Partition: ownPartition(c.Org, id), From: lastReadPrefix, To: versionPrefix + "~",
 	})
 	if err != nil {
 		return nil, nil, err
@@ -44,7 +44,7 @@ func (s Service) Versions(ctx context.Context, who identity.Caller, id int64, re
 	var versions []Version
 	var reads []LastRead
 	for _, item := range page.Items {
-		if principal, ok := strings.CutPrefix(item.Key.Sort, "USE#"); ok {
+		if principal, ok := strings.CutPrefix(item.Key.Sort, lastReadPrefix); ok {
 			a := item.Attributes
 			reads = append(reads, LastRead{Principal: principal, Email: a.Text("email"), Version: a.Int("sv"), Day: a.Text("day")})
 			continue

@@ -11,7 +11,7 @@ import (
 // Orgs lists every organisation, oldest first. It is for the operator: no
 // request of a signed-in caller leads here.
 func (s *Service) Orgs(ctx context.Context) ([]Org, error) {
-	page, err := s.store.Range(ctx, store.Range{Table: store.Meta, Partition: SystemKey(0).Partition, From: "ORG#", To: "ORG#~"})
+	page, err := s.store.Range(ctx, store.Under(store.Meta, SystemKey(0).Partition, "ORG#"))
 	if err != nil {
 		return nil, fmt.Errorf("listing organisations: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"maps"
 	"time"
 
@@ -26,7 +25,7 @@ const idempotencyTime = 24 * time.Hour
 func (i Idempotency) row(who Caller) store.Key {
 	sum := sha256.Sum256([]byte(i.Key))
 	return store.Key{
-		Table: store.Meta, Partition: fmt.Sprintf("ORG#%d#IDEM#%d", who.Org.ID, who.User.ID), Sort: hex.EncodeToString(sum[:]),
+		Table: store.Meta, Partition: store.NewKeyText().Int("ORG#", who.Org.ID).Int("#IDEM#", who.User.ID).String(), Sort: hex.EncodeToString(sum[:]),
 	}
 }
 

@@ -48,8 +48,8 @@ func inspect(ctx context.Context, s store.Store, org int64) ([]User, []Finding, 
 	if err := i.orgRows(ctx); err != nil {
 		return nil, nil, err
 	}
-	for _, prefix := range []string{"MAIL#", "USER#"} {
-		if err := i.each(ctx, orgPartition(org), prefix, i.row); err != nil {
+	for _, prefix := range []string{"MAIL#", userPrefix} {
+		if err := i.each(ctx, OrgPartition(org), prefix, i.row); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -92,7 +92,8 @@ func (i *inspection) orgRows(ctx context.Context) error {
 
 // each reads all rows of a partition whose sort key has the prefix.
 func (i *inspection) each(ctx context.Context, partition, prefix string, do func(store.Item)) error {
-	r := store.Range{Table: store.Meta, Partition: partition, From: prefix, To: prefix + "~", Limit: 500}
+	r := store.Under(store.Meta, partition, prefix)
+	r.Limit = 500
 	for {
 		page, err := i.store.Range(ctx, r)
 		if err != nil {
@@ -129,7 +130,7 @@ func (i *inspection) row(item store.Item) {
 
 func (i *inspection) user(ctx context.Context, u User) error {
 	n := 0
-	err := i.each(ctx, userPartition(i.org, u.ID), keyPrefix, func(item store.Item) {
+	err := i.each(ctx, UserPartition(i.org, u.ID), keyPrefix, func(item store.Item) {
 		n++
 		if _, err := decodeKey(item); err != nil {
 			i.found(item.Key, "The row of a service key does not decode.", RemedyRestore)

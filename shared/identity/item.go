@@ -2,7 +2,6 @@ package identity
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"credence/shared/access"
@@ -21,39 +20,44 @@ import (
 //	SYS           ORG#<o>             the existence of an organisation
 //	SYS           NAME#<name>         the last organisation of a name, in lower case
 
-func orgPartition(org int64) string { return "ORG#" + strconv.FormatInt(org, 10) }
+// OrgPartition is the partition of an organisation's own rows.
+func OrgPartition(org int64) string { return store.NewKeyText().Int("ORG#", org).String() }
 
-func userPartition(org, user int64) string {
-	return orgPartition(org) + "#U#" + strconv.FormatInt(user, 10)
+// UserPartition is the partition of what belongs to one user.
+func UserPartition(org, user int64) string {
+	return store.NewKeyText().Int("ORG#", org).Int("#U#", user).String()
 }
 
 // OrgKey is where an organisation lies.
 func OrgKey(org int64) store.Key {
-	return store.Key{Table: store.Meta, Partition: orgPartition(org), Sort: "ORG"}
+	return store.Key{Table: store.Meta, Partition: OrgPartition(org), Sort: "ORG"}
 }
 
 // UserKey is where a user lies.
 func UserKey(org, user int64) store.Key {
-	return store.Key{Table: store.Meta, Partition: orgPartition(org), Sort: fmt.Sprintf("USER#%016d", user)}
+	return store.Key{Table: store.Meta, Partition: OrgPartition(org), Sort: store.NewKeyText().Padded(userPrefix, user).String()}
 }
 
 // MailKey is where the user of an address is named. Addresses that differ in
 // case alone are one.
 func MailKey(org int64, address string) store.Key {
-	return store.Key{Table: store.Meta, Partition: orgPartition(org), Sort: "MAIL#" + strings.ToLower(address)}
+	return store.Key{Table: store.Meta, Partition: OrgPartition(org), Sort: "MAIL#" + strings.ToLower(address)}
 }
 
 // ServiceKeyKey is where a user's service key lies.
 func ServiceKeyKey(org, user, key int64) store.Key {
-	return store.Key{Table: store.Meta, Partition: userPartition(org, user), Sort: fmt.Sprintf("%s%016d", keyPrefix, key)}
+	return store.Key{Table: store.Meta, Partition: UserPartition(org, user), Sort: store.NewKeyText().Padded(keyPrefix, key).String()}
 }
 
 // SystemKey is the row by which an organisation is found without its id.
 func SystemKey(org int64) store.Key {
-	return store.Key{Table: store.Meta, Partition: "SYS", Sort: fmt.Sprintf("ORG#%016d", org)}
+	return store.Key{Table: store.Meta, Partition: "SYS", Sort: store.NewKeyText().Padded("ORG#", org).String()}
 }
 
-const keyPrefix = "KEY#"
+const (
+	keyPrefix  = "KEY#"
+	userPrefix = "USER#"
+)
 
 // orgNameKey is the row by which the name of a new organisation is found to be
 // used, without regard to case.
@@ -64,8 +68,8 @@ func orgNameKey(name string) store.Key {
 // DecodeOrg reads what lies under OrgKey. An item that is not there, or is not
 // an organisation, is an error.
 func DecodeOrg(i store.Item) (Org, error) {
-	id, err := trailing(i.Key.Partition, "ORG#")
-	if err != nil || i.Key.Sort != "ORG" {
+	id, ok := store.Numbered(i.Key.Partition, "ORG#")
+	if !ok || i.Key.Sort != "ORG" {
 		return Org{}, fmt.Errorf("reading an organisation's row: %w", errRow)
 	}
 	a := i.Attributes
@@ -85,13 +89,10 @@ func encodeOrg(o Org) store.Item {
 // DecodeUser reads what lies under UserKey. An item that is not there, or is
 // not a user, is an error.
 func DecodeUser(i store.Item) (User, error) {
-	org, err := trailing(i.Key.Partition, "ORG#")
-	if err != nil {
-		return User{}, fmt.Errorf("reading a user's row: %w", err)
-	}
-	id, err := trailing(i.Key.Sort, "USER#")
-	if err != nil {
-		return User{}, fmt.Errorf("reading a user's row: %w", err)
+	org, ok := store.Numbered(i.Key.Partition, "ORG#")
+	id, named := store.Numbered(i.Key.Sort, userPrefix)
+	if !ok || !named {
+		return User{}, fmt.Errorf("reading a user's row: %w", errRow)
 	}
 	a := i.Attributes
 	return User{
@@ -123,15 +124,11 @@ type keyRow struct {
 }
 
 func decodeKey(i store.Item) (keyRow, error) {
-	var org, user int64
-	head, tail, ok := strings.Cut(i.Key.Partition, "#U#")
-	org, err := trailing(head, "ORG#")
-	if err == nil && ok {
-		user, err = trailing(tail, "")
-	}
-	id, err2 := trailing(i.Key.Sort, keyPrefix)
+	org, rest, ok := store.CutNumber(i.Key.Partition, "ORG#")
+	user, owned := store.Numbered(rest, "#U#")
+	id, named := store.Numbered(i.Key.Sort, keyPrefix)
 	a := i.Attributes
-	if err != nil || err2 != nil || !ok || len(a.Bytes("hash")) != len(hash{}) {
+	if !ok || !owned || !named || len(a.Bytes("hash")) != len(hash{}) {
 		return keyRow{}, fmt.Errorf("reading a service key's row: %w", errRow)
 	}
 	lineage, err := decodeLineage(a.Text("lineage"))
@@ -191,27 +188,14 @@ func encodeLineage(l Lineage) string {
 func decodeLineage(text string) (Lineage, error) {
 	var l Lineage
 	for n, pair := range strings.Fields(text) {
-		user, key, ok := strings.Cut(pair, ":")
-		r, err := KeyRef{}, error(nil)
-		r.User, err = trailing(user, "")
-		if err == nil {
-			r.Key, err = trailing(key, "")
-		}
-		if err != nil || !ok || n == len(l) {
+		user, rest, ok := store.CutNumber(pair, "")
+		key, whole := store.Numbered(rest, ":")
+		if !ok || !whole || user == 0 || key == 0 || n == len(l) {
 			return Lineage{}, errRow
 		}
-		l[n] = r
+		l[n] = KeyRef{User: user, Key: key}
 	}
 	return l, nil
 }
 
 var errRow = fmt.Errorf("not there, or of another kind")
-
-func trailing(text, prefix string) (int64, error) {
-	digits, ok := strings.CutPrefix(text, prefix)
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if !ok || err != nil || n <= 0 {
-		return 0, errRow
-	}
-	return n, nil
-}

@@ -43,9 +43,7 @@ func (s *Service) ListKeys(ctx context.Context, who Caller, owner int64) ([]Key,
 }
 
 func (s *Service) keysOf(ctx context.Context, org, owner int64) ([]Key, error) {
-	page, err := s.store.Range(ctx, store.Range{
-		Table: store.Meta, Partition: userPartition(org, owner), From: keyPrefix, To: keyPrefix + "~",
-	})
+	page, err := s.store.Range(ctx, store.Under(store.Meta, UserPartition(org, owner), keyPrefix))
 	if err != nil {
 		return nil, err
 	}

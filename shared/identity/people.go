@@ -45,7 +45,7 @@ func (s *Service) Members(ctx context.Context, who Caller) ([]User, error) {
 }
 
 func (s *Service) users(ctx context.Context, org int64) ([]User, error) {
-	page, err := s.store.Range(ctx, store.Range{Table: store.Meta, Partition: orgPartition(org), From: "USER#", To: "USER#~"})
+	page, err := s.store.Range(ctx, store.Under(store.Meta, OrgPartition(org), userPrefix))
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ type session struct {
 const sessionBytes = len(hash{}) + 8
 
 func sessionsKey(org, user, key int64) store.Key {
-	return store.Key{Table: store.Meta, Partition: userPartition(org, user), Sort: fmt.Sprintf("SES#%016d", key)}
+	return store.Key{Table: store.Meta, Partition: UserPartition(org, user), Sort: store.NewKeyText().Padded("SES#", key).String()}
 }
 
 // decodeSessions reads the row of a key's sessions. Sessions that have expired

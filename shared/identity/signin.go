@@ -154,7 +154,7 @@ const refusalKept = 90 * 24 * time.Hour
 // refusalKey is the row by which the journal has one failed sign-in with a key
 // in an hour.
 func refusalKey(k Key, hour time.Time) store.Key {
-	return store.Key{Table: store.Meta, Partition: userPartition(k.OrgID, k.OwnerID), Sort: fmt.Sprintf("REF#%016d#%d", k.ID, hour.Unix())}
+	return store.Key{Table: store.Meta, Partition: UserPartition(k.OrgID, k.OwnerID), Sort: store.NewKeyText().Padded("REF#", k.ID).Int("#", hour.Unix()).String()}
 }
 
 // refuse journals a failed sign-in with a key that exists, once for each key
