@@ -131,9 +131,6 @@ func brief(_ []string, a slog.Attr) slog.Attr {
 // explain turns what may go wrong around a start into what to do about it.
 func explain(err error) string {
 	var path *os.PathError
-	if text, ok := sentence(err); ok {
-		return text
-	}
 	var file *embedded.FileError
 	var access *embedded.AccessError
 	switch {
@@ -161,6 +158,9 @@ func explain(err error) string {
 		return path.Path + " is on a disk that is read-only. Choose another folder with --data."
 	case errors.Is(err, syscall.ENOTDIR) && errors.As(err, &path):
 		return path.Path + " is a file, or lies below one. Choose a data folder with --data."
+	}
+	if text, ok := sentence(err); ok {
+		return text
 	}
 	return err.Error()
 }

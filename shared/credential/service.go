@@ -208,8 +208,7 @@ func (s Service) changing(ctx context.Context, org, id int64, read []store.Item,
 // again reports whether a change that failed with err starts over, after a wait;
 // else it returns the error to answer. See store.StartOver for its bounds.
 func again(ctx context.Context, err error, attempt int) (bool, error) {
-	var said *fault.Error // made for the caller, whatever its cause
-	if errors.As(err, &said) || !store.Overtaken(err) {
+	if !store.Overtaken(err) {
 		return false, err
 	}
 	if store.StartOver(ctx, err, attempt) {

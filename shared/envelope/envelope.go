@@ -4,7 +4,9 @@ package envelope
 
 import (
 	"context"
-	"errors"
+	"time"
+
+	"credence/shared/fault"
 )
 
 // Binding says what a record belongs to. Org and Credential come from the
@@ -68,8 +70,10 @@ type Rewrapper interface {
 var (
 	// ErrOpen: the record does not belong to this binding, was changed, or is
 	// of a format not known. Deliberately one error: which, is for the log.
-	ErrOpen = errors.New("the record does not open")
+	ErrOpen = fault.Kind("the record does not open", fault.New(fault.CodeIntegrity,
+		"The stored secret does not open, so nothing was returned. Report the request_id; storing the secret anew replaces it."))
 	// ErrKMSUnavailable: the KMS is away, throttles, or its key is disabled;
 	// nothing was sealed or opened.
-	ErrKMSUnavailable = errors.New("the key service is not available")
+	ErrKMSUnavailable = fault.Kind("the key service is not available", fault.New(fault.CodeKMSUnavailable,
+		"The key service cannot be reached. Nothing was changed; try again shortly.").After(2*time.Second))
 )

@@ -82,3 +82,15 @@ func Is(err error, code Code) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Code == code
 }
+
+// Kind makes an error to be told apart with errors.Is. Text is for the log; an error
+// of the kind that nothing turns into another fault is shown as shown.
+func Kind(text string, shown *Error) error { return &kind{text, shown} }
+
+type kind struct {
+	text  string
+	shown *Error
+}
+
+func (k *kind) Error() string { return k.text }
+func (k *kind) Unwrap() error { return k.shown }

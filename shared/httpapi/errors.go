@@ -10,9 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"credence/shared/envelope"
 	"credence/shared/fault"
-	"credence/shared/store"
 )
 
 // Sentences that must not differ with the reason: what is not there, is
@@ -59,8 +57,8 @@ type wireDetail struct {
 const lastResort = `{"message":"Something went wrong on our side.","error":"Internal Server Error","error_code":"internal",` +
 	`"details":[],"resource_type":null,"resource_id":null,"request_id":""}`
 
-// Classify returns the fault that an error shows to the caller. An error that
-// is not a fault becomes one by its kind; any other is internal.
+// Classify returns the fault that an error shows to the caller: the first in its
+// chain. Any other error is internal, but for the end of the request's time.
 func Classify(err error) *fault.Error {
 	var e *fault.Error
 	switch {
@@ -68,19 +66,6 @@ func Classify(err error) *fault.Error {
 		if _, known := fault.Codes[e.Code]; known {
 			return e
 		}
-	case errors.Is(err, store.ErrOutcomeUnknown):
-		return fault.New(fault.CodeOutcomeUnknown,
-			"The answer of our store was lost, so the change may or may not have been made. Read before you try again.")
-	case errors.Is(err, store.ErrUnavailable):
-		return fault.New(fault.CodeStoreUnavailable, "Our store cannot be reached. Nothing was changed; try again shortly.").After(retryAfter)
-	case errors.Is(err, store.ErrDamaged):
-		return fault.New(fault.CodeIntegrity, "A stored item is damaged, so nothing was returned. Report the request_id: the operator finds the item in the log, and with a check.")
-	case errors.Is(err, envelope.ErrKMSUnavailable):
-		return fault.New(fault.CodeKMSUnavailable, "The key service cannot be reached. Nothing was changed; try again shortly.").After(retryAfter)
-	case errors.Is(err, envelope.ErrOpen):
-		return fault.New(fault.CodeIntegrity, "The stored secret does not open, so nothing was returned. Report the request_id; storing the secret anew replaces it.")
-	case errors.Is(err, store.ErrConflict), errors.As(err, new(*store.ConditionError)):
-		return fault.New(fault.CodeConflict, "Somebody else changed the same thing at the same time. Read it again and repeat your change.")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fault.New(fault.CodeStoreUnavailable, "The request took too long on our side and was given up. Try again shortly.").After(retryAfter)
 	}

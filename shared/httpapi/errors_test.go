@@ -47,7 +47,7 @@ func TestErrors(t *testing.T) {
 		{"store too slow", errors.Join(store.ErrUnavailable, context.DeadlineExceeded), 503, fault.CodeStoreUnavailable, "2"},
 		{"lost after a deadline", errors.Join(context.DeadlineExceeded, store.ErrOutcomeUnknown), 500, fault.CodeOutcomeUnknown, ""},
 		{"a damaged item", fmt.Errorf("canary: %w", store.ErrDamaged), 500, fault.CodeIntegrity, ""},
-		{"a store that cannot be read", fmt.Errorf("canary: %w: %w", store.ErrDamaged, store.ErrUnavailable), 503, fault.CodeStoreUnavailable, "2"},
+		{"a store that cannot be read", fmt.Errorf("canary: %w: %w", store.ErrUnavailable, store.ErrDamaged), 503, fault.CodeStoreUnavailable, "2"},
 		{"kms away", fmt.Errorf("canary: %w", envelope.ErrKMSUnavailable), 503, fault.CodeKMSUnavailable, "2"},
 		{"does not open", fmt.Errorf("canary: %w", envelope.ErrOpen), 500, fault.CodeIntegrity, ""},
 		{"conflict", fmt.Errorf("canary: %w", store.ErrConflict), 409, fault.CodeConflict, ""},

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/mail"
 	"time"
@@ -75,8 +74,7 @@ func CheckAddress(text string) error {
 func (s *Service) retry(ctx context.Context, do func() error) error {
 	for n := 0; ; n++ {
 		err := do()
-		var said *fault.Error
-		if errors.As(err, &said) || !store.Overtaken(err) {
+		if !store.Overtaken(err) {
 			return err
 		}
 		if !store.StartOver(ctx, err, n) {

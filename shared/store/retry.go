@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"credence/shared/fault"
 )
 
 // Bounds of a change that loses to others. An implementation has repeated the
@@ -22,10 +24,11 @@ const (
 )
 
 // Overtaken reports whether err means that another commit came first. Nothing
-// was written; a fresh read may lead to a commit that succeeds.
+// was written; a fresh read may lead to a commit that succeeds. It is false where
+// a fault that says more stands in front.
 func Overtaken(err error) bool {
-	var condition *ConditionError
-	return errors.As(err, &condition) || errors.Is(err, ErrConflict)
+	var shown *fault.Error
+	return errors.As(err, &shown) && shown == overtaken
 }
 
 // StartOver reports whether a change whose commit failed with err begins again

@@ -8,7 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"credence/shared/fault"
 )
 
 // Table is one of the three tables. They are apart so that IAM, and not a
@@ -180,15 +183,23 @@ type Store interface {
 	Commit(ctx context.Context, writes ...Write) error
 }
 
-// Errors of the contract, to be told apart with errors.Is.
+// Errors of the contract, to be told apart with errors.Is. A caller reads the first
+// fault in an error: where two are joined, the one to be shown comes first.
 var (
-	ErrConflict       = errors.New("another commit is under way on the same items")
-	ErrUnavailable    = errors.New("the store cannot be reached, or refuses work for now")
-	ErrOutcomeUnknown = errors.New("the answer to a commit was lost")
-	ErrTooLarge       = errors.New("larger than the store's limits")
-	ErrInvalid        = errors.New("not a valid request to the store")
-	ErrDamaged        = errors.New("the stored data is damaged") // nothing was written; repeating does not help
+	ErrConflict    = fault.Kind("another commit is under way on the same items", overtaken)
+	ErrUnavailable = fault.Kind("the store cannot be reached, or refuses work for now", fault.New(fault.CodeStoreUnavailable,
+		"Our store cannot be reached. Nothing was changed; try again shortly.").After(2*time.Second))
+	ErrOutcomeUnknown = fault.Kind("the answer to a commit was lost", fault.New(fault.CodeOutcomeUnknown,
+		"The answer of our store was lost, so the change may or may not have been made. Read before you try again."))
+	// ErrDamaged: nothing was written; repeating does not help.
+	ErrDamaged = fault.Kind("the stored data is damaged", fault.New(fault.CodeIntegrity,
+		"A stored item is damaged, so nothing was returned. Report the request_id: the operator finds the item in the log, and with a check."))
+	ErrTooLarge = errors.New("larger than the store's limits")
+	ErrInvalid  = errors.New("not a valid request to the store")
 )
+
+// overtaken is shown for a change that lost to another one.
+var overtaken = fault.New(fault.CodeConflict, "Somebody else changed the same thing at the same time. Read it again and repeat your change.")
 
 // ConditionError says which writes' conditions did not hold, by index into the
 // writes given to Commit, ascending. Nothing was written. It names at least
@@ -199,17 +210,12 @@ func (e *ConditionError) Error() string {
 	return fmt.Sprintf("conditions of writes %v do not hold", e.Failed)
 }
 
+// Unwrap makes the error a fault for callers.
+func (e *ConditionError) Unwrap() error { return overtaken }
+
 // ConditionFailed reports whether err says that the condition of write i did
 // not hold.
 func ConditionFailed(err error, i int) bool {
 	var c *ConditionError
-	if !errors.As(err, &c) {
-		return false
-	}
-	for _, f := range c.Failed {
-		if f == i {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, &c) && slices.Contains(c.Failed, i)
 }

@@ -231,7 +231,7 @@ func (c *commit) refusal(err error) error {
 	if len(single.Item) > 0 {
 		var err error
 		if found, err = decodeItem(c.writes[0].Item.Key.Table, single.Item); err != nil {
-			return fmt.Errorf("committing: %w: %w", err, store.ErrOutcomeUnknown)
+			return fmt.Errorf("committing: %w: %w", store.ErrOutcomeUnknown, err)
 		}
 	}
 	if c.made(c.writes[0], found) {
