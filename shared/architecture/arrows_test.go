@@ -87,6 +87,10 @@ func roomRules() []rule {
 			plant: [2]string{"shared/httpapi", "shared/credential"},
 		},
 		{
+			name: "the shell and the endpoints on credentials see no rows", from: anyOf("shared/httpapi", "shared/api/credentials"), to: anyOf("shared/store", "shared/envelope"),
+			plant: [2]string{"shared/httpapi", "shared/store"},
+		},
+		{
 			name: "boot is of the process and knows no room of the domain", from: anyOf("shared/boot"), to: anyOf("shared/credential", "shared/identity", "shared/store", "shared/envelope", "shared/connector", "shared/probe", "shared/audit"),
 			plant: [2]string{"shared/boot", "shared/store"},
 		},

@@ -18,7 +18,6 @@ import (
 	"credence/shared/access"
 	"credence/shared/httpapi"
 	"credence/shared/identity"
-	"credence/shared/store"
 )
 
 var update = flag.Bool("update", false, "write the generated table of docs/scopes.md")
@@ -30,8 +29,8 @@ type gate struct {
 	refusal access.Refusal
 }
 
-func (g *gate) Authenticate(context.Context, string, identity.Origin, func(int64) []store.Key) (identity.Caller, []store.Item, error) {
-	return identity.Caller{Org: identity.Org{ID: 1}, User: identity.User{ID: 2}, KeyID: 3, Scopes: g.scopes}, nil, nil
+func (g *gate) Authenticate(context.Context, string, identity.Origin, identity.Load) (identity.Caller, error) {
+	return identity.Caller{Org: identity.Org{ID: 1}, User: identity.User{ID: 2}, KeyID: 3, Scopes: g.scopes}, nil
 }
 
 func (g *gate) Denied(_ context.Context, _ identity.Caller, r access.Refusal) error {

@@ -8,13 +8,10 @@ import (
 	"credence/shared/fault"
 	"credence/shared/identity"
 	"credence/shared/probe"
-	"credence/shared/store"
 )
 
-// Look asks to look into the system that a credential is for.
+// Look names what to look at in the system that a credential is for.
 type Look struct {
-	ID    int64
-	Read  []store.Item // what ProbeReads named
 	At    probe.Place
 	Depth int // of a tree: 1 to probe.MaxDepth
 }
@@ -25,17 +22,17 @@ type Look struct {
 // where the result's code is OK. A place that does not fit the type is a fault,
 // of which nothing was dialled. Too soon after another look or probe that has
 // not ended it answers CodeTooManyRequests.
-func (t Tester) Tree(ctx context.Context, who identity.Caller, l Look) (probe.Tree, probe.Result, error) {
-	return look(ctx, t, who, looking[probe.Tree]{l, "tree", func(ctx context.Context, b begun) (probe.Tree, probe.Result) {
-		return t.Prober.Tree(ctx, b.credential.Type, b.settings, l.At, l.Depth)
+func (t Tester) Tree(ctx context.Context, who identity.Caller, l *ForProbe, at Look) (probe.Tree, probe.Result, error) {
+	return look(ctx, t, who, l, looking[probe.Tree]{at, "tree", func(ctx context.Context, b begun) (probe.Tree, probe.Result) {
+		return t.Prober.Tree(ctx, b.credential.Type, b.settings, at.At, at.Depth)
 	}})
 }
 
 // Sample reads the beginning of what is at a place of the system, as Tree lists
 // it: of a file, or of a table.
-func (t Tester) Sample(ctx context.Context, who identity.Caller, l Look) (probe.Sample, probe.Result, error) {
-	return look(ctx, t, who, looking[probe.Sample]{l, "sample", func(ctx context.Context, b begun) (probe.Sample, probe.Result) {
-		return t.Prober.Sample(ctx, b.credential.Type, b.settings, l.At)
+func (t Tester) Sample(ctx context.Context, who identity.Caller, l *ForProbe, at Look) (probe.Sample, probe.Result, error) {
+	return look(ctx, t, who, l, looking[probe.Sample]{at, "sample", func(ctx context.Context, b begun) (probe.Sample, probe.Result) {
+		return t.Prober.Sample(ctx, b.credential.Type, b.settings, at.At)
 	}})
 }
 
@@ -46,9 +43,9 @@ type looking[T any] struct {
 	do   func(ctx context.Context, b begun) (T, probe.Result)
 }
 
-func look[T any](ctx context.Context, t Tester, who identity.Caller, l looking[T]) (T, probe.Result, error) {
+func look[T any](ctx context.Context, t Tester, who identity.Caller, l *ForProbe, asked looking[T]) (T, probe.Result, error) {
 	var none T
-	c, _, err := t.open(ctx, who, l.ID, l.Read[0], access.Probe)
+	c, _, err := t.open(ctx, who, &l.ForRead, access.Probe)
 	if err != nil {
 		return none, probe.Result{}, err
 	}
@@ -56,7 +53,7 @@ func look[T any](ctx context.Context, t Tester, who identity.Caller, l looking[T
 	if !ok {
 		return none, probe.NotBrowsed(c.Type, t.now()), nil
 	}
-	if err := l.fits(places, l.what); err != nil {
+	if err := asked.fits(places, asked.what); err != nil {
 		return none, probe.Result{}, err
 	}
 	free, err := t.slot(ctx, who)
@@ -64,15 +61,15 @@ func look[T any](ctx context.Context, t Tester, who identity.Caller, l looking[T
 		return none, probe.Result{}, err
 	}
 	defer free()
-	b, err := t.begin(ctx, who, c, l.Read, l.named())
+	b, err := t.begin(ctx, who, l, asked.named())
 	if err != nil {
 		return none, probe.Result{}, err
 	}
 	if b.failed != nil {
-		return none, *b.failed, t.end(ctx, who, b, outcome{result: *b.failed, instead: l.named()})
+		return none, *b.failed, t.end(ctx, who, b, outcome{result: *b.failed, instead: asked.named()})
 	}
-	found, result := l.do(ctx, b)
-	name := l.named()
+	found, result := asked.do(ctx, b)
+	name := asked.named()
 	if s, ok := any(found).(probe.Sample); ok && s.Path != "" {
 		name += aim(fmt.Sprintf(", its file %q", s.Path))
 	}

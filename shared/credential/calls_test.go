@@ -172,8 +172,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 		}, ""},
 		{"update nothing", func(who identity.Caller, id int64) error { _, err := w.update(who, id, credential.Draft{}); return err }, ""},
 		{"tags", func(who identity.Caller, id int64) error {
-			read := w.signIn(who, credential.ChangeReads(who.Org.ID, id)...)
-			_, err := w.editor.EditTags(ctx, who, id, read, nil, func(current []string) []string { return append(current, "t") })
+			read := load[credential.ForChange](w, who, id)
+			_, err := w.editor.EditTags(ctx, who, read, nil, func(current []string) []string { return append(current, "t") })
 			return err
 		}, ""},
 		{"roll back", func(who identity.Caller, id int64) error { _, err := w.rollBack(who, id, 1); return err }, ""},

@@ -167,17 +167,22 @@ func (a *account) session(key string) string {
 	return s.Token
 }
 
-// enter signs a request in with what its route reads.
-func (a *account) enter(token string, reads func(org, id int64) []store.Key, id int64) (identity.Caller, []store.Item) {
+// enter signs a request in with what its route loads.
+func enter[T any, L loads[T]](a *account, token string, id int64) (identity.Caller, L) {
 	a.Helper()
-	who, read, err := a.people.Authenticate(a.Context(), token, origin, func(org int64) []store.Key {
-		if reads == nil {
-			return nil
-		}
-		return reads(org, id)
-	})
+	l := L(new(T))
+	l.Of(id)
+	who, err := a.people.Authenticate(a.Context(), token, origin, l)
 	a.must(err)
-	return who, read
+	return who, l
+}
+
+// signIn is enter for a route that loads nothing.
+func (a *account) signIn(token string) identity.Caller {
+	a.Helper()
+	who, err := a.people.Authenticate(a.Context(), token, origin, nil)
+	a.must(err)
+	return who
 }
 
 // example is the credential that the documentation shows.
@@ -190,7 +195,7 @@ func example(name, secret string) credential.Draft {
 
 func (a *account) create(token, name string) credential.View {
 	a.Helper()
-	who, _ := a.enter(token, nil, 0)
+	who := a.signIn(token)
 	v, err := a.editor.Create(a.Context(), who, example(name, password), credential.Idempotency{})
 	a.must(err)
 	return v
@@ -214,21 +219,21 @@ func (a *account) operations() []operation {
 	}
 	id := a.create(owner, "Test S3 Credentials").ID
 	reveal := func(token string) error {
-		who, read := a.enter(token, credential.Reads, id)
-		r, err := a.revealer.Reveal(ctx, who, id, read, func(int64) bool { return false })
+		who, read := enter[credential.ForRead](a, token, id)
+		r, err := a.revealer.Reveal(ctx, who, read, func(int64) bool { return false })
 		if err == nil && r.Object.Len() == 0 {
 			return fmt.Errorf("nothing was revealed")
 		}
 		return err
 	}
 	change := func(d credential.Draft) error {
-		who, read := a.enter(owner, credential.ChangeReads, id)
-		_, err := a.editor.Update(ctx, who, id, read, d)
+		who, read := enter[credential.ForChange](a, owner, id)
+		_, err := a.editor.Update(ctx, who, read, d)
 		return err
 	}
 	get := func(token string) error {
-		who, read := a.enter(token, credential.Reads, id)
-		_, err := a.service.Get(ctx, who, id, read)
+		who, read := enter[credential.ForRead](a, token, id)
+		_, err := a.service.Get(ctx, who, read)
 		return err
 	}
 	return []operation{
@@ -240,7 +245,7 @@ func (a *account) operations() []operation {
 		{"get", spent{reads: 2}, func() error { return get(owner) }},
 		{"get by an admin", spent{reads: 2}, func() error { return get(admin) }},
 		{"list, 10 of 101", spent{reads: 3}, func() error {
-			who, _ := a.enter(owner, nil, 0)
+			who := a.signIn(owner)
 			views, total, err := a.service.List(ctx, who, credential.Query{Order: credential.ByCreation, Window: window(1, 10)})
 			if err == nil && (len(views) != 10 || total != 101) {
 				return fmt.Errorf("listed %d of %d", len(views), total)
@@ -252,29 +257,29 @@ func (a *account) operations() []operation {
 		{"reveal, first of the day", spent{reads: 3, commits: 1, kms: 1}, func() error { return reveal(owner) }},
 		{"reveal again", spent{reads: 3, commits: 1, kms: 1}, func() error { return reveal(owner) }},
 		{"probe", spent{reads: 3, commits: 2, kms: 1}, func() error {
-			who, read := a.enter(owner, credential.ProbeReads, id)
-			r, err := a.tester.Probe(ctx, who, id, read)
+			who, read := enter[credential.ForProbe](a, owner, id)
+			r, err := a.tester.Probe(ctx, who, read)
 			if err == nil && r.Verdict != probe.Valid {
 				return fmt.Errorf("probed: %s", r.Code)
 			}
 			return err
 		}},
 		{"probe before saving", spent{reads: 1, commits: 2}, func() error {
-			who, _ := a.enter(owner, nil, 0)
+			who := a.signIn(owner)
 			_, err := a.tester.Try(ctx, who, example("unsaved", secret))
 			return err
 		}},
 		{"tree or sample", spent{reads: 3, commits: 2, kms: 1}, func() error {
-			who, read := a.enter(owner, credential.ProbeReads, id)
-			_, r, err := a.tester.Tree(ctx, who, credential.Look{ID: id, Read: read, Depth: 1})
+			who, read := enter[credential.ForProbe](a, owner, id)
+			_, r, err := a.tester.Tree(ctx, who, read, credential.Look{Depth: 1})
 			if err == nil && r.Code != probe.CodeOK {
 				return fmt.Errorf("looked: %s", r.Code)
 			}
 			return err
 		}},
 		{"roll back", spent{reads: 2, commits: 1}, func() error {
-			who, read := a.enter(owner, credential.ChangeReads, id)
-			_, err := a.editor.RollBack(ctx, who, id, read, 1, nil)
+			who, read := enter[credential.ForChange](a, owner, id)
+			_, err := a.editor.RollBack(ctx, who, read, 1, nil)
 			return err
 		}},
 		{"denial", spent{reads: 1, commits: 1}, func() error {
@@ -284,8 +289,8 @@ func (a *account) operations() []operation {
 			return nil
 		}},
 		{"delete", spent{reads: 3, commits: 1}, func() error {
-			who, read := a.enter(owner, credential.ChangeReads, id)
-			return a.editor.Delete(ctx, who, id, read, nil)
+			who, read := enter[credential.ForChange](a, owner, id)
+			return a.editor.Delete(ctx, who, read, nil)
 		}},
 	}
 }
@@ -356,10 +361,10 @@ func TestExampleTakesOneUnit(t *testing.T) {
 	owner := a.session(a.user("owner", false))
 	v := a.create(owner, "Test S3 Credentials")
 	a.target.code = probe.CodeAuthRejected // says more than a valid one
-	who, read := a.enter(owner, credential.ProbeReads, v.ID)
-	_, err := a.tester.Probe(t.Context(), who, v.ID, read)
+	who, read := enter[credential.ForProbe](a, owner, v.ID)
+	_, err := a.tester.Probe(t.Context(), who, read)
 	a.must(err)
-	items, err := a.meter.Get(t.Context(), credential.Reads(v.Org.ID, v.ID)...)
+	items, err := a.meter.Get(t.Context(), credential.RowKey(v.Org.ID, v.ID))
 	a.must(err)
 	page, err := a.meter.Range(t.Context(), store.Range{Table: store.Vault, Partition: items[0].Key.Partition})
 	a.must(err)

@@ -127,7 +127,7 @@ func secretWrites(who identity.Caller, c Credential, p prepared, record envelope
 		Number: c.LastSecret, Type: c.Type, Public: p.settings.Public(), Known: p.settings.Known(),
 		MadeAt: at, MadeBy: who.User.ID, MadeEmail: who.User.Email,
 		Status: c.Status, Verified: c.VerifiedAt, Ends: c.Ends, Rejection: c.rejection,
-	})
+	}, store.Absent())
 	if err != nil {
 		return nil, err
 	}

@@ -15,45 +15,42 @@ import (
 
 // Delete destroys the credential, every version of its secret, and all that
 // lists it, in one commit; its log stays. It is refused while something uses
-// the credential. read is what ChangeReads named. A second call finds nothing.
-func (e Editor) Delete(ctx context.Context, who identity.Caller, id int64, read []store.Item, match Match) error {
-	return e.changing(ctx, who.Org.ID, id, read, func(read []store.Item) error {
-		return e.delete(ctx, who, id, read, match)
-	})
+// the credential. A second call finds nothing.
+func (e Editor) Delete(ctx context.Context, who identity.Caller, l *ForChange, match Match) error {
+	return e.changing(ctx, who, l, func() error { return e.delete(ctx, who, l, match) })
 }
 
-func (e Editor) delete(ctx context.Context, who identity.Caller, id int64, read []store.Item, match Match) error {
-	c, _, err := e.open(ctx, who, id, read[0], access.Delete)
+func (e Editor) delete(ctx context.Context, who identity.Caller, l *ForChange, match Match) error {
+	c, _, err := e.open(ctx, who, &l.ForRead, access.Delete)
 	if err != nil {
 		return err
 	}
 	if !match.holds(c.Version) {
-		return stale(id)
+		return stale(c.ID)
 	}
-	own, err := e.Store.Range(ctx, store.Range{Table: store.Meta, Partition: ownPartition(c.Org, id)})
+	own, err := e.Store.Range(ctx, store.Range{Table: store.Meta, Partition: ownPartition(c.Org, c.ID)})
 	if err != nil {
 		return err
 	}
 	if c.References > 0 {
 		return inUse(c, own.Items)
 	}
-	head := audit.DecodeHead(read[1])
 	entry := e.entry(who, c, audit.Destroyed)
 	entry.Summary = []string{"destroyed"}
 	entry.Changes = map[string]audit.Change{"name": {c.Name, nil}}
 	if entry.OwnerEmail == "" {
-		entry.OwnerEmail = head.OwnerEmail
+		entry.OwnerEmail = l.head.OwnerEmail
 	}
-	trail, err := audit.Record(head, entry, true)
+	trail, err := audit.Record(l.head, entry, true)
 	if err != nil {
 		return err
 	}
 	writes := []store.Write{
-		remove(RowKey(c.Org, id), store.Equal("rev", c.rev)),
-		remove(orgIndexKey(c.Org, id), store.Always()),
-		remove(userIndexKey(c.Org, c.Owner, id), store.Always()),
+		remove(RowKey(c.Org, c.ID), store.Equal("rev", c.rev)),
+		remove(orgIndexKey(c.Org, c.ID), store.Always()),
+		remove(userIndexKey(c.Org, c.Owner, c.ID), store.Always()),
 	}
-	if due, ok := dueKey(c.Org, id, c.Interval); ok {
+	if due, ok := dueKey(c.Org, c.ID, c.Interval); ok {
 		writes = append(writes, remove(due, store.Always()))
 	}
 	writes = append(writes, trail...)

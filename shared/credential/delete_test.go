@@ -166,7 +166,7 @@ func TestTheRefusalNamesUsersUpToALimit(t *testing.T) {
 func (w *world) link(id int64, names ...string) {
 	w.Helper()
 	org := w.owner.Org.ID
-	items, err := w.store.Store.Get(context.Background(), credential.Reads(org, id)...)
+	items, err := w.store.Store.Get(context.Background(), credential.RowKey(org, id))
 	w.must(err)
 	rev := items[0].Attributes.Int("rev")
 	items[0].Attributes["rev"], items[0].Attributes["refs"] = rev+1, int64(len(names))
@@ -196,8 +196,8 @@ func TestDeleteHonoursTheTag(t *testing.T) {
 		match credential.Match
 		want  fault.Code
 	}{{credential.Match{2}, fault.CodePreconditionFailed}, {credential.Match{}, fault.CodePreconditionFailed}, {credential.Match{5, 1}, ""}} {
-		read := w.signIn(w.owner, credential.ChangeReads(v.Org.ID, v.ID)...)
-		w.wantFault(w.editor.Delete(context.Background(), w.owner, v.ID, read, row.match), row.want)
+		read := load[credential.ForChange](w, w.owner, v.ID)
+		w.wantFault(w.editor.Delete(context.Background(), w.owner, read, row.match), row.want)
 	}
 }
 

@@ -50,8 +50,6 @@ const (
 )
 
 func (e Ends) encode(a store.Attributes) {
-	delete(a, attrSecretEnd)
-	delete(a, attrCertificateEnd)
 	a.SetTime(attrSecretEnd, e.Secret)
 	a.SetTime(attrCertificateEnd, e.Certificate)
 }

@@ -36,23 +36,23 @@ type task struct {
 // a second secret and a reference.
 const version = 2
 
-// with signs in as the route does and calls do with what was read.
-func with(reads func(org, id int64) []store.Key, do func(ctx context.Context, w *world, id int64, read []store.Item) error) func(context.Context, *world, int64) error {
+// with signs in as the route does and calls do with what was loaded.
+func with[T any, L loads[T]](do func(ctx context.Context, w *world, l L) error) func(context.Context, *world, int64) error {
 	return func(ctx context.Context, w *world, id int64) error {
-		read, err := w.store.Get(ctx, reads(w.owner.Org.ID, id)...)
+		l, err := tryLoad[T, L](ctx, w, w.owner, id)
 		if err != nil {
 			return err
 		}
-		return do(ctx, w, id, read)
+		return do(ctx, w, l)
 	}
 }
 
 // changes is an update by an admin, whose answer shows the owner too.
 func changes(draft func(w *world) credential.Draft) func(context.Context, *world, int64) error {
-	return with(credential.ChangeReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
+	return with(func(ctx context.Context, w *world, read *credential.ForChange) error {
 		d := draft(w)
 		d.IfMatch = credential.Match{version}
-		v, err := w.editor.Update(ctx, w.admin, id, read, d)
+		v, err := w.editor.Update(ctx, w.admin, read, d)
 		if err == nil && v.Owner.Email == "" {
 			w.Error("the answer does not name the owner")
 		}
@@ -69,7 +69,7 @@ var (
 
 var tasks = []task{
 	{name: "create", event: audit.Created, do: func(ctx context.Context, w *world, _ int64) error {
-		if _, err := w.store.Get(ctx, credential.Reads(w.owner.Org.ID, 1)...); err != nil {
+		if _, err := w.store.Get(ctx, credential.RowKey(w.owner.Org.ID, 1)); err != nil {
 			return err
 		}
 		d := w.draft()
@@ -86,79 +86,79 @@ var tasks = []task{
 	{name: "transfer", event: audit.Transfer, again: overtakenTo, do: changes(func(w *world) credential.Draft {
 		return credential.Draft{Owner: &w.heir.User.ID}
 	})},
-	{name: "tags", event: audit.Updated, again: overtakenTo, do: with(credential.ChangeReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		_, err := w.editor.EditTags(ctx, w.admin, id, read, credential.Match{version}, func(now []string) []string { return append(now, "c") })
+	{name: "tags", event: audit.Updated, again: overtakenTo, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
+		_, err := w.editor.EditTags(ctx, w.admin, read, credential.Match{version}, func(now []string) []string { return append(now, "c") })
 		return err
 	})},
-	{name: "roll back", event: audit.RolledBack, again: overtakenTo, do: with(credential.ChangeReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		_, err := w.editor.RollBack(ctx, w.admin, id, read, 1, credential.Match{version})
+	{name: "roll back", event: audit.RolledBack, again: overtakenTo, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
+		_, err := w.editor.RollBack(ctx, w.admin, read, 1, credential.Match{version})
 		return err
 	})},
-	{name: "link", event: audit.Linked, do: with(credential.ChangeReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		list, err := w.service.Link(ctx, w.owner, id, read, pipeline)
+	{name: "link", event: audit.Linked, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
+		list, err := w.service.Link(ctx, w.owner, read, pipeline)
 		if err == nil && len(list) != 2 {
 			w.Errorf("answered %v", list)
 		}
 		return err
 	})},
-	{name: "unlink", event: audit.Unlinked, do: with(credential.ChangeReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		list, err := w.service.Unlink(ctx, w.owner, id, read, linked)
+	{name: "unlink", event: audit.Unlinked, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
+		list, err := w.service.Unlink(ctx, w.owner, read, linked)
 		if err == nil && len(list) != 0 {
 			w.Errorf("answered %v", list)
 		}
 		return err
 	})},
-	{name: "delete", event: audit.Destroyed, again: []fault.Code{fault.CodeNotFound}, do: with(credential.ChangeReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		return w.editor.Delete(ctx, w.owner, id, read, nil)
+	{name: "delete", event: audit.Destroyed, again: []fault.Code{fault.CodeNotFound}, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
+		return w.editor.Delete(ctx, w.owner, read, nil)
 	})},
-	{name: "copy", event: audit.Copied, reads: true, do: with(credential.Reads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		_, err := w.copier.Copy(ctx, w.owner, id, read, idempotency)
+	{name: "copy", event: audit.Copied, reads: true, do: with(func(ctx context.Context, w *world, read *credential.ForRead) error {
+		_, err := w.copier.Copy(ctx, w.owner, read, idempotency)
 		return err
 	})},
-	{name: "reveal", event: audit.Revealed, reads: true, do: with(credential.Reads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		r, err := w.revealer.Reveal(ctx, w.owner, id, read, func(int64) bool { return false })
+	{name: "reveal", event: audit.Revealed, reads: true, do: with(func(ctx context.Context, w *world, read *credential.ForRead) error {
+		r, err := w.revealer.Reveal(ctx, w.owner, read, func(int64) bool { return false })
 		if err != nil && r.Object.Len() > 0 {
 			w.Error("an error, and the secret beside it")
 		}
 		return err
 	})},
-	{name: "denial", event: audit.Denied, reads: true, do: with(credential.Reads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		_, err := w.revealer.Reveal(ctx, w.admin, id, read, func(int64) bool { return false })
+	{name: "denial", event: audit.Denied, reads: true, do: with(func(ctx context.Context, w *world, read *credential.ForRead) error {
+		_, err := w.revealer.Reveal(ctx, w.admin, read, func(int64) bool { return false })
 		if fault.Is(err, fault.CodeForbidden) {
 			return nil
 		}
 		return err
 	})},
-	{name: "probe", event: audit.Probed, sends: true, do: with(credential.ProbeReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		_, err := w.tester.Probe(ctx, w.owner, id, read)
+	{name: "probe", event: audit.Probed, sends: true, do: with(func(ctx context.Context, w *world, read *credential.ForProbe) error {
+		_, err := w.tester.Probe(ctx, w.owner, read)
 		return err
 	})},
-	{name: "probe asked for later", event: audit.Probed, sends: true, do: with(credential.ProbeReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		_, err := w.tester.ProbeFor(ctx, w.owner, id, read)
+	{name: "probe asked for later", event: audit.Probed, sends: true, do: with(func(ctx context.Context, w *world, read *credential.ForProbe) error {
+		_, err := w.tester.ProbeFor(ctx, w.owner, read)
 		return err
 	})},
-	{name: "tree", event: audit.Probed, sends: true, do: with(credential.ProbeReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		_, _, err := w.tester.Tree(ctx, w.owner, credential.Look{ID: id, Read: read, Depth: 1})
+	{name: "tree", event: audit.Probed, sends: true, do: with(func(ctx context.Context, w *world, read *credential.ForProbe) error {
+		_, _, err := w.tester.Tree(ctx, w.owner, read, credential.Look{Depth: 1})
 		return err
 	})},
-	{name: "sample", event: audit.Probed, sends: true, do: with(credential.ProbeReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		_, _, err := w.tester.Sample(ctx, w.owner, credential.Look{ID: id, Read: read, At: probe.Place{Table: "t"}})
+	{name: "sample", event: audit.Probed, sends: true, do: with(func(ctx context.Context, w *world, read *credential.ForProbe) error {
+		_, _, err := w.tester.Sample(ctx, w.owner, read, credential.Look{At: probe.Place{Table: "t"}})
 		return err
 	})},
-	{name: "probe before saving", event: audit.Probed, sends: true, unsaved: true, do: with(credential.Reads, func(ctx context.Context, w *world, _ int64, _ []store.Item) error {
+	{name: "probe before saving", event: audit.Probed, sends: true, unsaved: true, do: with(func(ctx context.Context, w *world, _ *credential.ForRead) error {
 		_, err := w.tester.Try(ctx, w.owner, credential.Draft{Type: ptr("postgres"), Credentials: postgres("n")})
 		return err
 	})},
-	{name: "proposal", event: audit.Probed, sends: true, again: overtakenTo, do: with(credential.SwitchReads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
+	{name: "proposal", event: audit.Probed, sends: true, again: overtakenTo, do: with(func(ctx context.Context, w *world, read *credential.ForSwitch) error {
 		d := credential.Draft{Credentials: postgres("n"), IfMatch: credential.Match{version}, Idem: idempotency}
-		_, _, switched, err := w.switcher.Propose(ctx, w.admin, id, read, d)
+		_, _, switched, err := w.switcher.Propose(ctx, w.admin, read, d)
 		if switched != (err == nil) {
 			w.Errorf("switched %v, %v", switched, err)
 		}
 		return err
 	})},
-	{name: "versions", do: with(credential.Reads, func(ctx context.Context, w *world, id int64, read []store.Item) error {
-		_, _, err := w.service.Versions(ctx, w.admin, id, read)
+	{name: "versions", do: with(func(ctx context.Context, w *world, read *credential.ForRead) error {
+		_, _, err := w.service.Versions(ctx, w.admin, read)
 		return err
 	})},
 }
@@ -169,7 +169,7 @@ func (o task) met(w *world) int64 {
 	id := w.create(w.owner).ID
 	w.setSecret(id, postgres("second"))
 	if o.name != "delete" {
-		w.must(second(w.service.Link(context.Background(), w.owner, id, w.signIn(w.owner, credential.ChangeReads(w.owner.Org.ID, id)...), linked)))
+		w.must(second(w.service.Link(context.Background(), w.owner, load[credential.ForChange](w, w.owner, id), linked)))
 	}
 	return id
 }
@@ -374,11 +374,11 @@ func TestEveryCallOfEveryOperation(t *testing.T) {
 }
 
 func (w *world) tryUpdate(id int64, d credential.Draft) (credential.View, error) {
-	read, err := w.store.Get(context.Background(), credential.ChangeReads(w.owner.Org.ID, id)...)
+	read, err := tryLoad[credential.ForChange](context.Background(), w, w.owner, id)
 	if err != nil {
 		return credential.View{}, err
 	}
-	return w.editor.Update(context.Background(), w.owner, id, read, d)
+	return w.editor.Update(context.Background(), w.owner, read, d)
 }
 
 // usable checks that whatever happened, the credential is whole: it can be
@@ -425,10 +425,10 @@ func TestLostAnswerOfACreateIsAnsweredAgain(t *testing.T) {
 func TestOutcomeIsKeptWhenTheCallerLeaves(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(w.owner).ID
-	read := w.signIn(w.owner, credential.ProbeReads(w.owner.Org.ID, id)...)
+	read := load[credential.ForProbe](w, w.owner, id)
 	ctx, leave := context.WithCancel(context.Background())
 	w.prober.script(probe.CodeOK, leave)
-	_, _ = w.tester.Probe(ctx, w.owner, id, read)
+	_, _ = w.tester.Probe(ctx, w.owner, read)
 	if v := w.now(id); v.Validity != credential.ValidityValid {
 		t.Errorf("%s", v.Validity)
 	}

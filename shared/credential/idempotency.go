@@ -3,7 +3,6 @@ package credential
 import (
 	"context"
 
-	"credence/shared/access"
 	"credence/shared/identity"
 	"credence/shared/store"
 )
@@ -27,15 +26,10 @@ func (e Editor) replay(ctx context.Context, who identity.Caller, i Idempotency) 
 
 // replayed is the credential of a used key's row.
 func (e Editor) replayed(ctx context.Context, who identity.Caller, row store.Attributes) (View, bool, error) {
-	id := row.Int("id")
-	read, err := e.Store.Get(ctx, Reads(who.Org.ID, id)...)
-	if err != nil {
+	l := ForRead{id: row.Int("id")}
+	if err := e.reload(ctx, who, &l); err != nil {
 		return View{}, false, err
 	}
-	c, held, err := e.open(ctx, who, id, read[0], access.Read)
-	if err != nil {
-		return View{}, false, err
-	}
-	view, err := e.view(ctx, who, c, held)
+	view, err := e.Get(ctx, who, &l)
 	return view, err == nil, err
 }

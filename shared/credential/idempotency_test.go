@@ -23,7 +23,7 @@ func TestIdempotencyKeyMakesOneCopy(t *testing.T) {
 	idem := credential.Idempotency{Key: "0123456789abcdef", Body: []byte("copy of one")}
 	ids := make([]int64, 8)
 	for _, err := range together(len(ids), func(n int) error {
-		v, err := w.copier.Copy(context.Background(), w.owner, id, w.signIn(w.owner, credential.Reads(w.owner.Org.ID, id)...), idem)
+		v, err := w.copier.Copy(context.Background(), w.owner, load[credential.ForRead](w, w.owner, id), idem)
 		ids[n] = v.ID
 		return err
 	}) {
@@ -33,12 +33,12 @@ func TestIdempotencyKeyMakesOneCopy(t *testing.T) {
 		t.Errorf("answered %v, %d credentials", ids, total)
 	}
 	kms := w.kms.Calls(kmstest.Everything)
-	read := w.signIn(w.owner, credential.Reads(w.owner.Org.ID, id)...)
-	v, err := w.copier.Copy(context.Background(), w.owner, id, read, idem)
+	read := load[credential.ForRead](w, w.owner, id)
+	v, err := w.copier.Copy(context.Background(), w.owner, read, idem)
 	if w.must(err); v.ID != ids[0] || v.CopiedFrom != id || w.kms.Calls(kmstest.Everything) != kms || len(w.entries(id, audit.Copied)) != 1 {
 		t.Errorf("again: %+v", v)
 	}
-	_, err = w.copier.Copy(context.Background(), w.owner, id, read, credential.Idempotency{Key: idem.Key, Body: []byte("copy of another")})
+	_, err = w.copier.Copy(context.Background(), w.owner, read, credential.Idempotency{Key: idem.Key, Body: []byte("copy of another")})
 	w.wantFault(err, fault.CodeIdempotencyReused)
 	w.check()
 }

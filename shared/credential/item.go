@@ -98,7 +98,7 @@ func getJSON(a store.Attributes, name string, v any) error {
 	return nil
 }
 
-func encodeVersion(c Credential, v Version) (store.Write, error) {
+func encodeVersion(c Credential, v Version, condition store.Condition) (store.Write, error) {
 	a := store.Attributes{
 		"type": v.Type, "public": string(v.Public), "by": v.MadeBy, "by_email": v.MadeEmail,
 	}
@@ -113,7 +113,7 @@ func encodeVersion(c Credential, v Version) (store.Write, error) {
 	return store.Write{
 		Verb: store.Put,
 		Item: store.Item{Key: versionKey(c.Org, c.ID, v.Number), Attributes: a},
-		If:   store.Absent(),
+		If:   condition,
 	}, nil
 }
 
@@ -130,6 +130,14 @@ func decodeVersion(i store.Item) (Version, error) {
 		return Version{}, errors.New("reading a version's number: its key is malformed")
 	}
 	return v, getJSON(a, "known", &v.Known)
+}
+
+// knownVersion is decodeVersion with the zero Version for a row that is not there.
+func knownVersion(i store.Item) (Version, error) {
+	if !i.Found() {
+		return Version{}, nil
+	}
+	return decodeVersion(i)
 }
 
 func encodeSecret(org, id, sv int64, r envelope.Record) store.Write {

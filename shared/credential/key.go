@@ -64,8 +64,8 @@ func requestKey(org, id, number int64) store.Key {
 	return meta(ownPartition(org, id), store.NewKeyText().Padded("REQ#", number).String())
 }
 
-func lastReadKey(org, id int64, principal string) store.Key {
-	return meta(ownPartition(org, id), lastReadPrefix+principal)
+func lastReadKey(org, id int64, by identity.Caller) store.Key {
+	return meta(ownPartition(org, id), store.NewKeyText().Int(lastReadPrefix+"U", by.User.ID).Int("-K", by.KeyID).String())
 }
 
 func referenceKey(org, id int64, r Reference) store.Key {

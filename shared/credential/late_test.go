@@ -77,14 +77,14 @@ func TestAProbeThatTakesAllOfTheTime(t *testing.T) {
 				w.prober.script(probe.CodeOK, func() { <-ctx.Done() })
 				return ctx
 			}
-			_, err := w.tester.Probe(within(), w.owner, id, w.signIn(w.owner, credential.ProbeReads(w.owner.Org.ID, id)...))
+			_, err := w.tester.Probe(within(), w.owner, load[credential.ForProbe](w, w.owner, id))
 			w.must(err)
 			if v := w.now(id); v.Validity != credential.ValidityValid || v.Probes != 1 {
 				t.Errorf("%s after %d probes", v.Validity, v.Probes)
 			}
 			w.clock.advance(time.Minute)
-			read := w.signIn(w.owner, credential.SwitchReads(w.owner.Org.ID, id)...)
-			_, _, switched, err := w.switcher.Propose(within(), w.owner, id, read, credential.Draft{Credentials: postgres("proven")})
+			read := load[credential.ForSwitch](w, w.owner, id)
+			_, _, switched, err := w.switcher.Propose(within(), w.owner, read, credential.Draft{Credentials: postgres("proven")})
 			w.must(err)
 			if v := w.now(id); !switched || v.SecretVersion != 2 || v.Validity != credential.ValidityValid {
 				t.Errorf("switched %v to %d, %s", switched, v.SecretVersion, v.Validity)

@@ -28,9 +28,9 @@ const maxStatus = 1024
 type outcome struct {
 	result  probe.Result
 	claim   claim
-	version store.Item // what is known of the version that was probed
-	instead aim        // of a probe of the stored secret: what was looked at or tried
-	later   Request    // where its number is not 0: the result is kept under it too
+	version Version // that was probed; 0 is its number where nothing is known of it
+	instead aim     // of a probe of the stored secret: what was looked at or tried
+	later   Request // where its number is not 0: the result is kept under it too
 }
 
 // ours is the result of a probe that failed before it began, by our fault.
@@ -110,8 +110,8 @@ func (t Tester) reread(ctx context.Context, c Credential, o outcome) (Credential
 		c.rev = 0
 		return c, o, nil
 	}
-	o.version = items[1]
-	return now, o, nil
+	o.version, err = knownVersion(items[1])
+	return now, o, err
 }
 
 // unkept tells a caller whose probe ran that its outcome is not stored: other
@@ -154,16 +154,16 @@ func (t Tester) verdict(c Credential, o outcome) ([]store.Write, error) {
 		return nil, err
 	}
 	writes := []store.Write{row, kept}
-	if v := o.version; v.Found() && (o.result.Verdict != probe.Unknown || !c.Ends.equal(decodeEnds(v.Attributes))) {
-		c.Ends.encode(v.Attributes)
-		delete(v.Attributes, "verified")
-		v.Attributes.SetText("status", c.Status)
-		v.Attributes.SetTime("verified", c.VerifiedAt)
+	if v := o.version; v.Number != 0 && (o.result.Verdict != probe.Unknown || !c.Ends.equal(v.Ends)) {
+		v.Status, v.Verified, v.Ends = c.Status, c.VerifiedAt, c.Ends
 		if o.result.Verdict == probe.Valid {
-			delete(v.Attributes, "rejection")
-			v.Attributes.SetText("rejection", o.result.Rejection)
+			v.Rejection = o.result.Rejection
 		}
-		writes = append(writes, store.Write{Verb: store.Put, Item: v, If: store.Present()})
+		version, err := encodeVersion(c, v, store.Present())
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, version)
 	}
 	return writes, nil
 }
@@ -200,13 +200,13 @@ func learn(c *Credential, r probe.Result) {
 	}
 }
 
-// History returns the last results, newest first. read is what Reads named.
-func (s Service) History(ctx context.Context, who identity.Caller, id int64, read []store.Item) ([]probe.Result, error) {
-	c, _, err := s.open(ctx, who, id, read[0], access.Read)
+// History returns the last results, newest first.
+func (s Service) History(ctx context.Context, who identity.Caller, l *ForRead) ([]probe.Result, error) {
+	c, _, err := s.open(ctx, who, l, access.Read)
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.Store.Range(ctx, store.Under(store.Meta, ownPartition(c.Org, id), resultPrefix))
+	page, err := s.Store.Range(ctx, store.Under(store.Meta, ownPartition(c.Org, c.ID), resultPrefix))
 	if err != nil {
 		return nil, err
 	}
@@ -222,16 +222,16 @@ func (s Service) History(ctx context.Context, who identity.Caller, id int64, rea
 
 // Log returns a page of the audit log, newest entry first, to each caller who may
 // see the credential, or, once it is deleted, to its last owner and the
-// organisation's admins. read is what LogReads named.
-func (s Service) Log(ctx context.Context, who identity.Caller, id int64, read []store.Item, q audit.Query) (audit.Page, error) {
-	if head := audit.DecodeHead(read[1]); head.Gone {
-		if head.OwnerID != who.User.ID && !who.User.Admin {
-			return audit.Page{}, notFound(id)
+// organisation's admins.
+func (s Service) Log(ctx context.Context, who identity.Caller, l *ForLog, q audit.Query) (audit.Page, error) {
+	if l.head.Gone {
+		if l.head.OwnerID != who.User.ID && !who.User.Admin {
+			return audit.Page{}, notFound(l.id)
 		}
-	} else if _, _, err := s.open(ctx, who, id, read[0], access.Read); err != nil {
+	} else if _, _, err := s.open(ctx, who, &l.ForRead, access.Read); err != nil {
 		return audit.Page{}, err
 	}
-	q.Org, q.Credential = who.Org.ID, id
+	q.Org, q.Credential = who.Org.ID, l.id
 	return audit.Read(ctx, s.Store, q)
 }
 

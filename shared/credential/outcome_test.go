@@ -21,13 +21,12 @@ func TestCallerWhoIsGone(t *testing.T) {
 	}
 	_, err := w.tester.Try(gone(), w.member, w.draft())
 	w.must(err)
-	made, err := w.tester.ProbeFor(gone(), w.owner, id, w.signIn(w.owner, credential.ProbeReads(w.owner.Org.ID, id)...))
+	made, err := w.tester.ProbeFor(gone(), w.owner, load[credential.ForProbe](w, w.owner, id))
 	w.must(err)
 	if got, err := w.requested(w.owner, id, made.Number); err != nil || got.Result.Code != probe.CodeAuthRejected {
 		t.Errorf("%s, %v", got.Result.Code, err)
 	}
-	look := credential.Look{ID: id, Read: w.signIn(w.owner, credential.ProbeReads(w.owner.Org.ID, id)...), Depth: 1}
-	_, _, err = w.tester.Tree(gone(), w.owner, look)
+	_, _, err = w.tester.Tree(gone(), w.owner, load[credential.ForProbe](w, w.owner, id), credential.Look{Depth: 1})
 	w.must(err)
 	for k, i := range w.store.Everything(t) {
 		if strings.Contains(k.Partition, "#PRINC") || k.Sort == "LEASE" && i.Attributes.Time("until").After(w.clock.peek()) {

@@ -1,7 +1,6 @@
 package credential
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -59,19 +58,18 @@ const (
 // the outcome, unless the secret was changed meanwhile. One probe of a
 // credential runs at a time, and two are at least five seconds apart; so is
 // one sign-in at a target across the organisation's credentials one at a time:
-// otherwise it answers CodeTooManyRequests. read is what ProbeReads named.
+// otherwise it answers CodeTooManyRequests.
 //
 // The entry that the probe started is durable before anything is sent. If the
 // key service or the store is away before that, it answers their error and
 // nothing was recorded.
-func (t Tester) Probe(ctx context.Context, who identity.Caller, id int64, read []store.Item) (probe.Result, error) {
-	return t.probe(ctx, who, id, read, Request{})
+func (t Tester) Probe(ctx context.Context, who identity.Caller, l *ForProbe) (probe.Result, error) {
+	return t.probe(ctx, who, l, Request{})
 }
 
 // probe is Probe; where later has a number, the result is also kept under it.
-func (t Tester) probe(ctx context.Context, who identity.Caller, id int64, read []store.Item, later Request) (probe.Result, error) {
-	c, _, err := t.open(ctx, who, id, read[0], access.Probe)
-	if err != nil {
+func (t Tester) probe(ctx context.Context, who identity.Caller, l *ForProbe, later Request) (probe.Result, error) {
+	if _, _, err := t.open(ctx, who, &l.ForRead, access.Probe); err != nil {
 		return probe.Result{}, err
 	}
 	free, err := t.slot(ctx, who)
@@ -79,7 +77,7 @@ func (t Tester) probe(ctx context.Context, who identity.Caller, id int64, read [
 		return probe.Result{}, err
 	}
 	defer free()
-	b, err := t.begin(ctx, who, c, read, toProbe)
+	b, err := t.begin(ctx, who, l, toProbe)
 	if err != nil {
 		return probe.Result{}, err
 	}
@@ -97,7 +95,7 @@ type begun struct {
 	settings   connector.Settings
 	failed     *probe.Result // instead of settings: the secret did not open
 	claim      claim
-	version    store.Item // what is known of the version of the secret
+	version    Version // of the secret; 0 is its number where nothing is known of it
 }
 
 // aim is what a system is dialled for. A probe ("") keeps a distance to the last
@@ -120,43 +118,43 @@ func (a aim) started() string {
 
 // begin opens the stored secret and takes the leases: all that comes before
 // anything is dialled. It starts over if the credential's secret was replaced
-// after it was read. read is what ProbeReads named.
-func (t Tester) begin(ctx context.Context, who identity.Caller, c Credential, read []store.Item, aim aim) (begun, error) {
+// after it was read.
+func (t Tester) begin(ctx context.Context, who identity.Caller, l *ForProbe, aim aim) (begun, error) {
 	for attempt := 0; ; attempt++ {
-		b, err := t.take(ctx, who, c, read[1], aim)
+		b, err := t.take(ctx, who, l.c, l.lease, aim)
 		if err == nil {
 			return b, nil
 		}
 		if retry, err := again(ctx, err, attempt); !retry {
 			return begun{}, err
 		}
-		if read, err = t.Store.Get(ctx, ProbeReads(c.Org, c.ID)...); err != nil {
+		if err := t.reload(ctx, who, l); err != nil {
 			return begun{}, err
 		}
-		if c, _, err = t.open(ctx, who, c.ID, read[0], access.Probe); err != nil {
+		if _, _, err := t.open(ctx, who, &l.ForRead, access.Probe); err != nil {
 			return begun{}, err
 		}
 	}
 }
 
-func (t Tester) take(ctx context.Context, who identity.Caller, c Credential, lease store.Item, aim aim) (begun, error) {
+func (t Tester) take(ctx context.Context, who identity.Caller, c Credential, lease lease, aim aim) (begun, error) {
 	if err := t.free(c.ID, lease, aim); err != nil {
 		return begun{}, err
 	}
-	items, err := t.Store.Get(ctx, secretKey(c.Org, c.ID, c.SecretVersion), versionKey(c.Org, c.ID, c.SecretVersion))
+	secret, row, err := t.sealed(ctx, c, versionKey(c.Org, c.ID, c.SecretVersion))
 	if err != nil {
 		return begun{}, err
 	}
-	if gone, err := t.deleted(ctx, c, items[0]); err != nil || gone {
-		return begun{}, cmp.Or(err, notFound(c.ID))
+	b := begun{credential: c}
+	if b.version, err = knownVersion(row); err != nil {
+		return begun{}, err
 	}
-	b := begun{credential: c, version: items[1]}
-	if b.settings, b.failed, err = t.settings(ctx, c, items[0]); err != nil {
+	if b.settings, b.failed, err = t.settings(ctx, c, secret); err != nil {
 		return begun{}, err
 	}
 	b.claim = t.newClaim(c, b.settings)
 	if aim != toProbe {
-		b.claim.next = lease.Attributes.Time("next")
+		b.claim.next = lease.next
 	}
 	// A secret that was replaced or deleted by now is not sent.
 	b.claim.check = store.Write{Verb: store.Check, Item: store.Item{Key: RowKey(c.Org, c.ID)}, If: store.Equal("sv", c.SecretVersion)}
@@ -189,10 +187,10 @@ func (t Tester) end(ctx context.Context, who identity.Caller, b begun, o outcome
 
 // free refuses while another probe or look holds the credential's lease, and a
 // probe also until its distance to the last one is kept.
-func (t Tester) free(id int64, lease store.Item, aim aim) error {
-	wait := lease.Attributes.Time("until").Sub(t.now())
+func (t Tester) free(id int64, lease lease, aim aim) error {
+	wait := lease.until.Sub(t.now())
 	if aim == toProbe || aim == candidate {
-		wait = max(wait, lease.Attributes.Time("next").Sub(t.now()))
+		wait = max(wait, lease.next.Sub(t.now()))
 	}
 	if wait > 0 {
 		return tooSoon(id, wait)
@@ -278,7 +276,7 @@ func (t Tester) claimTrial(ctx context.Context, who identity.Caller, p prepared)
 		entry, err := trial(who, p, cl)
 		if err == nil {
 			cl.entry = entry
-			err = t.claim(ctx, cl, store.Item{})
+			err = t.claim(ctx, cl, lease{})
 		}
 		if err == nil {
 			return cl, nil
@@ -337,13 +335,13 @@ func (t Tester) newClaim(c Credential, s connector.Settings) claim {
 // before anything is dialled. A lease left by a probe that died runs out by
 // itself. An error of store.Overtaken means that the credential, or the entry's
 // id, is not what it was: read again and start over.
-func (t Tester) claim(ctx context.Context, cl claim, lease store.Item) error {
+func (t Tester) claim(ctx context.Context, cl claim, lease lease) error {
 	var writes []store.Write
 	leased, target := -1, -1
 	if cl.credential != 0 {
 		condition := store.Absent()
-		if lease.Found() {
-			condition = store.Equal("claim", lease.Attributes.Int("claim"))
+		if lease.claim != 0 {
+			condition = store.Equal("claim", lease.claim)
 		}
 		leased, writes = 1, append(writes, cl.check, cl.hold(cl.began.Add(leaseTime), condition))
 	}

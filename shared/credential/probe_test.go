@@ -167,13 +167,15 @@ func TestOfTwoProbesAtOnceOneRuns(t *testing.T) {
 			w.clock.advance(6 * time.Second)
 		}
 		runs := w.prober.count()
-		read := w.signIn(w.owner, credential.ProbeReads(w.owner.Org.ID, id)...)
-		if read[1].Found() != found {
+		read := *load[credential.ForProbe](w, w.owner, id)
+		_, leased := w.store.Everything(t)[read.Keys(w.owner.Org.ID)[1]]
+		if leased != found {
 			t.Fatal("the lease of the probe before is not as the test wants it")
 		}
 		ok := 0
 		for _, err := range together(6, func(int) error {
-			_, err := w.tester.Probe(context.Background(), w.owner, id, read)
+			own := read
+			_, err := w.tester.Probe(context.Background(), w.owner, &own)
 			return err
 		}) {
 			if err == nil {
@@ -257,9 +259,9 @@ func TestLateOutcomeWhileAnotherIsInFlight(t *testing.T) {
 		w.clock.advance(9 * time.Second)
 		w.prober.script(probe.CodeOK, func() { close(entered); <-finish })
 		go func() {
-			read, err := w.store.Get(context.Background(), credential.ProbeReads(w.owner.Org.ID, id)...)
+			read, err := tryLoad[credential.ForProbe](context.Background(), w, w.owner, id)
 			if err == nil {
-				_, err = w.tester.Probe(context.Background(), w.owner, id, read)
+				_, err = w.tester.Probe(context.Background(), w.owner, read)
 			}
 			done <- err
 		}()

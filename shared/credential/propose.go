@@ -35,11 +35,10 @@ type proposal struct {
 
 // Propose checks a new secret, seals it, probes it from memory, and makes it the
 // active version only if the system accepts it. Otherwise nothing changes and
-// the result says what is wrong. It reports whether it switched. read is what
-// SwitchReads named. Calling it again after a switch makes another version, unless
-// the draft names the same idempotency key: then it answers as it did first.
-func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, read []store.Item, d Draft) (View, probe.Result, bool, error) {
-	c, held, err := s.Editor.open(ctx, who, id, read[0], access.Update)
+// the result says what is wrong. It reports whether it switched. Calling it again
+// after a switch makes another version, unless the draft names the same idempotency key: then it answers as it did first.
+func (s Switcher) Propose(ctx context.Context, who identity.Caller, l *ForSwitch, d Draft) (View, probe.Result, bool, error) {
+	c, held, err := s.Editor.open(ctx, who, &l.ForRead, access.Update)
 	if err != nil {
 		return View{}, probe.Result{}, false, err
 	}
@@ -50,15 +49,15 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, re
 	if d.Credentials == nil {
 		d.Faults = append(d.Faults, fault.Detail{Pointer: "/credentials", Code: fault.DetailRequired, Message: "Send the new credentials."})
 	}
-	pr := proposal{who: who, before: c, head: audit.DecodeHead(read[2]), idem: d.Idem}
+	pr := proposal{who: who, before: c, head: l.head, idem: d.Idem}
 	if pr.p, err = s.Editor.prepare(who, d, c.Type); err != nil {
 		return View{}, probe.Result{}, false, err
 	}
 	defer clear(pr.p.canonical)
 	if !d.IfMatch.holds(c.Version) {
-		return View{}, probe.Result{}, false, stale(id)
+		return View{}, probe.Result{}, false, stale(c.ID)
 	}
-	if err := s.Tester.free(id, read[1], candidate); err != nil {
+	if err := s.Tester.free(c.ID, l.lease, candidate); err != nil {
 		return View{}, probe.Result{}, false, err
 	}
 	free, err := s.Tester.slot(ctx, who)
@@ -72,7 +71,7 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, id int64, re
 	if pr.sealed, err = s.Editor.seal(ctx, c, pr.p, sealing{}); err != nil {
 		return View{}, probe.Result{}, false, err
 	}
-	if pr.begun, err = s.Tester.beginCandidate(ctx, pr, read[1]); err != nil {
+	if pr.begun, err = s.Tester.beginCandidate(ctx, pr, l.lease); err != nil {
 		return View{}, probe.Result{}, false, err
 	}
 	pr.result = s.Tester.Prober.Run(ctx, pr.p.typ.Name, pr.p.settings)
@@ -102,7 +101,7 @@ func (s Switcher) replay(ctx context.Context, who identity.Caller, i Idempotency
 // credential's own lease. It is audited as a probe, so that no secret is tried
 // unseen. A credential that was changed since it was read would not switch, so
 // nothing is sent.
-func (t Tester) beginCandidate(ctx context.Context, pr proposal, lease store.Item) (begun, error) {
+func (t Tester) beginCandidate(ctx context.Context, pr proposal, lease lease) (begun, error) {
 	c := pr.before
 	for attempt := 0; ; attempt++ {
 		cl := t.newClaim(c, pr.p.settings)
@@ -157,17 +156,17 @@ func (s Switcher) adopt(ctx context.Context, pr proposal) (View, error) {
 		if !retry {
 			return View{}, unadopted(err)
 		}
-		read, err := s.Editor.Store.Get(ctx, ChangeReads(before.Org, before.ID)...)
-		if err != nil {
+		l := ForChange{ForRead: ForRead{id: before.ID}}
+		if err := s.Editor.reload(ctx, pr.who, &l); err != nil {
 			return View{}, unadopted(err)
 		}
-		if before, _, err = s.Editor.open(ctx, pr.who, before.ID, read[0], access.Update); err == nil && before.Version != pr.before.Version {
+		if before, _, err = s.Editor.open(ctx, pr.who, &l.ForRead, access.Update); err == nil && before.Version != pr.before.Version {
 			err = stale(before.ID)
 		}
 		if err != nil {
 			return View{}, s.unadopted(ctx, pr, o, err)
 		}
-		head = audit.DecodeHead(read[1])
+		head = l.head
 	}
 }
 

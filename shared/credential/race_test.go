@@ -40,8 +40,8 @@ func TestUpdatesOfDifferentFieldsLoseNothing(t *testing.T) {
 	errs := together(20, func(n int) error {
 		if n%2 == 1 { // tags are one field in which all add
 			added[n] = fmt.Sprint("t", n)
-			read := w.signIn(w.owner, credential.ChangeReads(w.owner.Org.ID, id)...)
-			_, err := w.editor.EditTags(context.Background(), w.owner, id, read, nil, func(now []string) []string { return append(now, added[n]) })
+			read := load[credential.ForChange](w, w.owner, id)
+			_, err := w.editor.EditTags(context.Background(), w.owner, read, nil, func(now []string) []string { return append(now, added[n]) })
 			return err
 		}
 		d := []credential.Draft{
@@ -165,7 +165,7 @@ func TestOvertakenChangesStartOver(t *testing.T) {
 func TestEndlessContentionIsAConflict(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(w.owner).ID
-	read := w.signIn(w.owner, credential.ChangeReads(w.owner.Org.ID, id)...)
+	read := load[credential.ForChange](w, w.owner, id)
 	for _, row := range []struct {
 		err                             error
 		gets, ranges, commits, dataKeys int
@@ -177,7 +177,7 @@ func TestEndlessContentionIsAConflict(t *testing.T) {
 		e.Store = stuckStore{w.store, row.err}
 		w.store.Reset()
 		kms := w.kmsCalls()
-		_, err := e.Update(context.Background(), w.owner, id, read, credential.Draft{Credentials: postgres("n")})
+		_, err := e.Update(context.Background(), w.owner, read, credential.Draft{Credentials: postgres("n")})
 		w.wantFault(err, fault.CodeConflict)
 		if got, want := w.store.Calls(), (storetest.Calls{Gets: row.gets, Ranges: row.ranges}); got != want || w.kmsCalls()-kms != row.dataKeys {
 			t.Errorf("%v: %+v reads and %d data keys, want %+v and %d", row.err, got, w.kmsCalls()-kms, want, row.dataKeys)
@@ -189,7 +189,7 @@ func TestEndlessContentionIsAConflict(t *testing.T) {
 	e := w.editor
 	e.Store = stuckStore{w.store, &store.ConditionError{Failed: []int{0}}}
 	w.store.Reset()
-	_, err := e.Update(ctx, w.owner, id, read, credential.Draft{Name: ptr("n")})
+	_, err := e.Update(ctx, w.owner, read, credential.Draft{Name: ptr("n")})
 	w.wantFault(err, fault.CodeConflict)
 	if got := w.store.Calls(); got.Gets != 0 {
 		t.Errorf("with less than a second left: %+v", got)
@@ -221,8 +221,8 @@ func TestVerdictThatLosesEveryAttempt(t *testing.T) {
 	contended := w.tester
 	contended.Store = contendedStore{w.store}
 	w.prober.script(probe.CodeAuthRejected, nil)
-	read := w.signIn(w.owner, credential.ProbeReads(w.owner.Org.ID, id)...)
-	_, err := contended.Probe(context.Background(), w.owner, id, read)
+	read := load[credential.ForProbe](w, w.owner, id)
+	_, err := contended.Probe(context.Background(), w.owner, read)
 	w.wantFault(err, fault.CodeConflict)
 	if v := w.now(id); v.Validity != credential.ValidityValid || v.Probes != 1 {
 		t.Errorf("%s after %d probes", v.Validity, v.Probes)
@@ -247,11 +247,11 @@ func TestVerdictThatLosesEveryAttempt(t *testing.T) {
 func TestContentionUntilTheTimeIsUp(t *testing.T) {
 	w := newWorld(t)
 	id := w.create(w.owner).ID
-	read := w.signIn(w.owner, credential.ChangeReads(w.owner.Org.ID, id)...)
+	read := load[credential.ForChange](w, w.owner, id)
 	ctx, cancel := context.WithCancel(context.Background())
 	e := w.editor
 	e.Store = endingStore{contendedStore{w.store}, cancel}
-	_, err := e.Update(ctx, w.owner, id, read, credential.Draft{Name: ptr("n")})
+	_, err := e.Update(ctx, w.owner, read, credential.Draft{Name: ptr("n")})
 	w.wantFault(err, fault.CodeConflict)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("why is not told to the log: %v", err)

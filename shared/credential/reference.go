@@ -46,9 +46,9 @@ func (r Reference) check() error {
 	return fault.Invalid(faults)
 }
 
-// References lists what uses the credential. read is what Reads named.
-func (s Service) References(ctx context.Context, who identity.Caller, id int64, read []store.Item) (Credential, []Reference, error) {
-	c, _, err := s.open(ctx, who, id, read[0], access.Read)
+// References lists what uses the credential.
+func (s Service) References(ctx context.Context, who identity.Caller, l *ForRead) (Credential, []Reference, error) {
+	c, _, err := s.open(ctx, who, l, access.Read)
 	if err != nil {
 		return Credential{}, nil, err
 	}
@@ -85,24 +85,24 @@ func referencesIn(own []store.Item) []Reference {
 
 // Link says that something uses the credential; saying it again changes
 // nothing. Neither the credential's version nor its time of change moves. It
-// returns all that uses the credential then. read is what ChangeReads named.
-func (s Service) Link(ctx context.Context, who identity.Caller, id int64, read []store.Item, r Reference) ([]Reference, error) {
-	return s.relink(ctx, who, id, read, r, true)
+// returns all that uses the credential then.
+func (s Service) Link(ctx context.Context, who identity.Caller, l *ForChange, r Reference) ([]Reference, error) {
+	return s.relink(ctx, who, l, r, true)
 }
 
 // Unlink takes back what Link said; saying it again changes nothing. It returns
-// all that still uses the credential. read is what ChangeReads named.
-func (s Service) Unlink(ctx context.Context, who identity.Caller, id int64, read []store.Item, r Reference) ([]Reference, error) {
-	return s.relink(ctx, who, id, read, r, false)
+// all that still uses the credential.
+func (s Service) Unlink(ctx context.Context, who identity.Caller, l *ForChange, r Reference) ([]Reference, error) {
+	return s.relink(ctx, who, l, r, false)
 }
 
-func (s Service) relink(ctx context.Context, who identity.Caller, id int64, read []store.Item, r Reference, on bool) ([]Reference, error) {
+func (s Service) relink(ctx context.Context, who identity.Caller, l *ForChange, r Reference, on bool) ([]Reference, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
 	var list []Reference
-	err := s.changing(ctx, who.Org.ID, id, read, func(read []store.Item) error {
-		c, _, err := s.open(ctx, who, id, read[0], access.Use)
+	err := s.changing(ctx, who, l, func() error {
+		c, _, err := s.open(ctx, who, &l.ForRead, access.Use)
 		if err != nil {
 			return err
 		}
@@ -111,15 +111,15 @@ func (s Service) relink(ctx context.Context, who identity.Caller, id int64, read
 		if list, err = s.references(ctx, c); err != nil {
 			return err
 		}
-		key := func(r Reference) string { return referenceKey(c.Org, id, r).Sort }
+		key := func(r Reference) string { return referenceKey(c.Org, c.ID, r).Sort }
 		at := slices.IndexFunc(list, func(other Reference) bool { return key(other) == key(r) })
 		if on == (at >= 0) {
 			return nil
 		}
 		if on && c.References >= MaxReferences {
-			return fault.New(fault.CodeLimitReached, fmt.Sprintf("At most %d things may use one credential.", MaxReferences)).On(ResourceType, id)
+			return fault.New(fault.CodeLimitReached, fmt.Sprintf("At most %d things may use one credential.", MaxReferences)).On(ResourceType, c.ID)
 		}
-		if err := s.commitLink(ctx, who, c, audit.DecodeHead(read[1]), r, on); err != nil {
+		if err := s.commitLink(ctx, who, c, l.head, r, on); err != nil {
 			return err
 		}
 		if !on {

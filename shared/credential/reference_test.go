@@ -15,11 +15,11 @@ import (
 )
 
 func (w *world) use(who identity.Caller, id int64, r credential.Reference) ([]credential.Reference, error) {
-	return w.service.Link(w.Context(), who, id, w.signIn(who, credential.ChangeReads(who.Org.ID, id)...), r)
+	return w.service.Link(w.Context(), who, load[credential.ForChange](w, who, id), r)
 }
 
 func (w *world) unuse(who identity.Caller, id int64, r credential.Reference) ([]credential.Reference, error) {
-	return w.service.Unlink(w.Context(), who, id, w.signIn(who, credential.ChangeReads(who.Org.ID, id)...), r)
+	return w.service.Unlink(w.Context(), who, load[credential.ForChange](w, who, id), r)
 }
 
 var (
@@ -36,7 +36,7 @@ func TestWhatIsUsedCannotBeDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, got, err := w.service.References(t.Context(), w.owner, id, w.signIn(w.owner, credential.Reads(w.owner.Org.ID, id)...))
+	_, got, err := w.service.References(t.Context(), w.owner, load[credential.ForRead](w, w.owner, id))
 	a, b := source, notebook
 	a.Owner, b.Owner = w.owner.User.ID, w.owner.User.ID
 	if want := []credential.Reference{a, b}; err != nil || !reflect.DeepEqual(got, want) {

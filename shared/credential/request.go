@@ -27,11 +27,11 @@ const requestTime = time.Hour
 
 // ProbeFor is Probe for a caller who asks for the result later. It is as Probe
 // in all else: the result is there when it returns.
-func (t Tester) ProbeFor(ctx context.Context, who identity.Caller, credential int64, read []store.Item) (Request, error) {
+func (t Tester) ProbeFor(ctx context.Context, who identity.Caller, l *ForProbe) (Request, error) {
 	r := Request{Started: t.now()}
 	r.Number = id.New(r.Started)
 	var err error
-	r.Result, err = t.probe(ctx, who, credential, read, r)
+	r.Result, err = t.probe(ctx, who, l, r)
 	return r, err
 }
 
@@ -60,18 +60,18 @@ func (r Request) keep(c Credential, result probe.Result) ([]store.Write, error) 
 }
 
 // Requested returns what ProbeFor found out. A number that is unknown, or older
-// than an hour, is not found. read is what Reads named.
-func (s Service) Requested(ctx context.Context, who identity.Caller, credential int64, read []store.Item, number int64) (Request, error) {
-	c, _, err := s.open(ctx, who, credential, read[0], access.Probe)
+// than an hour, is not found.
+func (s Service) Requested(ctx context.Context, who identity.Caller, l *ForProbe, number int64) (Request, error) {
+	c, _, err := s.open(ctx, who, &l.ForRead, access.Probe)
 	if err != nil {
 		return Request{}, err
 	}
-	items, err := s.Store.Get(ctx, requestKey(c.Org, credential, number))
+	items, err := s.Store.Get(ctx, requestKey(c.Org, c.ID, number))
 	if err != nil {
 		return Request{}, err
 	}
 	if !items[0].Found() {
-		return Request{}, notFound(credential)
+		return Request{}, notFound(c.ID)
 	}
 	a := items[0].Attributes
 	r := Request{Number: number, Started: a.Time("started")}

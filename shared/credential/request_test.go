@@ -16,12 +16,12 @@ import (
 
 func (w *world) probeFor(who identity.Caller, id int64) (credential.Request, error) {
 	w.Helper()
-	return w.tester.ProbeFor(context.Background(), who, id, w.signIn(who, credential.ProbeReads(who.Org.ID, id)...))
+	return w.tester.ProbeFor(context.Background(), who, load[credential.ForProbe](w, who, id))
 }
 
 func (w *world) requested(who identity.Caller, id, number int64) (credential.Request, error) {
 	w.Helper()
-	return w.service.Requested(context.Background(), who, id, w.signIn(who, credential.Reads(who.Org.ID, id)...), number)
+	return w.service.Requested(context.Background(), who, load[credential.ForProbe](w, who, id), number)
 }
 
 func TestResultIsThereByItsNumber(t *testing.T) {

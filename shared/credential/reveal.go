@@ -31,26 +31,23 @@ type Revealed struct {
 // Reveal returns the active version of the secret to whoever may have it. The
 // audit entry is durable before the secret is returned; without an entry there
 // is no secret. Of a version that the caller knows already, nothing is
-// opened and Object is empty. read is what Reads named.
-func (r Revealer) Reveal(ctx context.Context, who identity.Caller, id int64, read []store.Item, known func(sv int64) bool) (Revealed, error) {
-	c, _, err := r.open(ctx, who, id, read[0], access.Reveal)
+// opened and Object is empty.
+func (r Revealer) Reveal(ctx context.Context, who identity.Caller, l *ForRead, known func(sv int64) bool) (Revealed, error) {
+	c, _, err := r.open(ctx, who, l, access.Reveal)
 	if err != nil {
 		return Revealed{}, err
 	}
 	if known(c.SecretVersion) {
 		return Revealed{Version: c.SecretVersion}, nil
 	}
-	principal := fmt.Sprintf("U%d-K%d", who.User.ID, who.KeyID)
-	items, err := r.Store.Get(ctx, secretKey(c.Org, id, c.SecretVersion), lastReadKey(c.Org, id, principal))
+	readKey := lastReadKey(c.Org, c.ID, who)
+	secret, before, err := r.sealed(ctx, c, readKey)
 	if err != nil {
 		return Revealed{}, err
 	}
-	if gone, err := r.deleted(ctx, c, items[0]); err != nil || gone {
-		return Revealed{}, cmp.Or(err, notFound(id))
-	}
-	object, err := openSecret(ctx, r.Keys, c, items[0])
+	object, err := openSecret(ctx, r.Keys, c, secret)
 	if err != nil {
-		return Revealed{}, integrity(err, id)
+		return Revealed{}, integrity(err, c.ID)
 	}
 	entry := func() audit.Entry {
 		e := r.entry(who, c, audit.Revealed)
@@ -58,13 +55,13 @@ func (r Revealer) Reveal(ctx context.Context, who identity.Caller, id int64, rea
 		return e
 	}
 	var use []store.Write
-	if w, changed := lastRead(items[1], lastReadKey(c.Org, id, principal), c.SecretVersion, entry()); changed {
+	if w, changed := lastRead(before, readKey, c.SecretVersion, entry()); changed {
 		// Its row goes with the credential, so none is written after that is gone.
 		use = append(use, w, exists(c))
 	}
 	if err := r.observe(ctx, entry, use...); err != nil {
 		if gone, cause := r.vanished(ctx, c, err); cause != nil || gone {
-			return Revealed{}, cmp.Or(cause, notFound(id))
+			return Revealed{}, cmp.Or(cause, notFound(c.ID))
 		}
 		return Revealed{}, err
 	}
@@ -87,13 +84,20 @@ func lastRead(old store.Item, key store.Key, sv int64, e audit.Entry) (store.Wri
 // log keeps the reads.
 const lastReadTime = 400 * 24 * time.Hour
 
-// deleted reports whether a secret is missing because its credential was
-// deleted after its row was read: then the answer is the one of a moment later.
-func (s Service) deleted(ctx context.Context, c Credential, secret store.Item) (bool, error) {
-	if secret.Found() {
-		return false, nil
+// sealed reads the item of the active version of a secret, and another one with it.
+// A secret that is missing because its credential was deleted after its row was read
+// is CodeNotFound, the answer of a moment later.
+func (s Service) sealed(ctx context.Context, c Credential, with store.Key) (secret, other store.Item, err error) {
+	items, err := s.Store.Get(ctx, secretKey(c.Org, c.ID, c.SecretVersion), with)
+	if err != nil {
+		return store.Item{}, store.Item{}, err
 	}
-	return s.missing(ctx, c)
+	if !items[0].Found() {
+		if gone, err := s.missing(ctx, c); err != nil || gone {
+			return store.Item{}, store.Item{}, cmp.Or(err, notFound(c.ID))
+		}
+	}
+	return items[0], items[1], nil
 }
 
 // vanished reports whether a commit failed because a credential that it checked

@@ -24,29 +24,6 @@ type Service struct {
 	Now   func() time.Time
 }
 
-// Reads names the items that Get, List's siblings and every other operation on
-// one credential start from; they join the read that signs the caller in.
-func Reads(org, id int64) []store.Key { return []store.Key{RowKey(org, id)} }
-
-// ChangeReads is Reads for operations that change the credential: they append
-// to its chain of changes.
-func ChangeReads(org, id int64) []store.Key {
-	return []store.Key{RowKey(org, id), audit.HeadKey(org, id)}
-}
-
-// LogReads is Reads for the audit log, which outlives the credential.
-func LogReads(org, id int64) []store.Key { return ChangeReads(org, id) }
-
-// ProbeReads is Reads for a probe, which takes the credential's lease.
-func ProbeReads(org, id int64) []store.Key {
-	return []store.Key{RowKey(org, id), leaseKey(org, id)}
-}
-
-// SwitchReads is Reads for a proposal, which takes the lease and then changes.
-func SwitchReads(org, id int64) []store.Key {
-	return append(ProbeReads(org, id), audit.HeadKey(org, id))
-}
-
 func notFound(id int64) error {
 	return fault.New(fault.CodeNotFound, "There is no such credential, or you hold no role on it.").On(ResourceType, id)
 }
@@ -63,29 +40,18 @@ func role(who identity.Caller, c Credential) access.Role {
 	}
 }
 
-// SeenOwner returns the owner of the credential in a row, if the caller holds a
-// role on it; else 0. It is for the record of a denial.
-func SeenOwner(who identity.Caller, id int64, row store.Item) int64 {
-	c, found, err := decode(who.Org.ID, id, row)
-	if err != nil || !found || role(who, c) == access.None {
-		return 0
+// open checks the caller's right to a loaded credential. A caller without any role
+// learns nothing, not even that the credential exists. A caller with a role but not
+// this right is refused, and the refusal is written down first.
+func (s Service) open(ctx context.Context, who identity.Caller, l *ForRead, p access.Permission) (Credential, access.Role, error) {
+	if l.err != nil {
+		return Credential{}, access.None, l.err
 	}
-	return c.Owner
-}
-
-// open decodes a row and checks the caller's right to it. A caller without any
-// role learns nothing, not even that the credential exists. A caller with a
-// role but not this right is refused, and the refusal is written down first.
-func (s Service) open(ctx context.Context, who identity.Caller, id int64, row store.Item, p access.Permission) (Credential, access.Role, error) {
-	c, found, err := decode(who.Org.ID, id, row)
-	if err != nil {
-		return Credential{}, access.None, err
+	held := role(who, l.c)
+	if !l.found || held == access.None {
+		return Credential{}, access.None, notFound(l.id)
 	}
-	held := role(who, c)
-	if !found || held == access.None {
-		return Credential{}, access.None, notFound(id)
-	}
-	return c, held, s.permit(ctx, who, c, p)
+	return l.c, held, s.permit(ctx, who, l.c, p)
 }
 
 // permit checks one right of a caller who holds some role.
@@ -141,10 +107,10 @@ func (s Service) entry(who identity.Caller, c Credential, event audit.Event) aud
 	return e
 }
 
-// Get returns what the caller may see of one credential. read is what Reads
-// named; the owner costs one read more unless it is the caller.
-func (s Service) Get(ctx context.Context, who identity.Caller, id int64, read []store.Item) (View, error) {
-	c, held, err := s.open(ctx, who, id, read[0], access.Read)
+// Get returns what the caller may see of one credential. The owner costs one read
+// more unless it is the caller.
+func (s Service) Get(ctx context.Context, who identity.Caller, l *ForRead) (View, error) {
+	c, held, err := s.open(ctx, who, l, access.Read)
 	if err != nil {
 		return View{}, err
 	}
@@ -186,12 +152,11 @@ func (s Service) ownerFrom(c Credential, row store.Item) (identity.User, error) 
 	return identity.DecodeUser(row)
 }
 
-// changing makes a change of one credential from what was read, and starts over
-// from a fresh read as often as somebody else's change comes in between. read is
-// what ChangeReads named.
-func (s Service) changing(ctx context.Context, org, id int64, read []store.Item, change func(read []store.Item) error) error {
+// changing makes a change of a loaded credential, and starts over from a fresh read
+// as often as somebody else's change comes in between.
+func (s Service) changing(ctx context.Context, who identity.Caller, l *ForChange, change func() error) error {
 	for attempt := 0; ; attempt++ {
-		err := change(read)
+		err := change()
 		if err == nil {
 			return nil
 		}
@@ -199,7 +164,7 @@ func (s Service) changing(ctx context.Context, org, id int64, read []store.Item,
 		if !retry {
 			return err
 		}
-		if read, err = s.Store.Get(ctx, ChangeReads(org, id)...); err != nil {
+		if err := s.reload(ctx, who, l); err != nil {
 			return err
 		}
 	}

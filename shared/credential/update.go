@@ -20,26 +20,25 @@ import (
 
 // Update changes what the draft sends and leaves the rest. A new secret
 // replaces the old one whole and makes its verdict unknown again. A draft that
-// changes nothing writes nothing. read is what ChangeReads named. Without
-// IfMatch, a change that others' changes overtook starts over from theirs,
-// so neither loses a field.
-func (e Editor) Update(ctx context.Context, who identity.Caller, id int64, read []store.Item, d Draft) (View, error) {
-	return e.change(ctx, who, id, read, func(Credential) Draft { return d })
+// changes nothing writes nothing. Without IfMatch, a change that others' changes
+// overtook starts over from theirs, so neither loses a field.
+func (e Editor) Update(ctx context.Context, who identity.Caller, l *ForChange, d Draft) (View, error) {
+	return e.change(ctx, who, l, func(Credential) Draft { return d })
 }
 
 // EditTags changes the tags: edit gets the current ones and returns the new.
 // It may be called more than once. Otherwise it is as Update.
-func (e Editor) EditTags(ctx context.Context, who identity.Caller, id int64, read []store.Item, match Match, edit func(current []string) []string) (View, error) {
-	return e.change(ctx, who, id, read, func(c Credential) Draft {
+func (e Editor) EditTags(ctx context.Context, who identity.Caller, l *ForChange, match Match, edit func(current []string) []string) (View, error) {
+	return e.change(ctx, who, l, func(c Credential) Draft {
 		next := edit(slices.Clone(c.Tags))
 		return Draft{Tags: &next, IfMatch: match}
 	})
 }
 
-func (e Editor) change(ctx context.Context, who identity.Caller, id int64, read []store.Item, draft func(Credential) Draft) (view View, err error) {
-	ed := edit{who: who, id: id, draft: draft}
-	err = e.changing(ctx, who.Org.ID, id, read, func(read []store.Item) error {
-		view, err = e.update(ctx, &ed, read)
+func (e Editor) change(ctx context.Context, who identity.Caller, l *ForChange, draft func(Credential) Draft) (view View, err error) {
+	ed := edit{who: who, draft: draft}
+	err = e.changing(ctx, who, l, func() error {
+		view, err = e.update(ctx, &ed, l)
 		return err
 	})
 	return view, err
@@ -48,22 +47,21 @@ func (e Editor) change(ctx context.Context, who identity.Caller, id int64, read 
 // edit is one request to change a credential, over all of its attempts.
 type edit struct {
 	who    identity.Caller
-	id     int64
 	draft  func(Credential) Draft
 	sealed sealing // of the attempt before: a rival rarely takes the secret's number too
 }
 
 // update is one attempt. All that can fail by itself comes before the commit:
 // after it, nothing is left to read.
-func (e Editor) update(ctx context.Context, ed *edit, read []store.Item) (View, error) {
+func (e Editor) update(ctx context.Context, ed *edit, l *ForChange) (View, error) {
 	who := ed.who
-	before, held, err := e.open(ctx, who, ed.id, read[0], access.Update)
+	before, held, err := e.open(ctx, who, &l.ForRead, access.Update)
 	if err != nil {
 		return View{}, err
 	}
 	d := ed.draft(before)
 	if !d.IfMatch.holds(before.Version) {
-		return View{}, stale(ed.id)
+		return View{}, stale(before.ID)
 	}
 	heir, err := e.heir(ctx, who, before, &d)
 	if err != nil {
@@ -82,7 +80,7 @@ func (e Editor) update(ctx context.Context, ed *edit, read []store.Item) (View, 
 	}
 	after := before
 	p.apply(&after)
-	ch := change{who: who, before: before, after: &after, head: audit.DecodeHead(read[1]), event: audit.Updated}
+	ch := change{who: who, before: before, after: &after, head: l.head, event: audit.Updated}
 	ch.transfer(heir)
 	if p.canonical != nil {
 		if ed.sealed, err = e.seal(ctx, before, p, ed.sealed); err != nil {

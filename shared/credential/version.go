@@ -28,15 +28,14 @@ type LastRead struct {
 }
 
 // Versions returns what is known of each version of the secret that is kept,
-// newest first, and who last read which. Nothing is opened. read is what Reads
-// named.
-func (s Service) Versions(ctx context.Context, who identity.Caller, id int64, read []store.Item) ([]Version, []LastRead, error) {
-	c, held, err := s.open(ctx, who, id, read[0], access.Read)
+// newest first, and who last read which. Nothing is opened.
+func (s Service) Versions(ctx context.Context, who identity.Caller, l *ForRead) ([]Version, []LastRead, error) {
+	c, held, err := s.open(ctx, who, l, access.Read)
 	if err != nil {
 		return nil, nil, err
 	}
 	page, err := s.Store.Range(ctx, store.Range{
-		Table: store.Meta, Partition: ownPartition(c.Org, id), From: lastReadPrefix, To: versionPrefix + "~",
+		Table: store.Meta, Partition: ownPartition(c.Org, c.ID), From: lastReadPrefix, To: versionPrefix + "~",
 	})
 	if err != nil {
 		return nil, nil, err
@@ -65,22 +64,22 @@ func (s Service) Versions(ctx context.Context, who identity.Caller, id int64, re
 
 // RollBack makes an earlier version of the secret the active one, with the
 // type, the public settings and the verdict it had. Nothing is opened, and no
-// version gets a new number. read is what ChangeReads named.
-func (e Editor) RollBack(ctx context.Context, who identity.Caller, id int64, read []store.Item, sv int64, match Match) (view View, err error) {
-	err = e.changing(ctx, who.Org.ID, id, read, func(read []store.Item) error {
-		view, err = e.rollBack(ctx, who, id, read, sv, match)
+// version gets a new number.
+func (e Editor) RollBack(ctx context.Context, who identity.Caller, l *ForChange, sv int64, match Match) (view View, err error) {
+	err = e.changing(ctx, who, l, func() error {
+		view, err = e.rollBack(ctx, who, l, sv, match)
 		return err
 	})
 	return view, err
 }
 
-func (e Editor) rollBack(ctx context.Context, who identity.Caller, id int64, read []store.Item, sv int64, match Match) (View, error) {
-	before, held, err := e.open(ctx, who, id, read[0], access.Update)
+func (e Editor) rollBack(ctx context.Context, who identity.Caller, l *ForChange, sv int64, match Match) (View, error) {
+	before, held, err := e.open(ctx, who, &l.ForRead, access.Update)
 	if err != nil {
 		return View{}, err
 	}
 	if !match.holds(before.Version) {
-		return View{}, stale(id)
+		return View{}, stale(before.ID)
 	}
 	if sv == before.SecretVersion {
 		v := Version{Number: sv, Status: before.Status, Verified: before.VerifiedAt, Ends: before.Ends}
@@ -88,7 +87,7 @@ func (e Editor) rollBack(ctx context.Context, who identity.Caller, id int64, rea
 		view.Warnings = e.doubts("/version", v)
 		return view, err
 	}
-	items, err := e.Store.Get(ctx, versionKey(before.Org, id, sv))
+	items, err := e.Store.Get(ctx, versionKey(before.Org, before.ID, sv))
 	if err != nil {
 		return View{}, err
 	}
@@ -110,10 +109,10 @@ func (e Editor) rollBack(ctx context.Context, who identity.Caller, id int64, rea
 	after.SecretVersion, after.Type, after.Public = sv, v.Type, v.Public
 	recall(&after, v)
 	ch := change{
-		who: who, before: before, after: &after, head: audit.DecodeHead(read[1]), event: audit.RolledBack,
+		who: who, before: before, after: &after, head: l.head, event: audit.RolledBack,
 		// The version must still be there when the switch commits: another
 		// change may be trimming it now.
-		writes: []store.Write{{Verb: store.Check, Item: store.Item{Key: versionKey(before.Org, id, sv)}, If: store.Present()}},
+		writes: []store.Write{{Verb: store.Check, Item: store.Item{Key: versionKey(before.Org, before.ID, sv)}, If: store.Present()}},
 	}
 	ch.compare()
 	if err := e.commit(ctx, &ch); err != nil {
@@ -158,29 +157,26 @@ type Copier struct {
 
 // Copy makes a copy that the caller owns, with the same name, type, tags and
 // secret, and no verdict. Only the owner may; the log of the original gets it
-// as a reveal would be. read is what Reads named. Calling it again makes another
+// as a reveal would be. Calling it again makes another
 // copy, unless idem names the same key: then it answers the one made first.
-func (cp Copier) Copy(ctx context.Context, who identity.Caller, id int64, read []store.Item, idem Idempotency) (View, error) {
+func (cp Copier) Copy(ctx context.Context, who identity.Caller, l *ForRead, idem Idempotency) (View, error) {
 	e := cp.Editor
-	c, _, err := e.open(ctx, who, id, read[0], access.Reveal)
+	c, _, err := e.open(ctx, who, l, access.Reveal)
 	if err != nil {
 		return View{}, err
 	}
 	if view, found, err := e.replay(ctx, who, idem); err != nil || found {
 		return view, err
 	}
-	items, err := e.Store.Get(ctx, secretKey(c.Org, id, c.SecretVersion), versionKey(c.Org, id, c.SecretVersion))
+	secret, row, err := e.sealed(ctx, c, versionKey(c.Org, c.ID, c.SecretVersion))
 	if err != nil {
 		return View{}, err
 	}
-	if gone, err := e.deleted(ctx, c, items[0]); err != nil || gone {
-		return View{}, cmp.Or(err, notFound(id))
-	}
-	object, err := openSecret(ctx, cp.Keys, c, items[0])
+	object, err := openSecret(ctx, cp.Keys, c, secret)
 	if err != nil {
-		return View{}, integrity(err, id)
+		return View{}, integrity(err, c.ID)
 	}
-	version, err := decodeVersion(items[1])
+	version, err := decodeVersion(row)
 	if err != nil {
 		return View{}, err
 	}

@@ -170,10 +170,10 @@ func TestEveryCallOverDynamoDB(t *testing.T) {
 func TestConflictThatLasts(t *testing.T) {
 	w, between := newWired(t, engine(t), "conflict")
 	id := w.create(w.owner).ID
-	read := w.signIn(w.owner, credential.ChangeReads(w.owner.Org.ID, id)...)
+	read := load[credential.ForChange](w, w.owner, id)
 	between.arm(1, conflicts)
 	start := time.Now()
-	_, err := w.editor.Update(context.Background(), w.owner, id, read, credential.Draft{Credentials: postgres("n")})
+	_, err := w.editor.Update(context.Background(), w.owner, read, credential.Draft{Credentials: postgres("n")})
 	w.wantFault(err, fault.CodeConflict)
 	if between.calls != 11 {
 		t.Errorf("%d calls, want 11", between.calls)

@@ -15,6 +15,7 @@ import (
 	"credence/shared/credential"
 	"credence/shared/envelope/kmstest"
 	"credence/shared/fault"
+	"credence/shared/httpapi"
 	"credence/shared/identity"
 	"credence/shared/probe"
 	"credence/shared/store"
@@ -116,12 +117,35 @@ func (w *world) must(err error) {
 	}
 }
 
-// signIn is the one read that signs a request in, with what its route adds.
-func (w *world) signIn(who identity.Caller, keys ...store.Key) []store.Item {
+// signIn is the one read that signs a request in whose route loads nothing.
+func (w *world) signIn(who identity.Caller) {
 	w.Helper()
-	items, err := w.store.Get(context.Background(), append([]store.Key{identity.UserKey(who.Org.ID, who.User.ID)}, keys...)...)
+	_, err := w.store.Get(context.Background(), identity.UserKey(who.Org.ID, who.User.ID))
 	w.must(err)
-	return items[1:]
+}
+
+// load is signIn with what the route of one credential loads.
+func load[T any, L loads[T]](w *world, who identity.Caller, id int64) L {
+	w.Helper()
+	l, err := tryLoad[T, L](context.Background(), w, who, id)
+	w.must(err)
+	return l
+}
+
+func tryLoad[T any, L loads[T]](ctx context.Context, w *world, who identity.Caller, id int64) (L, error) {
+	l := L(new(T))
+	l.Of(id)
+	rows, err := w.store.Get(ctx, append([]store.Key{identity.UserKey(who.Org.ID, who.User.ID)}, l.Keys(who.Org.ID)...)...)
+	if err == nil {
+		l.Fill(rows[1:])
+	}
+	return l, err
+}
+
+// loads are the types of which a pointer is a load.
+type loads[T any] interface {
+	*T
+	httpapi.Load
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -162,7 +186,7 @@ func (w *world) createFrom(who identity.Caller, d credential.Draft) credential.V
 
 func (w *world) update(who identity.Caller, id int64, d credential.Draft) (credential.View, error) {
 	w.Helper()
-	return w.editor.Update(context.Background(), who, id, w.signIn(who, credential.ChangeReads(who.Org.ID, id)...), d)
+	return w.editor.Update(context.Background(), who, load[credential.ForChange](w, who, id), d)
 }
 
 func (w *world) setSecret(id int64, object jsontext.Value) credential.View {
@@ -174,12 +198,12 @@ func (w *world) setSecret(id int64, object jsontext.Value) credential.View {
 
 func (w *world) delete(who identity.Caller, id int64) error {
 	w.Helper()
-	return w.editor.Delete(context.Background(), who, id, w.signIn(who, credential.ChangeReads(who.Org.ID, id)...), nil)
+	return w.editor.Delete(context.Background(), who, load[credential.ForChange](w, who, id), nil)
 }
 
 func (w *world) get(who identity.Caller, id int64) (credential.View, error) {
 	w.Helper()
-	return w.service.Get(context.Background(), who, id, w.signIn(who, credential.Reads(who.Org.ID, id)...))
+	return w.service.Get(context.Background(), who, load[credential.ForRead](w, who, id))
 }
 
 // now is the credential as it is stored.
@@ -192,7 +216,7 @@ func (w *world) now(id int64) credential.View {
 
 func (w *world) reveal(who identity.Caller, id, known int64) (credential.Revealed, error) {
 	w.Helper()
-	return w.revealer.Reveal(context.Background(), who, id, w.signIn(who, credential.Reads(who.Org.ID, id)...), func(sv int64) bool { return sv == known })
+	return w.revealer.Reveal(context.Background(), who, load[credential.ForRead](w, who, id), func(sv int64) bool { return sv == known })
 }
 
 func (w *world) secretOf(id int64) string {
@@ -204,7 +228,7 @@ func (w *world) secretOf(id int64) string {
 
 func (w *world) probe(who identity.Caller, id int64) (probe.Result, error) {
 	w.Helper()
-	return w.tester.Probe(context.Background(), who, id, w.signIn(who, credential.ProbeReads(who.Org.ID, id)...))
+	return w.tester.Probe(context.Background(), who, load[credential.ForProbe](w, who, id))
 }
 
 // probeAs probes with what the system is to answer, once the distance to the
@@ -220,43 +244,43 @@ func (w *world) probeAs(id int64, code probe.Code) probe.Result {
 
 func (w *world) tree(who identity.Caller, id int64, at probe.Place) (probe.Tree, probe.Result, error) {
 	w.Helper()
-	return w.tester.Tree(context.Background(), who, credential.Look{ID: id, Read: w.signIn(who, credential.ProbeReads(who.Org.ID, id)...), At: at, Depth: 2})
+	return w.tester.Tree(context.Background(), who, load[credential.ForProbe](w, who, id), credential.Look{At: at, Depth: 2})
 }
 
 func (w *world) sample(who identity.Caller, id int64, at probe.Place) (probe.Sample, probe.Result, error) {
 	w.Helper()
-	return w.tester.Sample(context.Background(), who, credential.Look{ID: id, Read: w.signIn(who, credential.ProbeReads(who.Org.ID, id)...), At: at})
+	return w.tester.Sample(context.Background(), who, load[credential.ForProbe](w, who, id), credential.Look{At: at})
 }
 
 func (w *world) rollBack(who identity.Caller, id, sv int64) (credential.View, error) {
 	w.Helper()
-	return w.editor.RollBack(context.Background(), who, id, w.signIn(who, credential.ChangeReads(who.Org.ID, id)...), sv, nil)
+	return w.editor.RollBack(context.Background(), who, load[credential.ForChange](w, who, id), sv, nil)
 }
 
 func (w *world) propose(who identity.Caller, id int64, d credential.Draft) (credential.View, probe.Result, bool, error) {
 	w.Helper()
-	return w.switcher.Propose(context.Background(), who, id, w.signIn(who, credential.SwitchReads(who.Org.ID, id)...), d)
+	return w.switcher.Propose(context.Background(), who, load[credential.ForSwitch](w, who, id), d)
 }
 
 func (w *world) copy(who identity.Caller, id int64) (credential.View, error) {
 	w.Helper()
-	return w.copier.Copy(context.Background(), who, id, w.signIn(who, credential.Reads(who.Org.ID, id)...), credential.Idempotency{})
+	return w.copier.Copy(context.Background(), who, load[credential.ForRead](w, who, id), credential.Idempotency{})
 }
 
 func (w *world) versions(who identity.Caller, id int64) ([]credential.Version, []credential.LastRead, error) {
 	w.Helper()
-	return w.service.Versions(context.Background(), who, id, w.signIn(who, credential.Reads(who.Org.ID, id)...))
+	return w.service.Versions(context.Background(), who, load[credential.ForRead](w, who, id))
 }
 
 func (w *world) history(who identity.Caller, id int64) ([]probe.Result, error) {
 	w.Helper()
-	return w.service.History(context.Background(), who, id, w.signIn(who, credential.Reads(who.Org.ID, id)...))
+	return w.service.History(context.Background(), who, load[credential.ForRead](w, who, id))
 }
 
 func (w *world) log(who identity.Caller, id int64, events ...audit.Event) ([]audit.Entry, error) {
 	w.Helper()
-	read := w.signIn(who, credential.LogReads(who.Org.ID, id)...)
-	p, err := w.service.Log(context.Background(), who, id, read, audit.Query{Filter: audit.Filter{Events: events}, Limit: 5000})
+	read := load[credential.ForLog](w, who, id)
+	p, err := w.service.Log(context.Background(), who, read, audit.Query{Filter: audit.Filter{Events: events}, Limit: 5000})
 	return p.Entries, err
 }
 

@@ -18,7 +18,6 @@ import (
 	"credence/shared/fault"
 	"credence/shared/httpapi"
 	"credence/shared/identity"
-	"credence/shared/store"
 )
 
 // raw opens a connection, sends text and reads one answer of it: its status, and
@@ -132,12 +131,12 @@ func newCrowd(t *testing.T, routes ...httpapi.Route) http.Handler {
 	return h
 }
 
-func (crowd) Authenticate(_ context.Context, bearer string, from identity.Origin, _ func(int64) []store.Key) (identity.Caller, []store.Item, error) {
+func (crowd) Authenticate(_ context.Context, bearer string, from identity.Origin, _ identity.Load) (identity.Caller, error) {
 	org, err := strconv.ParseInt(bearer, 10, 64)
 	if err != nil {
-		return identity.Caller{}, nil, fault.New(fault.CodeUnauthenticated, "why")
+		return identity.Caller{}, fault.New(fault.CodeUnauthenticated, "why")
 	}
-	return identity.Caller{Org: identity.Org{ID: org}, KeyID: 1, Scopes: access.Scopes, Origin: from}, nil, nil
+	return identity.Caller{Org: identity.Org{ID: org}, KeyID: 1, Scopes: access.Scopes, Origin: from}, nil
 }
 
 // One organisation fills each bound. What is beyond it is 429 with Retry-After;

@@ -88,7 +88,7 @@ func render(err error, ex *exchange) (Answer, []byte, *fault.Error) {
 	}
 	kind, id := e.ResourceType, e.ResourceID
 	if kind == "" && ex.route != nil {
-		kind, id = ex.route.Resource, PathID(ex.http, "id")
+		kind, id = ex.route.Resource, pathID(ex.http, "id")
 	}
 	if kind != "" {
 		w.ResourceType = &kind

@@ -12,7 +12,6 @@ import (
 	"credence/shared/access"
 	"credence/shared/fault"
 	"credence/shared/identity"
-	"credence/shared/store"
 )
 
 // Route is one endpoint. Stack refuses a route that is neither Public nor
@@ -41,16 +40,46 @@ type Route struct {
 	// begin with name. Any other parameter is answered 400 with the nearest of
 	// these. Handle must call Request.Query if there are any.
 	Query []string
-	// Reads names items of the caller's organisation that the endpoint will
-	// want; they join the one read that signs the caller in. May be nil. A
-	// malformed request yields no keys here and its error in Handle.
-	Reads func(org int64, r *http.Request) []store.Key
-	// Owner returns the owner of the credential that {id} names, given the items
-	// of Reads, or 0 if there is none that the caller may see. A denial for want
-	// of a scope is then recorded in that credential's log too. May be nil.
-	Owner func(who identity.Caller, r *http.Request, items []store.Item) int64
 	// Handle does the work. Whatever error it returns is rendered by errors.go.
 	Handle func(ctx context.Context, r *Request) (Answer, error)
+
+	load func(id int64) Load // nil: nothing is loaded
+}
+
+// Load is what an endpoint on one thing starts from.
+type Load interface {
+	identity.Load
+	// Of names the thing by its id.
+	Of(id int64)
+	// Resource returns what errors call such a thing.
+	Resource() string
+	// OwnerSeenBy returns the owner of a loaded thing, or 0 if there is none that the
+	// caller may see. A denial for want of a scope is recorded in its log too.
+	OwnerSeenBy(who identity.Caller) int64
+}
+
+// On makes the route of an endpoint on the thing that {id} in the pattern names.
+// Its load is read in the round trip that authenticates the caller. The type of the
+// load is that of the handler's parameter: no route can have another's.
+func On[T any, L interface {
+	*T
+	Load
+}](pattern string, needs access.Permission, handle func(ctx context.Context, r *Request, on L) (Answer, error)) Route {
+	return Route{
+		Pattern: pattern, Needs: needs, Resource: L(new(T)).Resource(),
+		load: func(id int64) Load {
+			on := L(new(T))
+			on.Of(id)
+			return on
+		},
+		Handle: func(ctx context.Context, r *Request) (Answer, error) {
+			on, ok := r.load.(L)
+			if !ok { // the path has no id
+				return Answer{}, fault.New(fault.CodeNotFound, notFound)
+			}
+			return handle(ctx, r, on)
+		},
+	}
 }
 
 // Request is what an endpoint sees.
@@ -58,7 +87,7 @@ type Request struct {
 	HTTP   *http.Request   // its Body is spent: use Body, List and HasBody
 	Caller identity.Caller // zero on a public route
 	Origin identity.Origin // set on every route; equal to Caller.Origin on a signed-in one
-	Items  []store.Item    // one per key of Route.Reads, in its order
+	load   Load            // of a route that On made
 	body   []byte
 	query  []string // of the route
 }
@@ -77,15 +106,15 @@ type Answer struct {
 // 2.2: a positive integer below 2^53, in its one decimal spelling) gets the
 // answer of an id that names nothing.
 func (r *Request) ID(name string) (int64, error) {
-	id := PathID(r.HTTP, name)
+	id := pathID(r.HTTP, name)
 	if id == 0 {
 		return 0, fault.New(fault.CodeNotFound, notFound)
 	}
 	return id, nil
 }
 
-// PathID is ID for Route.Reads: 0 stands for what is no id.
-func PathID(r *http.Request, name string) int64 {
+// pathID is ID with 0 for what is no id.
+func pathID(r *http.Request, name string) int64 {
 	id, _ := parseID(r.PathValue(name))
 	return id
 }

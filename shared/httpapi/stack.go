@@ -20,17 +20,14 @@ import (
 	"credence/shared/access"
 	"credence/shared/fault"
 	"credence/shared/identity"
-	"credence/shared/store"
 )
 
 // SignIn tells who a request comes from.
 type SignIn interface {
 	// Authenticate reads who the bearer token belongs to and, in the same
-	// round trip, the items that reads names. It answers one Item for each of
-	// those keys. A token that does not sign anybody in, whatever the reason,
-	// is one fault: CodeUnauthenticated.
-	Authenticate(ctx context.Context, bearer string, origin identity.Origin,
-		reads func(org int64) []store.Key) (identity.Caller, []store.Item, error)
+	// round trip, the load, which may be nil. A token that does not sign anybody
+	// in, whatever the reason, is one fault: CodeUnauthenticated.
+	Authenticate(ctx context.Context, bearer string, origin identity.Origin, l identity.Load) (identity.Caller, error)
 }
 
 // Denials keeps the audit of refusals. An error of it is what the caller gets:
@@ -268,27 +265,25 @@ func (s *stack) admit(ctx context.Context, ex *exchange, req *Request) error {
 	if !ok {
 		return fault.New(fault.CodeUnauthenticated, unauthenticated)
 	}
-	reads := func(org int64) []store.Key {
-		if ex.route.Reads == nil {
-			return nil
-		}
-		return ex.route.Reads(org, req.HTTP)
+	id := pathID(req.HTTP, "id")
+	if ex.route.load != nil && id != 0 {
+		req.load = ex.route.load(id)
 	}
-	caller, items, err := s.SignIn.Authenticate(ctx, bearer, req.Origin, reads)
+	caller, err := s.SignIn.Authenticate(ctx, bearer, req.Origin, req.load)
 	if err != nil {
 		return err
 	}
-	ex.caller, req.Caller, req.Items = caller, caller, items
+	ex.caller, req.Caller = caller, caller
 	missing := ex.route.Needs.Missing(caller.Scopes)
 	if len(missing) == 0 {
 		return nil
 	}
 	refusal := access.Refusal{
 		Route: ex.route.Pattern, Missing: missing,
-		Resource: ex.route.Resource, ResourceID: PathID(req.HTTP, "id"),
+		Resource: ex.route.Resource, ResourceID: id,
 	}
-	if ex.route.Owner != nil {
-		refusal.Owner = ex.route.Owner(caller, req.HTTP, items)
+	if req.load != nil {
+		refusal.Owner = req.load.OwnerSeenBy(caller)
 	}
 	if err := s.Denials.Denied(ctx, caller, refusal); err != nil {
 		return err

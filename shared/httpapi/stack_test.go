@@ -32,20 +32,31 @@ type desk struct {
 	fails  error // of the audit of refusals
 }
 
-func (d *desk) Authenticate(ctx context.Context, bearer string, from identity.Origin, reads func(int64) []store.Key) (identity.Caller, []store.Item, error) {
+func (d *desk) Authenticate(ctx context.Context, bearer string, from identity.Origin, l identity.Load) (identity.Caller, error) {
 	d.steps = append(d.steps, "sign-in")
 	if _, bounded := ctx.Deadline(); !bounded {
-		return identity.Caller{}, nil, errors.New("no deadline")
+		return identity.Caller{}, errors.New("no deadline")
 	}
 	if bearer != "good" {
-		return identity.Caller{}, nil, fault.New(fault.CodeUnauthenticated, "why")
+		return identity.Caller{}, fault.New(fault.CodeUnauthenticated, "why")
 	}
-	items := make([]store.Item, len(reads(7)))
-	return identity.Caller{Org: identity.Org{ID: 7}, User: identity.User{ID: 8}, KeyID: 9, Scopes: d.scopes, Origin: from}, items, nil
+	if l != nil {
+		l.Fill(make([]store.Item, len(l.Keys(7))))
+	}
+	return identity.Caller{Org: identity.Org{ID: 7}, User: identity.User{ID: 8}, KeyID: 9, Scopes: d.scopes, Origin: from}, nil
 }
 
+// thing is a load that notes what it was given.
+type thing struct{ id, org, rows int64 }
+
+func (l *thing) Of(id int64)                     { l.id = id }
+func (l *thing) Keys(org int64) []store.Key      { l.org = org; return make([]store.Key, 2) }
+func (l *thing) Fill(rows []store.Item)          { l.rows = int64(len(rows)) }
+func (*thing) Resource() string                  { return "Thing" }
+func (*thing) OwnerSeenBy(identity.Caller) int64 { return 42 }
+
 func (d *desk) Denied(_ context.Context, who identity.Caller, r access.Refusal) error {
-	d.steps = append(d.steps, fmt.Sprintf("denied %d %s %s %s %d", who.KeyID, r.Route, r.Missing, r.Resource, r.ResourceID))
+	d.steps = append(d.steps, fmt.Sprintf("denied %d %s %s %s %d of %d", who.KeyID, r.Route, r.Missing, r.Resource, r.ResourceID, r.Owner))
 	return d.fails
 }
 
@@ -107,22 +118,13 @@ func echo(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 
 func TestTheOrderOfTheStack(t *testing.T) {
 	handled := 0
-	thing := httpapi.Route{
-		Pattern: "POST /things/{id}", Needs: access.Update, Resource: "Thing",
-		Reads: func(org int64, r *http.Request) []store.Key {
-			if org != 7 || httpapi.PathID(r, "id") != 3 {
-				t.Errorf("reads for org %d, id %d", org, httpapi.PathID(r, "id"))
-			}
-			return make([]store.Key, 2)
-		},
-		Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
-			handled++
-			if len(r.Items) != 2 || r.Caller.KeyID != 9 || r.Origin.RequestID != "req-1" {
-				t.Errorf("the endpoint sees %d items, key %d, request %q", len(r.Items), r.Caller.KeyID, r.Origin.RequestID)
-			}
-			return httpapi.Answer{Header: http.Header{"Etag": {`"v1"`}, "Cache-Control": {"public"}}}, nil
-		},
-	}
+	route := httpapi.On("POST /things/{id}", access.Update, func(_ context.Context, r *httpapi.Request, l *thing) (httpapi.Answer, error) {
+		handled++
+		if *l != (thing{id: 3, org: 7, rows: 2}) || r.Caller.KeyID != 9 || r.Origin.RequestID != "req-1" {
+			t.Errorf("the endpoint sees %v, key %d, request %q", l, r.Caller.KeyID, r.Origin.RequestID)
+		}
+		return httpapi.Answer{Header: http.Header{"Etag": {`"v1"`}, "Cache-Control": {"public"}}}, nil
+	})
 	big := strings.Repeat(" ", httpapi.MaxBodyBytes+1)
 	for _, row := range []struct {
 		name, target, body, bearer string
@@ -135,6 +137,7 @@ func TestTheOrderOfTheStack(t *testing.T) {
 	}{
 		{"served", "/things/3", "{}", "good", access.Scopes, nil, 200, "", []string{"sign-in"}, 1},
 		{"a body at the limit", "/things/3", big[1:], "good", access.Scopes, nil, 200, "", []string{"sign-in"}, 1},
+		{"no id, which nothing is loaded for", "/things/x", "{}", "good", access.Scopes, nil, 404, "not_found", []string{"sign-in"}, 0},
 		{"no route, before anything else", "/nothing", big, "bad", nil, nil, 404, "route_not_found", nil, 0},
 		{"nobody, before the body", "/things/3", big, "bad", nil, nil, 401, "unauthenticated", []string{"sign-in"}, 0},
 		{"too long", "/things/3", big, "good", access.Scopes, nil, 413, "too_large", []string{"sign-in"}, 0},
@@ -142,18 +145,18 @@ func TestTheOrderOfTheStack(t *testing.T) {
 			"no scope, before the body", "/things/3", big, "good",
 			[]access.Scope{access.ScopeRead},
 			nil, 403, "scope_missing",
-			[]string{"sign-in", "denied 9 POST /things/{id} [write] Thing 3"},
+			[]string{"sign-in", "denied 9 POST /things/{id} [write] Thing 3 of 42"},
 			0,
 		},
 		{
 			"a refusal that cannot be recorded", "/things/3", "{", "good", nil, store.ErrUnavailable, 503, "store_unavailable",
-			[]string{"sign-in", "denied 9 POST /things/{id} [write] Thing 3"},
+			[]string{"sign-in", "denied 9 POST /things/{id} [write] Thing 3 of 42"},
 			0,
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			handled = 0
-			k := newKit(t, thing)
+			k := newKit(t, route)
 			k.scopes, k.fails = row.scopes, row.auditFails
 			w := k.send("POST", row.target, row.body, "Authorization", "Bearer "+row.bearer)
 			wants(t, w, row.status, row.code)

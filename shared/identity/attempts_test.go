@@ -30,7 +30,7 @@ func TestForgedKeysAndTokens(t *testing.T) {
 	elsewhere := identity.Origin{IP: "198.51.100.1"}
 	request := func(from identity.Origin) func(context.Context, string) error {
 		return func(ctx context.Context, token string) error {
-			_, _, err := w.Authenticate(ctx, token, from, nil)
+			_, err := w.Authenticate(ctx, token, from, nil)
 			return err
 		}
 	}

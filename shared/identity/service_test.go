@@ -129,7 +129,7 @@ func (w *world) caller(u identity.User) identity.Caller {
 
 func (w *world) signedIn(token string) bool {
 	w.t.Helper()
-	_, _, err := w.Authenticate(w.t.Context(), token, from, nil)
+	_, err := w.Authenticate(w.t.Context(), token, from, nil)
 	if err != nil && !fault.Is(err, fault.CodeUnauthenticated) {
 		w.t.Fatal(err)
 	}
@@ -162,6 +162,21 @@ func (w *world) suspend(u identity.User) {
 	}
 }
 
+// along is a load of rows of users.
+type along struct {
+	users []int64
+	rows  []store.Item
+}
+
+func (l *along) Keys(org int64) (keys []store.Key) {
+	for _, u := range l.users {
+		keys = append(keys, identity.UserKey(org, u))
+	}
+	return keys
+}
+
+func (l *along) Fill(rows []store.Item) { l.rows = rows }
+
 func TestASessionSaysWhoIsThere(t *testing.T) {
 	w := newWorld(t)
 	k, text := w.rootKey(w.admin)
@@ -171,9 +186,8 @@ func TestASessionSaysWhoIsThere(t *testing.T) {
 		t.Errorf("expires in %v", s.ExpiresIn)
 	}
 	w.store.gets = 0
-	who, items, err := w.Authenticate(t.Context(), s.Token, from, func(org int64) []store.Key {
-		return []store.Key{identity.OrgKey(org), identity.UserKey(org, w.member.ID), identity.UserKey(org, 1)}
-	})
+	load := &along{users: []int64{w.member.ID, 1}}
+	who, err := w.Authenticate(t.Context(), s.Token, from, load)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,10 +197,18 @@ func TestASessionSaysWhoIsThere(t *testing.T) {
 	if who.Org != w.org || who.User.ID != w.admin.ID || !who.User.Admin || who.KeyID != k.ID || who.Origin != from || !slices.Equal(who.Scopes, access.Scopes) {
 		t.Errorf("signed in as %+v", who)
 	}
-	if len(items) != 3 || items[0].Key != identity.OrgKey(w.org.ID) || items[1].Key != identity.UserKey(w.org.ID, w.member.ID) || items[2].Found() {
-		t.Errorf("the items read along are %+v", items)
+	if len(load.rows) != 2 || load.rows[0].Key != identity.UserKey(w.org.ID, w.member.ID) || load.rows[1].Found() {
+		t.Errorf("the rows read along are %+v", load.rows)
 	}
-	if got := w.journal(); !slices.Equal(got, []string{"key_created", "sign_in"}) {
+	w.move(time.Millisecond)
+	if err := w.Logout(t.Context(), s.Token, from); err != nil {
+		t.Fatal(err)
+	}
+	load.rows = nil
+	if _, err := w.Authenticate(t.Context(), s.Token, from, load); !fault.Is(err, fault.CodeUnauthenticated) || load.rows != nil {
+		t.Errorf("after the logout %v, and %d rows", err, len(load.rows))
+	}
+	if got := w.journal(); !slices.Equal(got, []string{"key_created", "sign_in", "sign_out"}) {
 		t.Errorf("journal %q", got)
 	}
 }

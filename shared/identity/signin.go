@@ -217,44 +217,56 @@ func touched(item store.Item, rev int64, name string, at time.Time) store.Write 
 
 // Authenticate tells who a session's token belongs to, as the store has it now:
 // a logout, a pause, a rotation or a suspension acts on the next request. The
-// items that reads names join the one consistent read. Every token that signs
+// load, if there is one, joins the one consistent read. Every token that signs
 // nobody in is the same CodeUnauthenticated.
-func (s *Service) Authenticate(ctx context.Context, bearer string, from Origin, reads func(org int64) []store.Key) (Caller, []store.Item, error) {
-	_, p, items, err := s.session(ctx, bearer, from, reads)
+func (s *Service) Authenticate(ctx context.Context, bearer string, from Origin, l Load) (Caller, error) {
+	_, p, err := s.session(ctx, bearer, from, l)
 	if err != nil {
-		return Caller{}, nil, fmt.Errorf("authenticating: %w", err)
+		return Caller{}, fmt.Errorf("authenticating: %w", err)
 	}
-	return p.caller(from), items, nil
+	return p.caller(from), nil
 }
 
-func (s *Service) session(ctx context.Context, bearer string, from Origin, reads func(org int64) []store.Key) (token, principal, []store.Item, error) {
+// Load is what an operation reads in the round trip that authenticates its caller.
+type Load interface {
+	// Keys names the rows. The caller claims to be of the organisation.
+	Keys(org int64) []store.Key
+	// Fill takes the rows, one for each of Keys and in their order, once the caller
+	// is authenticated.
+	Fill(rows []store.Item)
+}
+
+func (s *Service) session(ctx context.Context, bearer string, from Origin, l Load) (token, principal, error) {
 	t, ok := parseToken(sessionToken, bearer)
 	if !ok {
-		return token{}, principal{}, nil, unauthenticated()
+		return token{}, principal{}, unauthenticated()
 	}
 	attempt := t.attempt(from)
 	if err := admitted(s.requests, attempt); err != nil {
-		return token{}, principal{}, nil, err
+		return token{}, principal{}, err
 	}
 	keys := t.rows()
 	own := len(keys)
-	if reads != nil {
-		keys = append(keys, reads(t.org)...)
+	if l != nil {
+		keys = append(keys, l.Keys(t.org)...)
 	}
 	items, err := s.store.Get(ctx, keys...)
 	if err != nil {
-		return token{}, principal{}, nil, err
+		return token{}, principal{}, err
 	}
 	p, err := s.principal(t, items[:own])
 	if err != nil {
-		return token{}, principal{}, nil, err
+		return token{}, principal{}, err
 	}
 	if !p.valid || !p.sessions.has(t.hash) {
 		s.requests.Failed(attempt, items[0].Found())
-		return token{}, principal{}, nil, unauthenticated()
+		return token{}, principal{}, unauthenticated()
 	}
 	s.requests.Accepted(attempt)
-	return t, p, items[own:], nil
+	if l != nil {
+		l.Fill(items[own:])
+	}
+	return t, p, nil
 }
 
 // Refresh opens another session of the same key. The one of the token lives on
@@ -262,7 +274,7 @@ func (s *Service) session(ctx context.Context, bearer string, from Origin, reads
 func (s *Service) Refresh(ctx context.Context, bearer string, from Origin) (Session, error) {
 	var session Session
 	err := s.inTurn(ctx, keyOf(bearer), func() error {
-		_, p, _, err := s.session(ctx, bearer, from, nil)
+		_, p, err := s.session(ctx, bearer, from, nil)
 		if err != nil {
 			return err
 		}
@@ -279,7 +291,7 @@ func (s *Service) Refresh(ctx context.Context, bearer string, from Origin) (Sess
 // that it is no longer signed in.
 func (s *Service) Logout(ctx context.Context, bearer string, from Origin) error {
 	err := s.inTurn(ctx, keyOf(bearer), func() error {
-		t, p, _, err := s.session(ctx, bearer, from, nil)
+		t, p, err := s.session(ctx, bearer, from, nil)
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,6 @@ import (
 	"credence/shared/fault"
 	"credence/shared/httpapi"
 	"credence/shared/identity"
-	"credence/shared/store"
 )
 
 var update = flag.Bool("update", false, "write the golden file anew")
@@ -28,11 +27,11 @@ var update = flag.Bool("update", false, "write the golden file anew")
 // desk signs in whoever names the scopes of his key as the token.
 type desk struct{}
 
-func (desk) Authenticate(_ context.Context, bearer string, from identity.Origin, _ func(int64) []store.Key) (identity.Caller, []store.Item, error) {
+func (desk) Authenticate(_ context.Context, bearer string, from identity.Origin, _ identity.Load) (identity.Caller, error) {
 	if bearer == "nobody" {
-		return identity.Caller{}, nil, fault.New(fault.CodeUnauthenticated, "Sign in.")
+		return identity.Caller{}, fault.New(fault.CodeUnauthenticated, "Sign in.")
 	}
-	return identity.Caller{KeyID: 1, Scopes: []access.Scope{access.Scope(bearer)}, Origin: from}, nil, nil
+	return identity.Caller{KeyID: 1, Scopes: []access.Scope{access.Scope(bearer)}, Origin: from}, nil
 }
 
 func (desk) Denied(context.Context, identity.Caller, access.Refusal) error { return nil }

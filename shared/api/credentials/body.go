@@ -1,7 +1,6 @@
 package credentials
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,9 +13,7 @@ import (
 	"credence/shared/fault"
 	"credence/shared/httpapi"
 	"credence/shared/id"
-	"credence/shared/identity"
 	"credence/shared/pattern"
-	"credence/shared/store"
 )
 
 // draftNames are the members of a create or update. What only the service sets is
@@ -154,38 +151,6 @@ func knownSecret(r *httpapi.Request) func(sv int64) bool {
 	h := strings.Join(r.HTTP.Header.Values("If-None-Match"), ",")
 	known := tagNumbers(h, "s", true)
 	return func(sv int64) bool { return strings.TrimSpace(h) == "*" || slices.Contains(known, sv) }
-}
-
-// reads adapts the domain's list of items to a route. A path that holds no id
-// reads nothing; Handle answers it.
-func reads(keys func(org, id int64) []store.Key) func(org int64, r *http.Request) []store.Key {
-	return func(org int64, r *http.Request) []store.Key {
-		n := httpapi.PathID(r, "id")
-		if n == 0 {
-			return nil
-		}
-		return keys(org, n)
-	}
-}
-
-// seenOwner is the Owner of every route on one credential: all of them read its
-// row first.
-func seenOwner(who identity.Caller, r *http.Request, items []store.Item) int64 {
-	if len(items) == 0 {
-		return 0
-	}
-	return credential.SeenOwner(who, httpapi.PathID(r, "id"), items[0])
-}
-
-// one makes the handler of an endpoint on one credential.
-func one(handle func(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error)) func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
-	return func(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
-		n, err := r.ID("id")
-		if err != nil {
-			return httpapi.Answer{}, err
-		}
-		return handle(ctx, r, n)
-	}
 }
 
 // tagged answers a credential with its entity tag.

@@ -25,18 +25,18 @@ func place(o *httpapi.Object) probe.Place {
 }
 
 // tree answers what lies in the system, as deep as was asked.
-func (a Probing) tree(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Probing) tree(ctx context.Context, r *httpapi.Request, l *credential.ForProbe) (httpapi.Answer, error) {
 	o, err := r.Body("depth", probe.AskedPath, probe.AskedDatabase, probe.AskedTable)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
 	o.Require("depth")
 	depth, _ := o.Int("depth", 1, probe.MaxDepth)
-	l := credential.Look{ID: id, Read: r.Items, At: place(o), Depth: int(depth)}
+	look := credential.Look{At: place(o), Depth: int(depth)}
 	if err := o.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
-	tree, res, err := a.Tester.Tree(ctx, r.Caller, l)
+	tree, res, err := a.Tester.Tree(ctx, r.Caller, l, look)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -48,16 +48,16 @@ func (a Probing) tree(ctx context.Context, r *httpapi.Request, id int64) (httpap
 }
 
 // sample answers the beginning of a file, or some rows of a table.
-func (a Probing) sample(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Probing) sample(ctx context.Context, r *httpapi.Request, l *credential.ForProbe) (httpapi.Answer, error) {
 	o, err := r.BodyOf(httpapi.Names{Known: []string{probe.AskedPath, probe.AskedDatabase, probe.AskedTable}, Ignored: []string{"depth"}})
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	l := credential.Look{ID: id, Read: r.Items, At: place(o)}
+	look := credential.Look{At: place(o)}
 	if err := o.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
-	sample, res, err := a.Tester.Sample(ctx, r.Caller, l)
+	sample, res, err := a.Tester.Sample(ctx, r.Caller, l, look)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}

@@ -12,14 +12,13 @@ import (
 	"credence/shared/httpapi"
 	"credence/shared/identity"
 	"credence/shared/probe"
-	"credence/shared/store"
 )
 
 // nobody signs in and refuses.
 type nobody struct{}
 
-func (nobody) Authenticate(context.Context, string, identity.Origin, func(int64) []store.Key) (identity.Caller, []store.Item, error) {
-	return identity.Caller{}, nil, nil
+func (nobody) Authenticate(context.Context, string, identity.Origin, identity.Load) (identity.Caller, error) {
+	return identity.Caller{}, nil
 }
 
 func (nobody) Denied(context.Context, identity.Caller, access.Refusal) error { return nil }

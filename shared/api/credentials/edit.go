@@ -40,21 +40,15 @@ type Editing struct{ Editor credential.Editor }
 
 // Routes lists the family's routes.
 func (a Editing) Routes() []httpapi.Route {
-	on := func(pattern string, needs access.Permission, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) httpapi.Route {
-		return httpapi.Route{
-			Pattern: pattern, Needs: needs, Resource: credential.ResourceType,
-			Reads: reads(credential.ChangeReads), Owner: seenOwner, Handle: one(h),
-		}
-	}
 	return []httpapi.Route{
-		on("PUT "+path, access.Update, a.update),
-		on("DELETE "+path, access.Delete, a.delete),
-		on("PUT "+path+"/tags", access.Update, a.editTags(addTags)),
-		on("POST "+path+"/tags", access.Update, a.editTags(replaceTags)),
-		on("DELETE "+path+"/tags", access.Update, a.editTags(removeTags)),
-		on("POST "+path+"/rollback", access.Update, a.rollBack),
-		on("POST "+path+"/referenced_by", access.Use, a.link(true)),
-		on("DELETE "+path+"/referenced_by", access.Use, a.link(false)),
+		httpapi.On("PUT "+path, access.Update, a.update),
+		httpapi.On("DELETE "+path, access.Delete, a.delete),
+		httpapi.On("PUT "+path+"/tags", access.Update, a.editTags(addTags)),
+		httpapi.On("POST "+path+"/tags", access.Update, a.editTags(replaceTags)),
+		httpapi.On("DELETE "+path+"/tags", access.Update, a.editTags(removeTags)),
+		httpapi.On("POST "+path+"/rollback", access.Update, a.rollBack),
+		httpapi.On("POST "+path+"/referenced_by", access.Use, a.link(true)),
+		httpapi.On("DELETE "+path+"/referenced_by", access.Use, a.link(false)),
 	}
 }
 
@@ -65,13 +59,13 @@ func (a Editing) answer(v credential.View, err error) (httpapi.Answer, error) {
 	return tagged(v, wire{a.Editor.Types}.full(v)), nil
 }
 
-func (a Editing) update(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Editing) update(ctx context.Context, r *httpapi.Request, l *credential.ForChange) (httpapi.Answer, error) {
 	d, err := draft(r)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
 	d.IfMatch = ifMatch(r)
-	return a.answer(a.Editor.Update(ctx, r.Caller, id, r.Items, d))
+	return a.answer(a.Editor.Update(ctx, r.Caller, l, d))
 }
 
 type deleted struct {
@@ -79,14 +73,14 @@ type deleted struct {
 	Message string `json:"message"`
 }
 
-func (a Editing) delete(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
-	if err := a.Editor.Delete(ctx, r.Caller, id, r.Items, ifMatch(r)); err != nil {
+func (a Editing) delete(ctx context.Context, r *httpapi.Request, l *credential.ForChange) (httpapi.Answer, error) {
+	if err := a.Editor.Delete(ctx, r.Caller, l, ifMatch(r)); err != nil {
 		return httpapi.Answer{}, err
 	}
 	return httpapi.Answer{Body: deleted{Code: "200", Message: "Ok"}}, nil
 }
 
-func (a Editing) rollBack(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Editing) rollBack(ctx context.Context, r *httpapi.Request, l *credential.ForChange) (httpapi.Answer, error) {
 	o, err := r.Body("version")
 	if err != nil {
 		return httpapi.Answer{}, err
@@ -96,8 +90,11 @@ func (a Editing) rollBack(ctx context.Context, r *httpapi.Request, id int64) (ht
 	if err := o.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
-	return a.answer(a.Editor.RollBack(ctx, r.Caller, id, r.Items, sv, ifMatch(r)))
+	return a.answer(a.Editor.RollBack(ctx, r.Caller, l, sv, ifMatch(r)))
 }
+
+// changing is an endpoint that changes a credential.
+type changing = func(context.Context, *httpapi.Request, *credential.ForChange) (httpapi.Answer, error)
 
 // tagEdit makes the new tags of the current ones and those sent; nil stands for
 // a request without a body.
@@ -121,13 +118,13 @@ func removeTags(current, sent []string) []string {
 	return slices.DeleteFunc(current, func(tag string) bool { return slices.Contains(sent, tag) })
 }
 
-func (a Editing) editTags(edit tagEdit) func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error) {
-	return func(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Editing) editTags(edit tagEdit) changing {
+	return func(ctx context.Context, r *httpapi.Request, l *credential.ForChange) (httpapi.Answer, error) {
 		sent, err := sentTags(r)
 		if err != nil {
 			return httpapi.Answer{}, err
 		}
-		return a.answer(a.Editor.EditTags(ctx, r.Caller, id, r.Items, ifMatch(r), func(current []string) []string {
+		return a.answer(a.Editor.EditTags(ctx, r.Caller, l, ifMatch(r), func(current []string) []string {
 			return edit(current, sent)
 		}))
 	}

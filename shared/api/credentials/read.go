@@ -24,25 +24,18 @@ type Reading struct {
 
 // Routes lists the family's routes.
 func (a Reading) Routes() []httpapi.Route {
-	on := func(pattern string, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) httpapi.Route {
-		return httpapi.Route{
-			Pattern: pattern, Needs: access.Read, Resource: credential.ResourceType,
-			Reads: reads(credential.Reads), Owner: seenOwner, Handle: one(h),
-		}
-	}
-	log := on("GET "+path+"/audit_log", a.log)
-	log.Reads = reads(credential.LogReads)
+	log := httpapi.On("GET "+path+"/audit_log", access.Read, a.log)
 	log.Heavy, log.Query = true, auditlog.Parameters
-	get := on("GET "+path, a.get)
+	get := httpapi.On("GET "+path, access.Read, a.get)
 	get.Query = []string{"expand"}
 	return []httpapi.Route{
 		{Pattern: "GET /data_credentials", Needs: access.Read, Heavy: true, Query: slices.Concat(filters, httpapi.ListQuery), Handle: a.list},
 		get,
-		on("GET "+path+"/tags", a.tags),
-		paged(on("GET "+path+"/versions", a.versions)),
-		paged(on("GET "+path+"/probe/history", a.history)),
-		paged(on("GET "+path+"/referenced_by", a.referencedBy)),
-		on("GET "+path+"/usage", a.usage),
+		httpapi.On("GET "+path+"/tags", access.Read, a.tags),
+		paged(httpapi.On("GET "+path+"/versions", access.Read, a.versions)),
+		paged(httpapi.On("GET "+path+"/probe/history", access.Read, a.history)),
+		paged(httpapi.On("GET "+path+"/referenced_by", access.Read, a.referencedBy)),
+		httpapi.On("GET "+path+"/usage", access.Read, a.usage),
 		log,
 	}
 }
@@ -121,19 +114,19 @@ func (a Reading) filter(q *httpapi.Query, org int64) credential.Filter {
 	return f
 }
 
-func (a Reading) get(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Reading) get(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {
 	if err := r.Query().Err(); err != nil { // expand changes nothing
 		return httpapi.Answer{}, err
 	}
-	v, err := a.Service.Get(ctx, r.Caller, id, r.Items)
+	v, err := a.Service.Get(ctx, r.Caller, l)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
 	return tagged(v, a.wire().full(v)), nil
 }
 
-func (a Reading) tags(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
-	v, err := a.Service.Get(ctx, r.Caller, id, r.Items)
+func (a Reading) tags(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {
+	v, err := a.Service.Get(ctx, r.Caller, l)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -143,26 +136,26 @@ func (a Reading) tags(ctx context.Context, r *httpapi.Request, id int64) (httpap
 	return tagged(v, tags{slices.Concat([]string{}, v.Tags)}), nil
 }
 
-func (a Reading) versions(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Reading) versions(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {
 	q := r.Query()
 	paging := q.Paging()
 	if err := q.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
-	versions, reads, err := a.Service.Versions(ctx, r.Caller, id, r.Items)
+	versions, reads, err := a.Service.Versions(ctx, r.Caller, l)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
 	return httpapi.SortedList(r, paging, versionsOf(versions, reads), false, func(v version) httpapi.Mark { return httpapi.Mark{ID: v.Number} })
 }
 
-func (a Reading) history(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Reading) history(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {
 	q := r.Query()
 	paging := q.Paging()
 	if err := q.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
-	results, err := a.Service.History(ctx, r.Caller, id, r.Items)
+	results, err := a.Service.History(ctx, r.Caller, l)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -175,8 +168,8 @@ func (a Reading) history(ctx context.Context, r *httpapi.Request, id int64) (htt
 	})
 }
 
-func (a Reading) log(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Reading) log(ctx context.Context, r *httpapi.Request, l *credential.ForLog) (httpapi.Answer, error) {
 	return auditlog.Answer(r, a.Clock(), credential.Filterable(), func(q audit.Query) (audit.Page, error) {
-		return a.Service.Log(ctx, r.Caller, id, r.Items, q)
+		return a.Service.Log(ctx, r.Caller, l, q)
 	})
 }

@@ -40,13 +40,13 @@ func referencesOf(org int64, list []credential.Reference) []reference {
 	return out
 }
 
-func (a Reading) referencedBy(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Reading) referencedBy(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {
 	q := r.Query()
 	paging := q.Paging()
 	if err := q.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
-	_, list, err := a.Service.References(ctx, r.Caller, id, r.Items)
+	_, list, err := a.Service.References(ctx, r.Caller, l)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -61,8 +61,8 @@ func (r reference) mark() httpapi.Mark {
 	return httpapi.Mark{Text: fmt.Sprintf("%s#%v", r.Type, r.ID)}
 }
 
-func (a Reading) usage(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
-	c, list, err := a.Service.References(ctx, r.Caller, id, r.Items)
+func (a Reading) usage(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {
+	c, list, err := a.Service.References(ctx, r.Caller, l)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -82,8 +82,8 @@ func (a Reading) usage(ctx context.Context, r *httpapi.Request, id int64) (httpa
 
 // link makes the handlers that add and remove a user of a credential; both
 // answer all that are left.
-func (a Editing) link(on bool) func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error) {
-	return func(ctx context.Context, r *httpapi.Request, credentialID int64) (httpapi.Answer, error) {
+func (a Editing) link(on bool) changing {
+	return func(ctx context.Context, r *httpapi.Request, l *credential.ForChange) (httpapi.Answer, error) {
 		ref, err := sentReference(r)
 		if err != nil {
 			return httpapi.Answer{}, err
@@ -92,7 +92,7 @@ func (a Editing) link(on bool) func(context.Context, *httpapi.Request, int64) (h
 		if on {
 			change = a.Editor.Link
 		}
-		list, err := change(ctx, r.Caller, credentialID, r.Items, ref)
+		list, err := change(ctx, r.Caller, l, ref)
 		if err != nil {
 			return httpapi.Answer{}, err
 		}

@@ -22,20 +22,14 @@ type Revealing struct {
 
 // Routes lists the family's routes.
 func (a Revealing) Routes() []httpapi.Route {
-	on := func(pattern string, needs access.Permission, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) httpapi.Route {
-		return httpapi.Route{
-			Pattern: pattern, Needs: needs, Resource: credential.ResourceType,
-			Reads: reads(credential.Reads), Owner: seenOwner, Handle: one(h),
-		}
-	}
 	return []httpapi.Route{
-		on("GET "+path+"/credentials", access.Reveal, a.reveal),
-		on("POST "+path+"/copy", access.Reveal|access.Create, a.copy),
+		httpapi.On("GET "+path+"/credentials", access.Reveal, a.reveal),
+		httpapi.On("POST "+path+"/copy", access.Reveal|access.Create, a.copy),
 	}
 }
 
-func (a Revealing) reveal(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
-	v, err := a.Revealer.Reveal(ctx, r.Caller, id, r.Items, knownSecret(r))
+func (a Revealing) reveal(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {
+	v, err := a.Revealer.Reveal(ctx, r.Caller, l, knownSecret(r))
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -50,12 +44,12 @@ func (a Revealing) reveal(ctx context.Context, r *httpapi.Request, id int64) (ht
 
 // copy ignores copy_access_controls: who else may use the copy is its owner's
 // to say.
-func (a Revealing) copy(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Revealing) copy(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {
 	idem, err := r.Idempotency()
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	v, err := a.Copier.Copy(ctx, r.Caller, id, r.Items, idem)
+	v, err := a.Copier.Copy(ctx, r.Caller, l, idem)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -82,26 +76,21 @@ const within = 8 * time.Second
 // Routes lists the family's routes.
 func (a Probing) Routes() []httpapi.Route {
 	routes := []httpapi.Route{
-		{Pattern: "POST /data_credentials/probe", Needs: access.Probe, Within: within, Handle: a.try},
-		{
-			Pattern: "POST " + path + "/versions", Needs: access.Update | access.Probe, Resource: credential.ResourceType,
-			Reads: reads(credential.SwitchReads), Owner: seenOwner, Within: within, Handle: one(a.propose),
-		},
-	}
-	add := func(pattern string, needs access.Permission, h func(context.Context, *httpapi.Request, int64) (httpapi.Answer, error)) {
-		routes = append(routes, httpapi.Route{
-			Pattern: pattern, Needs: needs, Resource: credential.ResourceType,
-			Reads: reads(credential.ProbeReads), Owner: seenOwner, Within: within, Handle: one(h),
-		})
+		{Pattern: "POST /data_credentials/probe", Needs: access.Probe, Handle: a.try},
+		httpapi.On("POST "+path+"/versions", access.Update|access.Probe, a.propose),
+		httpapi.On("POST "+path+"/probe/tree", access.Probe, a.tree),
+		httpapi.On("POST "+path+"/probe/sample", access.Probe|access.Reveal, a.sample),
 	}
 	for _, method := range []string{"GET", "PUT", "POST"} {
 		for _, end := range []string{"/probe", "/probe/authenticate"} {
-			add(method+" "+path+end, access.Probe, a.probe)
-			routes[len(routes)-1].Query = []string{"async", "request_id"}
+			route := httpapi.On(method+" "+path+end, access.Probe, a.probe)
+			route.Query = []string{"async", "request_id"}
+			routes = append(routes, route)
 		}
 	}
-	add("POST "+path+"/probe/tree", access.Probe, a.tree)
-	add("POST "+path+"/probe/sample", access.Probe|access.Reveal, a.sample)
+	for n := range routes {
+		routes[n].Within = within
+	}
 	return routes
 }
 
@@ -128,7 +117,7 @@ type asked struct {
 
 // probe runs a probe, or answers what an earlier one with this request_id
 // found out. With async=true the answer is that number alone.
-func (a Probing) probe(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Probing) probe(ctx context.Context, r *httpapi.Request, l *credential.ForProbe) (httpapi.Answer, error) {
 	q := r.Query()
 	later, _ := q.Bool("async")
 	number, known := q.Int("request_id", 1, 1<<53-1)
@@ -136,7 +125,7 @@ func (a Probing) probe(ctx context.Context, r *httpapi.Request, id int64) (httpa
 		return httpapi.Answer{}, err
 	}
 	if known {
-		req, err := a.Tester.Requested(ctx, r.Caller, id, r.Items, number)
+		req, err := a.Tester.Requested(ctx, r.Caller, l, number)
 		if err != nil {
 			return httpapi.Answer{}, err
 		}
@@ -144,13 +133,13 @@ func (a Probing) probe(ctx context.Context, r *httpapi.Request, id int64) (httpa
 		return httpapi.Answer{Body: asked{"completed", req.Number, httpapi.Timestamp(req.Started), &res, &res}}, nil
 	}
 	if later {
-		req, err := a.Tester.ProbeFor(ctx, r.Caller, id, r.Items)
+		req, err := a.Tester.ProbeFor(ctx, r.Caller, l)
 		if err != nil {
 			return httpapi.Answer{}, err
 		}
 		return httpapi.Answer{Body: asked{Status: "pending", Number: req.Number, Started: httpapi.Timestamp(req.Started)}}, nil
 	}
-	res, err := a.Tester.Probe(ctx, r.Caller, id, r.Items)
+	res, err := a.Tester.Probe(ctx, r.Caller, l)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -182,7 +171,7 @@ type notSwitched struct {
 	Switched bool `json:"switched"`
 }
 
-func (a Probing) propose(ctx context.Context, r *httpapi.Request, id int64) (httpapi.Answer, error) {
+func (a Probing) propose(ctx context.Context, r *httpapi.Request, l *credential.ForSwitch) (httpapi.Answer, error) {
 	d, err := draft(r)
 	if err != nil {
 		return httpapi.Answer{}, err
@@ -191,7 +180,7 @@ func (a Probing) propose(ctx context.Context, r *httpapi.Request, id int64) (htt
 	if d.Idem, err = r.Idempotency(); err != nil {
 		return httpapi.Answer{}, err
 	}
-	v, res, done, err := a.Switcher.Propose(ctx, r.Caller, id, r.Items, d)
+	v, res, done, err := a.Switcher.Propose(ctx, r.Caller, l, d)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}

@@ -17,14 +17,13 @@ import (
 	"credence/shared/access"
 	"credence/shared/httpapi"
 	"credence/shared/identity"
-	"credence/shared/store"
 )
 
 // nobody signs in: these routes must not ask.
 type nobody struct{}
 
-func (nobody) Authenticate(context.Context, string, identity.Origin, func(int64) []store.Key) (identity.Caller, []store.Item, error) {
-	return identity.Caller{}, nil, errors.New("was asked")
+func (nobody) Authenticate(context.Context, string, identity.Origin, identity.Load) (identity.Caller, error) {
+	return identity.Caller{}, errors.New("was asked")
 }
 
 func (nobody) Denied(context.Context, identity.Caller, access.Refusal) error { return nil }
