@@ -19,9 +19,13 @@ FUNCTION ?= create
 EVENT ?= events/$(if $(filter admin,$(FUNCTION)),admin/org-add,$(FUNCTION)).json
 # How long `make check` runs each fuzz target.
 FUZZTIME ?= 3s
-# Which benchmarks `make bench` runs, and over which packages.
-BENCH ?= .
+# What `make bench` runs: the servers side by side, or the Go benchmarks whose names
+# match BENCH (. is all of them) in PACKAGES.
+BENCH ?=
 PACKAGES ?= ./...
+# How long `make soak` loads the server, and how many requests a second it sends.
+DURATION ?= 10m
+RATE ?= 500
 
 # What the functions are compiled with, here and by .ci/sizes and the tests:
 # no RPC of the retired Go runtime and no HTTP/2, which neither the Runtime API
@@ -39,7 +43,7 @@ LINT := $(BIN)/golangci-lint-$(LINT_VERSION)
 help:
 	@sed -n -e '/^[a-z]*:.* ## /!d' -e 's/:.* ## /          ~ /' -e 's/^\(.\{8\}\) *~/make \1/p' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Variables: ADDR=$(ADDR) DATA=$(DATA) ALLOW=$(ALLOW) STORE=$(STORE) ENDPOINT=$(ENDPOINT) TABLES=$(TABLES) LAMBDA_ADDR=$(LAMBDA_ADDR) FUNCTION=$(FUNCTION) EVENT=$(EVENT) FUZZTIME=$(FUZZTIME)'
+	@echo 'Variables: ADDR=$(ADDR) DATA=$(DATA) ALLOW=$(ALLOW) STORE=$(STORE) ENDPOINT=$(ENDPOINT) TABLES=$(TABLES) LAMBDA_ADDR=$(LAMBDA_ADDR) FUNCTION=$(FUNCTION) EVENT=$(EVENT) FUZZTIME=$(FUZZTIME) BENCH=$(BENCH) DURATION=$(DURATION) RATE=$(RATE)'
 
 .PHONY: run
 run: ## Serves the whole API on this machine, on an embedded store; the first start prints a service key.
@@ -90,8 +94,22 @@ build-TokenFunction build-CreateFunction build-GetFunction build-UpdateFunction 
 	CGO_ENABLED=0 GOOS=linux GOARCH='$(GOARCH_LAMBDA)' go build $(LAMBDA_FLAGS) -ldflags='-s -w' -o '$(ARTIFACTS_DIR)/bootstrap' './functions/$(FOLDER)'
 
 .PHONY: bench
-bench: ## Runs the benchmarks: BENCH is a pattern of names, PACKAGES where to look.
+bench: ## Compares the local server with others under equal load, about 3 minutes; BENCH=. runs the Go benchmarks.
+ifeq ($(BENCH),)
+	@[ -x '$(BIN)/bao' ] || echo 'OpenBao is left out; .ci/install-openbao installs it.'
+	@go build -buildvcs=false -o '$(BIN)/credence' ./functions/credence
+	@go build -buildvcs=false -o '$(BIN)/loadbench' ./shared/endtoend/bench
+	@'$(BIN)/loadbench' -credence '$(BIN)/credence' $(if $(wildcard $(BIN)/bao),-openbao '$(BIN)/bao')
+	@go test -run '^$$' -bench '^BenchmarkRequests$$' -benchmem -benchtime 2000x ./functions/credence
+else
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES)
+endif
+
+.PHONY: soak
+soak: ## Sends a mixed load for DURATION at RATE requests a second; fails if the memory of the server grows.
+	@go build -buildvcs=false -o '$(BIN)/credence' ./functions/credence
+	@go build -buildvcs=false -o '$(BIN)/loadbench' ./shared/endtoend/bench
+	@'$(BIN)/loadbench' -credence '$(BIN)/credence' -soak '$(DURATION)' -rate '$(RATE)'
 
 .PHONY: verdicts
 verdicts: ## Runs the probers against the behaviours of shared/probe/verdicts; prints the confusion matrix.
