@@ -21,7 +21,7 @@ func TestDocsExplainEveryCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry := regexp.MustCompile("(?m)^### `([A-Z_]+)`\n\n(?:\\*([a-z, ]+)\\.\\* )?\\S.*\n\nWhat to do: \\S")
+	entry := regexp.MustCompile("(?m)^### `([A-Z_]+)`\n\n(?:\\*([a-z, ]+)\\.\\* )?\\S.*\n\nFix: \\S")
 	var codes, warnings []probe.Code
 	for _, m := range entry.FindAllStringSubmatch(string(text), -1) {
 		code := probe.Code(m[1])
