@@ -89,7 +89,7 @@ func TestOperationsCostWhatTheyPromise(t *testing.T) {
 	w.check()
 }
 
-// What a person may put into a credential's row is 4 KB.
+// The texts that a person may put into a credential's row have a limit together.
 func TestRowHasALimit(t *testing.T) {
 	w := newWorld(t)
 	create := func(n int) error {
@@ -101,7 +101,7 @@ func TestRowHasALimit(t *testing.T) {
 	}
 	first := sort.Search(5000, func(n int) bool { return create(n) != nil })
 	var f *fault.Error
-	if err := create(first); !errors.As(err, &f) || !strings.Contains(f.Message, "take 4097 bytes of at most 4096") {
+	if err := create(first); !errors.As(err, &f) || !strings.Contains(f.Message, "take 3841 bytes of at most 3840") {
 		t.Errorf("the first that is too long: %v", err)
 	}
 	w.must(create(first - 1))

@@ -2,13 +2,11 @@ package credential
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"credence/shared/access"
 	"credence/shared/audit"
 	"credence/shared/envelope"
-	"credence/shared/fault"
 	"credence/shared/id"
 	"credence/shared/identity"
 	"credence/shared/store"
@@ -81,10 +79,6 @@ func (p prepared) apply(c *Credential) {
 }
 
 func (e Editor) insert(ctx context.Context, who identity.Caller, c Credential, p prepared, extra ...store.Write) error {
-	row, err := encodeChecked(c)
-	if err != nil {
-		return err
-	}
 	record, err := envelope.Seal(ctx, e.Keys, binding(c, c.LastSecret), p.canonical)
 	if err != nil {
 		return err
@@ -93,31 +87,11 @@ func (e Editor) insert(ctx context.Context, who identity.Caller, c Credential, p
 	if err != nil {
 		return err
 	}
-	entry := e.entry(who, c, audit.Created)
-	entry.Summary = append([]string{"created"}, names("with", p.settings.Known())...)
-	entry.Changes = map[string]audit.Change{"name": {nil, c.Name}, "credentials_type": {nil, c.Type}}
-	trail, err := audit.Record(audit.Head{}, entry, false)
-	if err != nil {
-		return err
-	}
-	writes := append([]store.Write{row}, indexRows(c)...)
-	writes = append(writes, secret...)
-	writes = append(writes, extra...)
-	return e.Store.Commit(ctx, append(writes, trail...)...)
-}
-
-// indexRows lists the credential for its organisation, its owner and the
-// schedule.
-func indexRows(c Credential) []store.Write {
-	owner := store.Attributes{"owner": c.Owner}
-	writes := []store.Write{
-		{Verb: store.Put, Item: store.Item{Key: orgIndexKey(c.Org, c.ID), Attributes: owner}, If: store.Absent()},
-		{Verb: store.Put, Item: store.Item{Key: userIndexKey(c.Org, c.Owner, c.ID), Attributes: store.Attributes{"role": access.Owner.String()}}, If: store.Absent()},
-	}
-	if due, ok := dueKey(c.Org, c.ID, c.Interval); ok {
-		writes = append(writes, store.Write{Verb: store.Put, Item: store.Item{Key: due, Attributes: store.Attributes{}}, If: store.Always()})
-	}
-	return writes
+	return e.commit(ctx, &change{
+		who: who, after: c, event: audit.Created, writes: append(secret, extra...),
+		fields:  map[string]audit.Change{"name": {nil, c.Name}, "credentials_type": {nil, c.Type}},
+		summary: append([]string{"created"}, names("with", p.settings.Known())...),
+	})
 }
 
 // secretWrites makes the writes of a new secret version: the record and what is
@@ -136,21 +110,6 @@ func secretWrites(who identity.Caller, c Credential, p prepared, record envelope
 
 func binding(c Credential, sv int64) envelope.Binding {
 	return envelope.Binding{Org: c.Org, Credential: c.ID, Version: sv, Type: c.Type}
-}
-
-// encodeChecked is encode for what a person sent, whose size is theirs to mend.
-func encodeChecked(c Credential) (store.Write, error) {
-	w, err := encode(c)
-	if err != nil {
-		return store.Write{}, err
-	}
-	if n := rowBytes(w) - verdictBytes(w); n > maxRowBytes {
-		return store.Write{}, fault.Invalid([]fault.Detail{{
-			Pointer: "", Code: fault.DetailTooLong,
-			Message: fmt.Sprintf("Name, description, tags and public settings together take %d bytes of at most %d. Shorten them.", n, maxRowBytes),
-		}})
-	}
-	return w, nil
 }
 
 // names says in one line which of a type's own fields are concerned; the names

@@ -35,25 +35,13 @@ func (e Editor) delete(ctx context.Context, who identity.Caller, l *ForChange, m
 	if c.References > 0 {
 		return inUse(c, own.Items)
 	}
-	entry := e.entry(who, c, audit.Destroyed)
-	entry.Summary = []string{"destroyed"}
-	entry.Changes = map[string]audit.Change{"name": {c.Name, nil}}
-	if entry.OwnerEmail == "" {
-		entry.OwnerEmail = l.head.OwnerEmail
-	}
-	trail, err := audit.Record(l.head, entry, true)
+	writes, err := e.writes(&change{
+		who: who, before: c, head: l.head, event: audit.Destroyed,
+		fields: map[string]audit.Change{"name": {c.Name, nil}}, summary: []string{"destroyed"},
+	})
 	if err != nil {
 		return err
 	}
-	writes := []store.Write{
-		remove(RowKey(c.Org, c.ID), store.Equal("rev", c.rev)),
-		remove(orgIndexKey(c.Org, c.ID), store.Always()),
-		remove(userIndexKey(c.Org, c.Owner, c.ID), store.Always()),
-	}
-	if due, ok := dueKey(c.Org, c.ID, c.Interval); ok {
-		writes = append(writes, remove(due, store.Always()))
-	}
-	writes = append(writes, trail...)
 	belongings := removals(c, own.Items)
 	room := min(len(belongings), store.MaxWritesPerCommit-len(writes))
 	if err := e.Store.Commit(ctx, append(writes, belongings[:room]...)...); err != nil {

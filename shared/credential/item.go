@@ -3,18 +3,16 @@ package credential
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"credence/shared/access"
 	"credence/shared/envelope"
 	"credence/shared/store"
 )
-
-// maxRowBytes keeps what a person may put into a credential's row to four write
-// units of DynamoDB. What probes put there is short, and does not count: else a
-// credential could be made that cannot be renamed once it was probed.
-const maxRowBytes = 4 << 10
 
 // encode makes the row's next form; its condition is the row as it was read.
 func encode(c Credential) (store.Write, error) {
@@ -153,37 +151,40 @@ func decodeSecret(i store.Item) envelope.Record {
 	}
 }
 
-// rowBytes is the row's size as DynamoDB counts it: names and values.
-func rowBytes(w store.Write) int {
-	n := len(w.Item.Key.Partition) + len(w.Item.Key.Sort) + len("pksk")
-	for name, v := range w.Item.Attributes {
-		n += attributeBytes(name, v)
-	}
-	return n
-}
-
-func attributeBytes(name string, value any) int {
-	switch v := value.(type) {
-	case string:
-		return len(name) + len(v)
-	case []byte:
-		return len(name) + len(v)
-	default:
-		return len(name) + 11
-	}
-}
-
-// verdictBytes is the part of rowBytes that comes from probes.
-func verdictBytes(w store.Write) int {
-	n := 0
-	for _, name := range []string{"status", "verified", "probe", "rejection", attrSecretEnd, attrCertificateEnd} {
-		if v, ok := w.Item.Attributes[name]; ok {
-			n += attributeBytes(name, v)
-		}
-	}
-	return n
-}
-
 func remove(k store.Key, condition store.Condition) store.Write {
 	return store.Write{Verb: store.Delete, Item: store.Item{Key: k}, If: condition}
+}
+
+// indexRows makes the writes that bring the index rows from those of a credential
+// before a change to those after it; the zero Credential has none. They have no
+// conditions: the credential's own row, which is in the same commit, has one.
+func indexRows(before, after Credential) []store.Write {
+	var writes []store.Write
+	old, now := index(before), index(after)
+	for _, row := range old {
+		if !slices.ContainsFunc(now, func(other store.Item) bool { return other.Key == row.Key }) {
+			writes = append(writes, remove(row.Key, store.Always()))
+		}
+	}
+	for _, row := range now {
+		if !slices.ContainsFunc(old, func(other store.Item) bool { return reflect.DeepEqual(other, row) }) {
+			writes = append(writes, store.Write{Verb: store.Put, Item: row, If: store.Always()})
+		}
+	}
+	return writes
+}
+
+// index lists a credential for its organisation, its owner and the schedule.
+func index(c Credential) []store.Item {
+	if c.ID == 0 {
+		return nil
+	}
+	rows := []store.Item{
+		{Key: orgIndexKey(c.Org, c.ID), Attributes: store.Attributes{"owner": c.Owner}},
+		{Key: userIndexKey(c.Org, c.Owner, c.ID), Attributes: store.Attributes{"role": access.Owner.String()}},
+	}
+	if due, ok := dueKey(c.Org, c.ID, c.Interval); ok {
+		rows = append(rows, store.Item{Key: due, Attributes: store.Attributes{}})
+	}
+	return rows
 }

@@ -176,8 +176,7 @@ func (s Switcher) switching(pr proposal, o outcome, before Credential, head audi
 	if err != nil {
 		return Credential{}, nil, err
 	}
-	after := before
-	ch := change{who: pr.who, before: before, after: &after, head: head, event: audit.Updated}
+	ch := change{who: pr.who, before: before, after: before, head: head, event: audit.Updated}
 	ch.writes = append([]store.Write{observed}, leases...)
 	if ch.writes, err = pr.remember(ch.writes, before, s.Editor.now()); err != nil {
 		return Credential{}, nil, err
@@ -187,8 +186,9 @@ func (s Switcher) switching(pr proposal, o outcome, before Credential, head audi
 	}
 	ch.compare()
 	ch.summary = append(ch.summary, "switched after a valid probe")
+	ch.touch(s.Editor.now())
 	writes, err := s.Editor.writes(&ch)
-	return after, writes, err
+	return ch.after, writes, err
 }
 
 // remember adds the row of the idempotency key, with the result of the probe.

@@ -137,28 +137,17 @@ func (s Service) relink(ctx context.Context, who identity.Caller, l *ForChange, 
 // commitLink moves the row, the count of them and the trail at once, so that a
 // deletion sees either all of the link or none of it.
 func (s Service) commitLink(ctx context.Context, who identity.Caller, c Credential, head audit.Head, r Reference, on bool) error {
-	entry := s.entry(who, c, audit.Unlinked)
+	ch := change{who: who, before: c, after: c, head: head, event: audit.Unlinked, summary: []string{r.Kind + " " + r.ID}}
 	key := referenceKey(c.Org, c.ID, r)
-	link := remove(key, store.Present())
-	c.References--
 	if on {
-		entry.Event = audit.Linked
-		c.References += 2
+		ch.event = audit.Linked
+		ch.after.References++
 		a := store.Attributes{"owner": who.User.ID, "number": r.Number}
 		a.SetText("name", r.Name)
-		link = store.Write{Verb: store.Put, Item: store.Item{Key: key, Attributes: a}, If: store.Absent()}
+		ch.writes = []store.Write{{Verb: store.Put, Item: store.Item{Key: key, Attributes: a}, If: store.Absent()}}
+	} else {
+		ch.after.References--
+		ch.writes = []store.Write{remove(key, store.Present())}
 	}
-	if entry.OwnerEmail == "" {
-		entry.OwnerEmail = head.OwnerEmail
-	}
-	entry.Summary = []string{r.Kind + " " + r.ID}
-	row, err := encode(c)
-	if err != nil {
-		return err
-	}
-	trail, err := audit.Record(head, entry, false)
-	if err != nil {
-		return err
-	}
-	return s.Store.Commit(ctx, append([]store.Write{row, link}, trail...)...)
+	return s.commit(ctx, &ch)
 }

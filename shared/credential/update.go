@@ -78,9 +78,8 @@ func (e Editor) update(ctx context.Context, ed *edit, l *ForChange) (View, error
 			return View{}, err
 		}
 	}
-	after := before
-	p.apply(&after)
-	ch := change{who: who, before: before, after: &after, head: l.head, event: audit.Updated}
+	ch := change{who: who, before: before, after: before, head: l.head, event: audit.Updated}
+	p.apply(&ch.after)
 	ch.transfer(heir)
 	if p.canonical != nil {
 		if ed.sealed, err = e.seal(ctx, before, p, ed.sealed); err != nil {
@@ -92,14 +91,15 @@ func (e Editor) update(ctx context.Context, ed *edit, l *ForChange) (View, error
 	}
 	ch.compare()
 	if len(ch.fields) > 0 {
+		ch.touch(e.now())
 		if err := e.commit(ctx, &ch); err != nil {
 			return View{}, err
 		}
 	}
-	if now := role(who, after); now != access.None {
+	if now := role(who, ch.after); now != access.None {
 		held = now // who gives a credential away sees it once more, as what he was
 	}
-	return View{Credential: after, Role: held, Owner: owner, Org: who.Org, Warnings: p.settings.Warnings()}, nil
+	return View{Credential: ch.after, Role: held, Owner: owner, Org: who.Org, Warnings: p.settings.Warnings()}, nil
 }
 
 func stale(id int64) error {
@@ -109,15 +109,20 @@ func stale(id int64) error {
 
 // change is one change on its way to a commit.
 type change struct {
-	who     identity.Caller
-	before  Credential
-	after   *Credential
-	head    audit.Head
-	event   audit.Event
-	fields  map[string]audit.Change
-	summary []string
-	writes  []store.Write // besides the row and the trail
-	owner   string        // the new owner's address, after a transfer
+	who           identity.Caller
+	before, after Credential // zero before a credential is created, and after it is deleted
+	head          audit.Head
+	event         audit.Event
+	fields        map[string]audit.Change
+	summary       []string
+	writes        []store.Write // besides the row, the index rows and the trail
+	owner         string        // the new owner's address, after a transfer
+}
+
+// touch makes the change one of the credential's version.
+func (ch *change) touch(now time.Time) {
+	ch.after.Version++
+	ch.after.UpdatedAt = now
 }
 
 // heir reads the user whom the draft gives the credential to: the zero User
@@ -152,14 +157,10 @@ func (ch *change) transfer(heir identity.User) {
 	if heir.ID == 0 {
 		return
 	}
-	org, id, to := ch.before.Org, ch.before.ID, heir.ID
-	ch.after.Owner, ch.owner, ch.event = to, heir.Email, audit.Transfer
-	ch.writes = append(ch.writes,
-		store.Write{Verb: store.Put, Item: store.Item{Key: orgIndexKey(org, id), Attributes: store.Attributes{"owner": to}}, If: store.Present()},
-		remove(userIndexKey(org, ch.before.Owner, id), store.Always()),
-		store.Write{Verb: store.Put, Item: store.Item{Key: userIndexKey(org, to, id), Attributes: store.Attributes{"role": access.Owner.String()}}, If: store.Always()},
-		store.Write{Verb: store.Check, Item: store.Item{Key: identity.UserKey(org, to)}, If: store.Equal("active", true)},
-	)
+	ch.after.Owner, ch.owner, ch.event = heir.ID, heir.Email, audit.Transfer
+	ch.writes = append(ch.writes, store.Write{
+		Verb: store.Check, Item: store.Item{Key: identity.UserKey(heir.OrgID, heir.ID)}, If: store.Equal("active", true),
+	})
 }
 
 // sealing is a new secret, sealed under its number, and the versions there are.
@@ -194,7 +195,7 @@ func (e Editor) seal(ctx context.Context, before Credential, p prepared, sealed 
 // of the old one; proven is the result of a probe of the new one, nil if it was
 // not tried. The oldest versions beyond MaxVersions go with it.
 func (ch *change) replaceSecret(s sealing, p prepared, at time.Time, proven *probe.Result) error {
-	after := ch.after
+	after := &ch.after
 	after.Type, after.Public = s.typ, p.settings.Public()
 	after.LastSecret, after.SecretVersion = s.number, s.number
 	forgetVerdict(after)
@@ -290,7 +291,7 @@ func (s Service) versions(ctx context.Context, c Credential) ([]Version, error) 
 // compare finds what differs, in the words of the wire.
 func (ch *change) compare() {
 	ch.fields = map[string]audit.Change{}
-	b, a := ch.before, *ch.after
+	b, a := ch.before, ch.after
 	note := func(name string, before, after any, differs bool) {
 		if differs {
 			ch.fields[name] = audit.Change{before, after}
@@ -331,45 +332,51 @@ func (s Service) commit(ctx context.Context, ch *change) error {
 	return s.Store.Commit(ctx, writes...)
 }
 
-// writes moves the credential to its next version and makes all writes of that.
-func (s Service) writes(ch *change) ([]store.Write, error) {
-	after := ch.after
-	after.Version++
-	after.UpdatedAt = s.now()
-	row, err := encodeChecked(*after)
-	if err != nil {
-		return nil, err
+// maxTextBytes is the limit of Credential.size, so that the row takes four write
+// units of DynamoDB, 4 KB, and a little for the verdict. That does not count: a
+// credential as large as can be is still changed once it was probed.
+const maxTextBytes = 3840
+
+// size is the number of bytes of the texts that a person put into the row.
+func (c Credential) size() int {
+	n := len(c.Name) + len(c.Type) + len(c.Format) + len(c.Public)
+	if c.Description != nil {
+		n += len(*c.Description)
 	}
-	entry := s.entry(ch.who, *after, ch.event)
-	entry.Summary, entry.Changes = ch.summary, ch.fields
-	if entry.OwnerEmail == "" {
-		entry.OwnerEmail = ch.head.OwnerEmail
+	for _, tag := range c.Tags {
+		n += len(tag) + len(`"",`)
 	}
-	if ch.owner != "" {
-		entry.OwnerEmail = ch.owner
-	}
-	trail, err := audit.Record(ch.head, entry, false)
-	if err != nil {
-		return nil, err
-	}
-	after.rev++
-	return slices.Concat([]store.Write{row}, ch.writes, reschedule(ch.before, *after), trail), nil
+	return n
 }
 
-// reschedule moves the credential's row in the schedule when its interval
-// changed.
-func reschedule(before, after Credential) []store.Write {
-	if before.Interval == after.Interval {
-		return nil
+// encodeChecked is encode for a change that a person makes.
+func encodeChecked(c Credential) (store.Write, error) {
+	if n := c.size(); n > maxTextBytes {
+		return store.Write{}, fault.Invalid([]fault.Detail{{Code: fault.DetailTooLong, Message: fmt.Sprintf(
+			"Name, description, tags and public settings together take %d bytes of at most %d. Shorten them.", n, maxTextBytes)}})
 	}
-	var writes []store.Write
-	if k, ok := dueKey(before.Org, before.ID, before.Interval); ok {
-		writes = append(writes, remove(k, store.Always()))
+	return encode(c)
+}
+
+// writes makes all writes of a change.
+func (s Service) writes(ch *change) ([]store.Write, error) {
+	of, gone := ch.after, ch.after.ID == 0
+	var row store.Write
+	var err error
+	if gone {
+		of = ch.before
+		row = remove(RowKey(of.Org, of.ID), store.Equal("rev", of.rev))
+	} else if row, err = encodeChecked(of); err != nil {
+		return nil, err
 	}
-	if k, ok := dueKey(after.Org, after.ID, after.Interval); ok {
-		writes = append(writes, store.Write{Verb: store.Put, Item: store.Item{Key: k, Attributes: store.Attributes{}}, If: store.Always()})
+	entry := s.entry(ch.who, of, ch.event)
+	entry.Summary, entry.Changes = ch.summary, ch.fields
+	entry.OwnerEmail = cmp.Or(ch.owner, entry.OwnerEmail, ch.head.OwnerEmail)
+	trail, err := audit.Record(ch.head, entry, gone)
+	if err != nil {
+		return nil, err
 	}
-	return writes
+	return slices.Concat([]store.Write{row}, ch.writes, indexRows(ch.before, ch.after), trail), nil
 }
 
 // PublicOrEmpty is the public settings as an object, whatever is stored.

@@ -109,16 +109,17 @@ func (e Editor) rollBack(ctx context.Context, who identity.Caller, l *ForChange,
 	after.SecretVersion, after.Type, after.Public = sv, v.Type, v.Public
 	recall(&after, v)
 	ch := change{
-		who: who, before: before, after: &after, head: l.head, event: audit.RolledBack,
+		who: who, before: before, after: after, head: l.head, event: audit.RolledBack,
 		// The version must still be there when the switch commits: another
 		// change may be trimming it now.
 		writes: []store.Write{{Verb: store.Check, Item: store.Item{Key: versionKey(before.Org, before.ID, sv)}, If: store.Present()}},
 	}
 	ch.compare()
+	ch.touch(e.now())
 	if err := e.commit(ctx, &ch); err != nil {
 		return View{}, err
 	}
-	return View{Credential: after, Role: held, Owner: owner, Org: who.Org, Warnings: e.doubts("/version", v)}, nil
+	return View{Credential: ch.after, Role: held, Owner: owner, Org: who.Org, Warnings: e.doubts("/version", v)}, nil
 }
 
 // doubts are the warnings about the secret of a version: that it was refused when
