@@ -93,10 +93,14 @@ type API struct {
 // user does not apply to the operator.
 func (a API) Do(ctx context.Context, c Command) (Reply, error) {
 	reply, err := a.do(ctx, c)
-	if err != nil {
-		return Reply{}, httpapi.Classify(err).Because(err)
+	if err == nil {
+		return reply, nil
 	}
-	return reply, nil
+	shown := httpapi.Classify(err)
+	if error(shown) != err { //nolint:errorlint // the same one needs no cause, one around it is the cause
+		shown = shown.Because(err)
+	}
+	return Reply{}, shown
 }
 
 func (a API) do(ctx context.Context, c Command) (Reply, error) {

@@ -110,6 +110,9 @@ func TestFunctionMakes(t *testing.T) {
 			t.Errorf("the log has not one line with %s: %s", want, log)
 		}
 	}
+	if invoke(`{"action":"org show","org":7}`); strings.Count(log.String(), "There is no organisation 7.") != 1 {
+		t.Errorf("the log has the cause of an error more than once: %s", log)
+	}
 }
 
 // TestFunctionReadsTheAudit pages through an organisation's log, newest first.

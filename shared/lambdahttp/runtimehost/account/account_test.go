@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/go-json-experiment/json"
 
+	"credence/shared/api/admin"
 	"credence/shared/lambdahttp/runtimehost/account"
 )
 
@@ -196,9 +198,14 @@ func TestAdminEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := []string{
-		"org-add", "org-list", "org-show", "user-add", "user-list", "user-show", "user-suspend", "user-activate",
+		"org-add", "org-list", "org-show", "org-set", "user-add", "user-list", "user-show", "user-suspend", "user-activate",
 		"key-add", "key-list", "key-show", "key-pause", "key-activate", "key-rotate", "key-delete",
-		"rewrap", "check", "refused-unknown-org", "org-suspend", "org-activate",
+		"rewrap", "check", "refused-unknown-org", "org-suspend", "org-activate", "audit",
+	}
+	for _, action := range append(admin.Actions(), admin.Rewrap, admin.Check) {
+		if !slices.Contains(names, strings.ReplaceAll(action, " ", "-")) {
+			t.Errorf("events/admin lacks the action %s", action)
+		}
 	}
 	if files, err := filepath.Glob(filepath.Join(top, "events", "admin", "*")); err != nil || len(files) != len(names) {
 		t.Errorf("events/admin has %q, want a file for each of %q: %v", files, names, err)
