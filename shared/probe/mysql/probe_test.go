@@ -235,6 +235,7 @@ func TestAgainstMariaDB(t *testing.T) {
 		row{good, ok, "", "", ""}.check(t)
 		s.sql(t, "SET GLOBAL require_secure_transport = OFF")
 	})
+	t.Run("client of MariaDB", func(t *testing.T) { compare(t, s, good) })
 	t.Run("certificate expired", func(t *testing.T) {
 		s.certify(t, ca.Issue(t, probetest.Leaf{NotAfter: time.Now().Add(-time.Hour)}))
 		s.sql(t, "FLUSH SSL")

@@ -212,11 +212,7 @@ func TestAgainstPostgreSQL(t *testing.T) {
 	t.Run("facts", func(t *testing.T) { facts(t, s, good) })
 	t.Run("environment", func(t *testing.T) { environment(t, good) })
 	t.Run("all connections taken", func(t *testing.T) { crowded(t, s, good) })
-	t.Run("passwords", func(t *testing.T) {
-		s.write(t, "data/pg_hba.conf", "host app odd all md5\n"+admitted)
-		s.reload(t)
-		passwords(t, s, good)
-	})
+	t.Run("psql", func(t *testing.T) { compare(t, s, good) })
 	t.Run("client certificates", func(t *testing.T) { certificates(t, s, good, ca) })
 	t.Run("certificate expired", func(t *testing.T) {
 		s.certify(t, ca.Issue(t, probetest.Leaf{NotAfter: time.Now().Add(-time.Hour)}))

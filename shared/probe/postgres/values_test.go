@@ -122,6 +122,10 @@ CREATE TABLE raw (t text); INSERT INTO raw VALUES (convert_from('\x61e962', 'SQL
 	}
 }
 
+// patience is the budget for much data: on a machine that does other work, too, it
+// takes longer than a probe has.
+const patience = 6 * probe.Budget
+
 // What is large is cut, and said to be.
 func limits(t *testing.T, s *server, good settings) {
 	s.sql(t, `\connect look
@@ -143,7 +147,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker;
 DO $$ BEGIN FOR i IN 1..5100 LOOP EXECUTE format('CREATE VIEW v%s AS SELECT 1 AS one', to_char(i, 'FM0000')); IF i % 50 = 0 THEN COMMIT; END IF; END LOOP; END $$;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;`)
 	euro, hex := strings.Repeat("€", 341), strings.Repeat("ab", 512)
-	got, r := sample(t, probe.Budget, good, probe.Place{Table: "huge"})
+	got, r := sample(t, patience, good, probe.Place{Table: "huge"})
 	if r.Code != probe.CodeOK || len(got.Rows) != 20 || !got.Truncated {
 		t.Fatalf("%s, %d rows, truncated %v", r.Code, len(got.Rows), got.Truncated)
 	}
@@ -153,11 +157,11 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;`)
 		}
 	}
 	shot{"fits", probe.CodeOK, []string{"a", "b", "c"}, [][]any{{strings.Repeat("x", 1024), euro, hex}}, false}.check(t, good)
-	got, r = sample(t, probe.Budget, good, probe.Place{Table: "broader"}) // no number is cut
+	got, r = sample(t, patience, good, probe.Place{Table: "broader"}) // no number is cut
 	if r.Code != probe.CodeOK || len(got.Columns) != 500 || len(got.Rows) != 20 || !got.Truncated || got.Rows[19][499] != "-9223372036854775808" {
 		t.Errorf("of many columns: %s, %d columns, %d rows, truncated %v", r.Code, len(got.Columns), len(got.Rows), got.Truncated)
 	}
-	got, r = sample(t, probe.Budget, good, probe.Place{Table: "wordy"})
+	got, r = sample(t, patience, good, probe.Place{Table: "wordy"})
 	if r.Code != probe.CodeOK || len(got.Columns) != 300 || len(got.Rows) < 7 || len(got.Rows) >= 20 || !got.Truncated || got.Rows[0][299] != strings.Repeat("w", 185) {
 		t.Errorf("of wide columns: %s, %d columns, %d rows, truncated %v", r.Code, len(got.Columns), len(got.Rows), got.Truncated)
 	}
@@ -166,7 +170,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;`)
 	reader := good.with(settings{"username": "reader", "database_name": "wide"})
 	listed(t, reader, probe.Place{}, 2, probe.MaxNodes, probe.MaxNodes)
 	listed(t, reader, probe.Place{}, 3, probe.MaxNodes, probe.MaxNodes)
-	shown, r := tree(t, probe.Budget, good, probe.Place{Table: "worded"}, 3)
+	shown, r := tree(t, patience, good, probe.Place{Table: "worded"}, 3)
 	if r.Code != probe.CodeOK || !shown.Truncated || len(*shown.Nodes[0].Nodes[0].Columns[0].Default) < 1020 || !utf8.ValidString(*shown.Nodes[0].Nodes[0].Columns[0].Default) {
 		t.Errorf("of a long default: %s, truncated %v", r.Code, shown.Truncated)
 	}
@@ -176,7 +180,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;`)
 // not shown if there are a thousand.
 func listed(t *testing.T, s settings, at probe.Place, depth, least, most int) {
 	t.Helper()
-	got, r := tree(t, probe.Budget, s, at, depth)
+	got, r := tree(t, patience, s, at, depth)
 	tables, columns := 0, 0
 	for _, d := range got.Nodes {
 		tables += len(d.Nodes)
