@@ -25,7 +25,7 @@ type odd struct {
 }
 
 // Compare sends the values of a section of testdata/values.yaml with an
-// independent client and with the prober to one server. try returns what each
+// independent client and with the prober to one server. client is that client, or the server. try returns what each
 // made of a value, in the same words. They must be equal unless the table
 // explains the difference, and differ where it explains one. fill replaces the
 // names in a value, such as PORT, as strings.NewReplacer does.
