@@ -41,7 +41,7 @@ LINT := $(BIN)/golangci-lint-$(LINT_VERSION)
 
 .PHONY: help
 help:
-	@sed -n -e '/^[a-z]*:.* ## /!d' -e 's/:.* ## /          ~ /' -e 's/^\(.\{8\}\) *~/make \1/p' $(MAKEFILE_LIST)
+	@sed -n -e '/^[a-z-]*:.* ## /!d' -e 's/:.* ## /            ~ /' -e 's/^\(.\{10\}\) *~/make \1/p' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Variables: ADDR=$(ADDR) DATA=$(DATA) ALLOW=$(ALLOW) STORE=$(STORE) ENDPOINT=$(ENDPOINT) TABLES=$(TABLES) LAMBDA_ADDR=$(LAMBDA_ADDR) FUNCTION=$(FUNCTION) EVENT=$(EVENT) FUZZTIME=$(FUZZTIME) BENCH=$(BENCH) DURATION=$(DURATION) RATE=$(RATE)'
 
@@ -69,6 +69,13 @@ test: ## Runs every test that needs only Go.
 
 .PHONY: check
 check: format vet tidy lint template sizes servers fuzz nested race ## Runs everything: format, lint, fuzz targets, race tests, tests against real servers.
+
+# Not part of check: what it installs is 500 MiB and takes minutes, on a busy
+# machine more than a quarter of an hour. docs/decisions/0012-judges.md says why.
+.PHONY: check-more
+check-more: ## Installs the servers that are too large for check (Keycloak, Ory Hydra) and runs the tests against them.
+	.ci/servers more
+	MORE=true go test -count=1 -timeout 20m -run '^Test(Keycloak|Hydra)$$' ./shared/probe/http
 
 .PHONY: build
 build: ## Compiles every function for this machine into .bin/.

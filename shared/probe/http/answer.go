@@ -98,8 +98,12 @@ func (a answer) says(words interface{ MatchString(string) bool }) bool {
 	for _, c := range challenges(a.header) {
 		text += " " + inWords([]byte(c.params["error"]+" "+c.params["error_description"]))
 	}
-	return words.MatchString(text)
+	return words.MatchString(strings.ReplaceAll(text, everyCause, ""))
 }
+
+// everyCause is the sentence of RFC 6749 §5.2 on invalid_grant, in the form of
+// words. Some servers put it before the cause.
+const everyCause = "the provided authorization grant e g authorization code resource owner credentials or refresh token is invalid expired revoked does not match the redirection uri used in the authorization request or was issued to another client"
 
 // rejects reports whether the answer rejects the secret in so many words, and
 // not the want of one.

@@ -13,7 +13,7 @@ func (f fake) Text(name string) string         { s, _ := f[name].(string); retur
 func (f fake) Secret(name string) secret.Value { return secret.NewText(f.Text(name)) }
 func (f fake) Int(string) (int64, bool)        { return 0, false }
 func (f fake) Bool(name string) (bool, bool)   { v, ok := f[name].(bool); return v, ok }
-func (f fake) Has(name string) bool            { _, ok := f[name]; return ok }
+func (f fake) Has(name string) bool            { return f[name] != nil && f[name] != "" }
 func (f fake) Method() string                  { return f.Text("auth.type") }
 
 func check(_ *testing.T, s settings) probe.Settings { return fake(s) }

@@ -179,6 +179,11 @@ func (t *trial) refused(got answer) error {
 			return err
 		}
 	}
+	if grant := x.grant(); grant != "" && (failed || got.status/100 != 2) {
+		if err := t.grantRefused(got, grant, code); err != nil {
+			return err
+		}
+	}
 	if err := got.unavailable(); err != nil {
 		return err
 	}

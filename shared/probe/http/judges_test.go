@@ -52,6 +52,12 @@ func installed(t *testing.T, name string) string {
 // that it prints, "" if it prints none before the port answers.
 func judge(t *testing.T, port string, env []string, program string, args ...string) string {
 	t.Helper()
+	return start(t, port, 20*time.Second, env, program, args...)
+}
+
+// start is judge for a program that needs at most wait until its port answers.
+func start(t *testing.T, port string, wait time.Duration, env []string, program string, args ...string) string {
+	t.Helper()
 	c := exec.CommandContext(t.Context(), program, args...)
 	c.Dir, c.Env = t.TempDir(), append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	var complaints bytes.Buffer
@@ -74,7 +80,7 @@ func judge(t *testing.T, port string, env []string, program string, args ...stri
 		}
 		return strings.TrimSpace(line)
 	}
-	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+	for until := time.Now().Add(wait); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
 			_ = conn.Close()
 			return ""

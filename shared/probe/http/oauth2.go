@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-
 	"credence/shared/probe"
 	"credence/shared/secret"
 )
@@ -156,14 +154,14 @@ func (c *clientAuth) refused(x *exchange, got answer, code string) error {
 	const untested = probe.CodeSecretNotTested
 	status := got.status
 	ambiguous := c.scheme == inHeader && c.encoded
-	if azure := azureCode(got.body); azure != nil && (!ambiguous || azure.Code != probe.CodeAuthRejected) {
-		return azure.At(x.guilty).Answered(status)
+	if f := entraCode(got.body); f != nil && (!ambiguous || f.Code != probe.CodeAuthRejected) {
+		return f.At(x.guilty).Answered(status)
 	}
 	switch code {
 	case "invalid_client", "invalid_client_credentials", "incorrect_client_credentials":
 		return c.rejected(x, got)
 	case "unauthorized_client":
-		if status == http.StatusUnauthorized { // Keycloak's answer to a wrong secret
+		if status == http.StatusUnauthorized && got.rejects() { // Keycloak's answer to a wrong secret
 			return c.rejected(x, got)
 		}
 		return probe.Found(untested, "The token address does not know this client, or does not allow it the client credentials grant (unauthorized_client). Check oauth2.client.id, and have the grant allowed for the client.").At(fieldClientID)
@@ -181,7 +179,7 @@ func (c *clientAuth) refused(x *exchange, got answer, code string) error {
 	case "unsupported_grant_type":
 		return probe.Found(probe.CodeAuthMethodUnsupported, "The token address does not offer the client credentials grant (unsupported_grant_type), so the secret was not checked. Check oauth2.access.token.url.").At(fieldAccessURL)
 	case "invalid_request":
-		return c.badRequest(x)
+		return c.badRequest(x, got)
 	case "temporarily_unavailable", "server_error":
 		return probe.Found(probe.CodeTargetUnavailable, "The token address reports a failure of its own (status %d). Try again later, or ask its operator.", status)
 	case "slow_down", "rate_limit_exceeded":
@@ -212,37 +210,15 @@ func (c *clientAuth) rejected(x *exchange, got answer) error {
 	return probe.Found(probe.CodeAuthRejected, "The token address rejects the client id or the client secret (status %d). Enter both again, or create a new secret there.", got.status).At(x.guilty).Answered(got.status)
 }
 
-func (c *clientAuth) badRequest(x *exchange) error {
+func (c *clientAuth) badRequest(x *exchange, got answer) error {
 	const code = probe.CodeSecretNotTested
-	if c.unstated {
+	switch {
+	case got.says(wordsAudience): // Ory Hydra's answer
+		return probe.Found(code, "The token address does not accept the audience (invalid_request). Set oauth2.audience to one that this client may request, or leave it out.").At(fieldAudience)
+	case c.unstated:
 		return probe.Found(code, "The token address finds the request incomplete (invalid_request). Some systems answer so when they expect the client's secret in the form: set oauth2.client.auth.scheme to form. Others require oauth2.scope, oauth2.audience or oauth2.resource.").At(fieldAccessScheme)
 	}
 	return probe.Found(code, "The token address finds the request incomplete or malformed (invalid_request). Check which of oauth2.scope, oauth2.audience, oauth2.resource and oauth2.auth.body it requires.").At(x.field)
-}
-
-// azureCode reads the codes of Microsoft Entra that name the cause beside
-// invalid_client. nil is none of them.
-// https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes
-func azureCode(body []byte) *probe.Finding {
-	var members struct {
-		Codes []int `json:"error_codes"`
-	}
-	_ = json.Unmarshal(body, &members)
-	var f probe.Finding
-	for _, code := range members.Codes {
-		switch code {
-		case 7000222:
-			f = probe.Found(probe.CodeAuthExpired, "Microsoft Entra reports that the client's secret has expired (AADSTS7000222). Create a new one there and enter it here.")
-		case 7000215:
-			f = probe.Found(probe.CodeAuthRejected, "Microsoft Entra rejects the client's secret (AADSTS7000215). Enter the secret's value, not its id.")
-		case 7000112, 500014:
-			f = probe.Found(probe.CodeAuthDisabled, "Microsoft Entra reports that the application is disabled. Have it enabled there, or use another.")
-		default:
-			continue
-		}
-		return &f
-	}
-	return nil
 }
 
 func baseHeader() http.Header { return http.Header{"Accept": {"application/json"}} }

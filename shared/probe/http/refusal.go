@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"credence/shared/pattern"
 	"credence/shared/probe"
 )
 
@@ -77,29 +78,55 @@ func (t *trial) stated(got answer) error {
 		if t.exchange != nil && t.exchange.trades() && f.Code.Verdict() == probe.Invalid {
 			return nil // of a token that was just issued
 		}
-		return f.At(t.plan.field()).Answered(got.status)
+		return blame(f, t.plan.field()).Answered(got.status)
 	}
+	f, ok := cause(got)
 	switch {
-	case got.header.Get("X-GitHub-OTP") != "" || got.says(wordsMFA):
+	case got.header.Get("X-GitHub-OTP") != "":
 		return at(probe.Found(probe.CodeAuthMFARequired, ""))
-	case got.header.Get("X-Authentication-Denied-Reason") != "" || got.says(wordsLocked):
+	case got.header.Get("X-Authentication-Denied-Reason") != "":
 		return at(probe.Found(probe.CodeAuthLocked, ""))
-	case got.says(wordsClock):
-		return probe.Found(probe.CodeTargetUnavailable, "The system rejects the time of the request: its clock and the clock of this service differ. Nothing is known of the secret.")
-	case got.says(wordsSource):
-		return probe.Found(probe.CodeSourceIPDenied, "")
-	case got.says(wordsEither): // one message for several causes
-		return nil
-	case got.says(wordsExpired):
-		return at(probe.Found(probe.CodeAuthExpired, ""))
-	case got.says(wordsRevoked):
-		return at(probe.Found(probe.CodeAuthRevoked, ""))
-	case got.says(wordsOff):
-		return at(probe.Found(probe.CodeAuthDisabled, ""))
+	case ok:
+		return at(f)
 	case got.status == http.StatusUnauthorized && t.exchange == nil && reason(challenges(got.header)) == "insufficient_scope":
 		return probe.Found(probe.CodeSecretNotTested, "The system recognises the token, but it lacks a scope that this address requires (status 401). Request the scope, or name another address.").At(t.plan.urlField)
 	}
 	return nil
+}
+
+// causes are what answers say of a secret or an account in words of their own,
+// the first that fits first. The one without a code is a message that stands for
+// several causes.
+var causes = []struct {
+	words   *pattern.Pattern
+	finding probe.Finding
+}{
+	{wordsMFA, probe.Found(probe.CodeAuthMFARequired, "")},
+	{wordsLocked, probe.Found(probe.CodeAuthLocked, "")},
+	{wordsClock, probe.Found(probe.CodeTargetUnavailable, "The system rejects the time of the request: its clock and the clock of this service differ. Nothing is known of the secret.")},
+	{wordsSource, probe.Found(probe.CodeSourceIPDenied, "")},
+	{wordsEither, probe.Finding{}},
+	{wordsExpired, probe.Found(probe.CodeAuthExpired, "")},
+	{wordsRevoked, probe.Found(probe.CodeAuthRevoked, "")},
+	{wordsOff, probe.Found(probe.CodeAuthDisabled, "")},
+}
+
+// cause is the finding for the cause that an answer gives in words; false for none.
+func cause(got answer) (probe.Finding, bool) {
+	for _, c := range causes {
+		if got.says(c.words) {
+			return c.finding, c.finding.Code != ""
+		}
+	}
+	return probe.Finding{}, false
+}
+
+// blame names the field of a finding, where that is about the credential.
+func blame(f probe.Finding, field probe.Field) probe.Finding {
+	if f.Code == probe.CodeTargetUnavailable || f.Code == probe.CodeSourceIPDenied {
+		return f
+	}
+	return f.At(field)
 }
 
 // otherScheme reports whether a 401 asks for other schemes than the request
