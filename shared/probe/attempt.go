@@ -119,8 +119,8 @@ func (a *Attempt) explain(stage string, err error) Finding {
 	if failure != nil && before(at, stage) {
 		return *failure
 	}
-	if mutual.requested && isAlert(err) {
-		return mutual.refusal(host)
+	if f, ok := mutual.refusal(err, host); ok {
+		return f
 	}
 	if c := (x509.CertificateInvalidError{}); errors.As(err, &c) && c.Reason == x509.Expired && c.Cert != nil {
 		a.Ends(FactCertificateEnd, c.Cert.NotAfter)
@@ -353,5 +353,8 @@ func (a *Attempt) dial(ctx context.Context, network, address string, plaintext b
 		c, err = a.dialer.Connect(ctx, network, ips, target.Port)
 		return err
 	})
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	return heedful(c), nil
 }

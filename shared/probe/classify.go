@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net"
 	"strings"
 	"syscall"
@@ -88,20 +87,8 @@ func classifyTLS(err error, hostField Field) (Finding, bool) {
 			return Found(CodeTLSUnsupported, "The system answers without encryption on this port. Name the port on which it offers TLS.").or(hostField), true
 		}
 		return Found(CodeProtocolMismatch, "Something answers there, but not with TLS: the port may be one for unencrypted connections, or of another kind of system. Check host and port.").or(hostField), true
-	case isAlert(err) && strings.Contains(err.Error(), "no application protocol"):
-		f := Found(CodeTLSUnsupported, "The server accepts TLS on this port, but speaks no protocol that this probe speaks. Check host and port.").or(hostField)
-		f.alpn = true
-		return f, true
-	case isAlert(err):
-		return Found(CodeTLSUnsupported, "The server aborted the TLS handshake. It must offer TLS 1.2 or newer; check that the host name is the one that it serves.").or(hostField), true
 	}
-	return Finding{}, false
-}
-
-// isAlert reports whether the other end sent a TLS alert (RFC 8446 §6).
-func isAlert(err error) bool {
-	op := (*net.OpError)(nil)
-	return errors.As(err, &op) && op.Op == "remote error"
+	return classifyAlert(err, hostField)
 }
 
 func classifyNet(stage string, err error) (Finding, bool) {
@@ -124,7 +111,7 @@ func classifyNet(stage string, err error) (Finding, bool) {
 			return Found(CodeProbeTimeout, "The system took the connection, but gave no answer of the kind expected within the time of a probe. Check that host and port belong to this kind of system; if they do, it is overloaded, or something on the way holds its answers back. Try again."), true
 		}
 		return Found(CodeProbeTimeout, ""), true
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case Closed(err):
 		return Found(CodeTCPReset, ""), true
 	}
 	return Finding{}, false

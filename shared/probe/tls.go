@@ -79,13 +79,6 @@ func (a *Attempt) TLSConfig(o TLSOptions) (*tls.Config, error) {
 	return config, nil
 }
 
-// mutual records what a server asked of the client in a TLS handshake.
-type mutual struct {
-	requested bool  // the server sent a CertificateRequest (RFC 8446 §4.3.2)
-	sent      bool  // a certificate was configured to answer it
-	field     Field // the setting of that certificate
-}
-
 // CertificateRequested reports whether the latest TLS handshake of this attempt
 // requested a client certificate and the credential had none to send.
 func (a *Attempt) CertificateRequested() bool {
@@ -100,18 +93,6 @@ func (a *Attempt) CertificateSent() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.mutual.requested && a.mutual.sent
-}
-
-// refusal is the finding for a TLS alert that follows a certificate request.
-// A certificate that was sent and then rejected is a rejected secret.
-func (m mutual) refusal(hostField Field) Finding {
-	switch {
-	case m.sent:
-		return Found(CodeAuthRejected, "The server rejected the client certificate during the TLS handshake. Check that it is signed by an authority that the server trusts, that it has not expired or been revoked, and that it belongs to this client.").At(m.field)
-	case m.field != "":
-		return Found(CodeClientCertificate, "The server requires a client certificate during the TLS handshake, and this credential has none. Enter the certificate and its private key.").At(m.field)
-	}
-	return Found(CodeClientCertificate, "The server requires a client certificate during the TLS handshake. Credentials of this type have no field for one; use a host or port that authenticates with the secret alone.").At(hostField)
 }
 
 // StartTLS encrypts a connection and records the stage. On failure the

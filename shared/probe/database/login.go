@@ -8,11 +8,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"credence/shared/pattern"
@@ -124,16 +122,6 @@ func control(text string) bool {
 
 // Plaintext reports whether the connection stays without TLS.
 func (l Login) Plaintext() bool { return l.mode == disable }
-
-// ErrCertificateClosed is the end of a connection after a TLS handshake in which
-// a client certificate was sent. In TLS 1.3 the server judges it afterwards, and
-// its alert may be lost with the connection (RFC 8446 section 4.4.2.4).
-var ErrCertificateClosed = probe.Found(probe.CodeClientCertificate, "The server closed the connection after the client certificate was sent, as it does if it does not trust the certificate's authority. Check that the certificate is signed by an authority that the server trusts, and that it has not expired or been revoked.").At(FieldCertificate)
-
-// Closed reports whether an error is the other end's closing of the connection.
-func Closed(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}
 
 // Dial connects to the server. Without TLS it reaches only addresses that the
 // operator listed. If the server is silent, the connection's first Read asks

@@ -56,18 +56,6 @@ type patient struct {
 	ask func() error // nil once it is decided
 }
 
-// Write implements net.Conn. It reports success on a connection that the server
-// has closed: the Read that follows returns what the server sent before that, such
-// as the alert by which it rejects a client certificate after the client's end of
-// the handshake (RFC 8446 section 4.4.2.4), and then the end.
-func (p *patient) Write(b []byte) (int, error) {
-	n, err := p.Conn.Write(b)
-	if Closed(err) {
-		return len(b), nil
-	}
-	return n, err
-}
-
 // Read implements net.Conn.
 func (p *patient) Read(b []byte) (int, error) {
 	if p.ask == nil {

@@ -110,7 +110,7 @@ func (t *trial) compare(ctx context.Context, got answer) error {
 func (t *trial) against(ctx context.Context, got answer, counter plan) error {
 	other, err := t.send(ctx, counter, true)
 	switch {
-	case counter.certAlone && isCode(err, probe.CodeClientCertificate):
+	case counter.certAlone && (isCode(err, probe.CodeClientCertificate) || isCode(err, probe.CodeTCPReset) && t.attempt.CertificateRequested()):
 		other = answer{status: http.StatusForbidden} // the handshake fails without it
 	case err != nil:
 		return err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"database/sql/driver"
 	"errors"
-	"io"
 	"net"
 	"sync/atomic"
 
@@ -91,15 +90,11 @@ func (l *line) Print(v ...any) {
 	}
 }
 
-// cause is what the driver's error stands for. A TLS alert after the sign-in is
-// an end of the connection like others: the certificate was accepted before.
+// cause is what the driver's error stands for.
 func (l *line) cause(err error) error {
 	failure := l.failure.Load()
 	if failure == nil || !errors.Is(err, mysqldriver.ErrInvalidConn) && !errors.Is(err, driver.ErrBadConn) {
 		return err
-	}
-	if remote := (*net.OpError)(nil); l.signedIn && errors.As(*failure, &remote) && remote.Op == "remote error" {
-		return io.EOF
 	}
 	return *failure
 }
@@ -134,9 +129,5 @@ func (l *line) outcome(err error) error {
 	if !l.plaintext && l.wrote && !l.secured {
 		return l.attempt.Stage(probe.TLS, func() error { return l.cause(err) })
 	}
-	err = l.cause(err)
-	if l.secured && l.attempt.CertificateSent() && database.Closed(err) {
-		return database.ErrCertificateClosed
-	}
-	return err
+	return l.cause(err)
 }

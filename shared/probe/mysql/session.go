@@ -34,7 +34,9 @@ func signIn(ctx context.Context, config *mysqldriver.Config, l *line) (*session,
 			return err
 		}
 		s.conn, err = connector.Connect(ctx)
-		l.signedIn = err == nil
+		if l.signedIn = err == nil; l.signedIn {
+			l.attempt.Answered()
+		}
 		l.misread = l.maria && errors.Is(err, mysqldriver.ErrMalformPkt)
 		return err
 	})

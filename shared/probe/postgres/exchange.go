@@ -104,6 +104,7 @@ func (x *exchange) next() ([]byte, error) {
 	}
 	if !x.began {
 		x.began = true
+		x.attempt.Answered()
 		_ = x.attempt.Stage(probe.Protocol, func() error { return nil })
 	}
 	if header[0] == 'R' && len(message) >= 9 {

@@ -104,8 +104,6 @@ func (x *exchange) outcome(err error) error {
 		return database.NoRoute(unrouted(err))
 	case state != "":
 		return x.refused(state)
-	case !x.began && x.attempt.CertificateSent() && (database.Closed(err) || database.Closed(x.fault)):
-		return database.ErrCertificateClosed
 	case !x.began:
 		return x.attempt.Stage(probe.Protocol, func() error { return x.cause(err) })
 	}
@@ -116,7 +114,7 @@ func (x *exchange) outcome(err error) error {
 func (x *exchange) cause(err error) error {
 	network := (*net.OpError)(nil)
 	switch {
-	case x.presented && !x.accepted && database.Closed(x.fault):
+	case x.presented && !x.accepted && probe.Closed(x.fault):
 		return probe.Found(probe.CodeTCPReset, "The server closed the connection after it was shown the password, without a word. Some do so where it is wrong; or a firewall or proxy on the way ended the connection. Check user and password, then probe again.")
 	case x.fault != nil:
 		return x.fault

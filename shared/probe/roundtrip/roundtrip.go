@@ -128,6 +128,7 @@ func (c *Client) exchange(r *http.Request, most int, long error, wait time.Durat
 		if err != nil {
 			return c.locate(late(r, err))
 		}
+		c.attempt.Answered()
 		defer func() { _ = response.Body.Close() }()
 		if wait > 0 { // Close may be called while a Read is under way
 			defer time.AfterFunc(wait, func() { _ = response.Body.Close() }).Stop()

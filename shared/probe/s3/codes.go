@@ -36,7 +36,7 @@ var groups = []group{
 	{final, changed, "XAmzContentSHA256Mismatch BadDigest InvalidDigest InvalidHostHeader"},
 	{final, otherSignature, "CredentialsNotSupported SignatureVersionNotSupported UnsupportedSignature AuthorizationQueryParametersError"},
 	{final, unknownRegion, "InvalidRegionName InvalidRegion InvalidLocationConstraint InvalidLocation"},
-	{final, probe.Found(probe.CodeTLSRequired, "The store answers only over TLS. Write the endpoint with https://.").At(fieldEndpoint), "InsecureTransport HttpsRequired SSLRequired"},
+	{final, probe.Found(probe.CodeTLSRequired, "The store answers only over TLS. Write the endpoint with https://.").At(fieldEndpoint), "XMinioInsecureClientRequest InsecureTransport HttpsRequired SSLRequired"}, // the first is MinIO's,
 	{final, probe.Found(probe.CodeRateLimited, ""), "SlowDown SlowDownRead Throttling ThrottlingException RequestLimitExceeded TooManyRequests TooManyRequestsException " +
 		"RequestThrottled ThrottledException BandwidthLimitExceeded PriorRequestNotComplete RateLimitExceeded QuotaExceeded Busy"},
 	{final, busy, "InternalError InternalFailure ServiceUnavailable ServiceFailure OperationAborted RequestTimeout RequestTimeoutException XMinioServerNotInitialized"},

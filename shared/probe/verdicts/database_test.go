@@ -180,7 +180,7 @@ func (d database) mysql(right string, c net.Conn) {
 	number := byte(0)
 	send := func(bodies ...string) {
 		for _, body := range bodies {
-			_, _ = c.Write(append([]byte{byte(len(body)), byte(len(body) >> 8), 0, number}, body...))
+			_, _ = c.Write(framed(number, body))
 			number++
 		}
 	}
@@ -193,7 +193,7 @@ func (d database) mysql(right string, c net.Conn) {
 		fail(d.Refuse)
 		return
 	}
-	send("\x0a8.0.36\x00\x01\x00\x00\x00" + challenge[:8] + "\x00\x05\xa2\x2d\x02\x00\x08\x00\x15" + strings.Repeat("\x00", 10) + challenge[8:] + "\x00mysql_native_password\x00")
+	send(greeting(false))
 	body, n, err := packet(c)
 	if number = n + 1; err != nil || len(body) < 34 {
 		return
@@ -239,6 +239,20 @@ func (d database) mysql(right string, c net.Conn) {
 			fail(refusal{Code: "1142"})
 		}
 	}
+}
+
+// framed is a packet of MySQL's protocol.
+func framed(number byte, body string) []byte {
+	return append([]byte{byte(len(body)), byte(len(body) >> 8), 0, number}, body...)
+}
+
+// greeting is the first packet of a server, which offers TLS or does not.
+func greeting(offersTLS bool) string {
+	flags := "\x05\xa2"
+	if offersTLS {
+		flags = "\x05\xaa"
+	}
+	return "\x0a8.0.36\x00\x01\x00\x00\x00" + challenge[:8] + "\x00" + flags + "\x2d\x02\x00\x08\x00\x15" + strings.Repeat("\x00", 10) + challenge[8:] + "\x00mysql_native_password\x00"
 }
 
 // native is the proof of mysql_native_password.

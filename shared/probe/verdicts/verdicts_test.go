@@ -44,6 +44,7 @@ type row struct {
 	Others      []string       `yaml:"others"` // wrong ones besides those that are made
 	Server      []rule         `yaml:"server"`
 	Database    *database      `yaml:"database"` // in place of Server
+	Alert       string         `yaml:"alert"`    // in place of Server
 	Credentials map[string]any `yaml:"credentials"`
 	Right       string         `yaml:"right"` // verdict code field +WARNING
 	Wrong       string         `yaml:"wrong"` // "" for a behaviour without a secret
@@ -156,7 +157,10 @@ func (r row) run(t *testing.T, m *matrix, typ, presented string) probe.Result {
 // start starts the row's server; it ends with the test.
 func (r row) start(t *testing.T, typ, right string) *server {
 	t.Helper()
-	if r.Database == nil {
+	switch {
+	case r.Alert != "":
+		return r.refuse(t, typ)
+	case r.Database == nil:
 		return start(t, r, right)
 	}
 	s := probetest.Serve(t, func(_ context.Context, c net.Conn) { r.Database.serve(typ, right, c) })
