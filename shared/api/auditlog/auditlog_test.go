@@ -21,6 +21,7 @@ import (
 	"credence/shared/access"
 	"credence/shared/api/auditlog"
 	"credence/shared/audit"
+	"credence/shared/credential"
 	"credence/shared/httpapi"
 	"credence/shared/identity"
 	"credence/shared/store"
@@ -261,5 +262,21 @@ func TestWireForm(t *testing.T) {
 	}
 	if want, err := os.ReadFile(golden); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%s differs, %v:\n%s", golden, err, got)
+	}
+}
+
+// TestEventsAreDocumented holds docs/audit.md to the events of each log, in order.
+func TestEventsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/audit.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for of, events := range map[string][]audit.Event{"a credential": credential.Filterable(), "an organisation": auditlog.OrgEvents()} {
+		_, list, _ := strings.Cut(string(page), "\nEvents of "+of+": ")
+		list, _, _ = strings.Cut(list, ".\n")
+		want := "`" + strings.ReplaceAll(auditlog.Names(events), ", ", "`, `") + "`"
+		if got := strings.ReplaceAll(list, "\n", " "); got != want {
+			t.Errorf("docs/audit.md has these events of %s: %s\nwant %s", of, got, want)
+		}
 	}
 }
