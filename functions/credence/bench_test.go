@@ -17,28 +17,13 @@ import (
 // BenchmarkRequests times a read, a reveal, a create and an update of a credential
 // through the whole handler, over the embedded store: what is left out is the network.
 func BenchmarkRequests(b *testing.B) {
-	o := options{serveFlags: serveFlags{Addr: "127.0.0.1:0", where: where{Data: b.TempDir(), Store: storeEmbedded}}}
-	d, err := openData(b.Context(), o.where, false)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = d.Close() })
-	p, err := newProgram(b.Context(), o, d, boot.Logger(io.Discard, slog.LevelInfo))
-	if err != nil {
-		b.Fatal(err)
-	}
-	var out strings.Builder
-	if err := p.welcome(b.Context(), o, &out); err != nil {
-		b.Fatal(err)
-	}
-	token := ask(b, p.handler, "POST", "/token", "Basic "+keyLine.FindString(out.String()), "")
-	sign := "Bearer " + regexp.MustCompile(`"access_token":"([^"]*)"`).FindStringSubmatch(token)[1]
+	p, sign := bench(b)
 	const body = `{"name":"bench","credentials_type":"postgres","credentials":{"host":"db.example.com","port":5432,"database":"d","username":"u","password":"p"}}`
 	// Each goroutine has a credential of its own, so that updates do not conflict.
 	paths := make([]string, 16*runtime.GOMAXPROCS(0))
 	for i := range paths {
 		made := ask(b, p.handler, "POST", "/data_credentials", sign, body)
-		paths[i] = "/data_credentials/" + regexp.MustCompile(`"id":(\d+)`).FindStringSubmatch(made)[1]
+		paths[i] = "/data_credentials/" + madeID.FindStringSubmatch(made)[1]
 	}
 	for _, row := range []struct {
 		name, method, body string
@@ -63,18 +48,41 @@ func BenchmarkRequests(b *testing.B) {
 	}
 }
 
+// bench makes the service on an empty store and signs in with the key of its first
+// start.
+func bench(tb testing.TB) (p *program, sign string) {
+	tb.Helper()
+	o := options{serveFlags: serveFlags{Addr: "127.0.0.1:0", where: where{Data: tb.TempDir(), Store: storeEmbedded}}}
+	d, err := openData(tb.Context(), o.where, false)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = d.Close() })
+	p, err = newProgram(tb.Context(), o, d, boot.Logger(io.Discard, slog.LevelInfo))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var out strings.Builder
+	if err := p.welcome(tb.Context(), o, &out); err != nil {
+		tb.Fatal(err)
+	}
+	token := ask(tb, p.handler, "POST", "/token", "Basic "+keyLine.FindString(out.String()), "")
+	return p, "Bearer " + regexp.MustCompile(`"access_token":"([^"]*)"`).FindStringSubmatch(token)[1]
+}
+
 // ask sends a request to the handler and returns the body of its answer. It allocates
 // little itself (about ten times), so that what is measured is the handler.
-func ask(b *testing.B, handler http.Handler, method, path, sign, body string) string {
+func ask(tb testing.TB, handler http.Handler, method, target, sign, body string) string {
+	path, query, _ := strings.Cut(target, "?")
 	r := &http.Request{
-		Method: method, URL: &url.URL{Path: path}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RequestURI: path,
+		Method: method, URL: &url.URL{Path: path, RawQuery: query}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RequestURI: target,
 		Host: "localhost", RemoteAddr: "127.0.0.1:4000", Header: http.Header{"Authorization": {sign}},
 		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
 	}
 	w := &answer{header: http.Header{}, status: http.StatusOK}
-	handler.ServeHTTP(w, r.WithContext(b.Context()))
+	handler.ServeHTTP(w, r.WithContext(tb.Context()))
 	if w.status != http.StatusOK {
-		b.Errorf("%s %s: %d %s", method, path, w.status, w.body)
+		tb.Errorf("%s %s: %d %.200s", method, target, w.status, w.body)
 	}
 	return string(w.body)
 }

@@ -61,6 +61,7 @@ func TestVerdict(t *testing.T) {
 		"flat":            {slices.Repeat([]float64{40, 41}, 10), true},
 		"caches fill":     {append([]float64{10, 15, 20, 25}, slices.Repeat([]float64{30}, 16)...), true},
 		"slow growth":     {[]float64{30, 30, 30, 30, 31, 31, 32, 32, 33, 33, 34, 34, 35, 35, 36, 36, 37, 37, 38, 38}, false},
+		"small and noisy": {slices.Repeat([]float64{11.5, 13.6, 12, 14.4}, 5), true},
 		"above the bound": {slices.Repeat([]float64{81}, 20), false},
 		"too short":       {[]float64{30, 30}, false},
 	} {

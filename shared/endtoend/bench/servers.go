@@ -191,7 +191,7 @@ func (s sign) line() string { return s.header + ": " + s.value + "\r\n" }
 
 // call makes one request of a set-up and decodes the answer where out is not nil.
 func (s sign) call(ctx context.Context, method, url, body string, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader([]byte(body)))
 	if err != nil {
