@@ -7,6 +7,9 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -116,14 +119,70 @@ func encode(partition string, e Entry) (store.Item, error) {
 	a.SetText("agent", e.Origin.UserAgent)
 	a.SetText("url", e.Origin.URL)
 	a.SetText("request", e.Origin.RequestID)
-	for name, v := range map[string]any{"summary": e.Summary, "changes": e.Changes} {
-		text, err := json.Marshal(v, json.Deterministic(true))
-		if err != nil {
-			return store.Item{}, fmt.Errorf("encoding an audit entry's %s: %w", name, err)
-		}
-		a[name] = string(text)
+	summary, err := appendJSON(nil, e.Summary)
+	if err != nil {
+		return store.Item{}, fmt.Errorf("encoding an audit entry's summary: %w", err)
 	}
+	changes, err := appendChanges(nil, e.Changes)
+	if err != nil {
+		return store.Item{}, fmt.Errorf("encoding an audit entry's changes: %w", err)
+	}
+	a["summary"], a["changes"] = string(summary), string(changes)
 	return store.Item{Key: store.Key{Table: store.Audit, Partition: partition, Sort: sortKey(e.ID)}, Attributes: a}, nil
+}
+
+// appendChanges appends the changes as a JSON object in the order of their names.
+func appendChanges(b []byte, changes map[string]Change) ([]byte, error) {
+	b = append(b, '{')
+	for i, name := range slices.Sorted(maps.Keys(changes)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = jsontext.AppendQuote(b, name); err != nil {
+			return nil, err
+		}
+		b = append(b, ':', '[')
+		for side, v := range changes[name] {
+			if side > 0 {
+				b = append(b, ',')
+			}
+			if b, err = appendJSON(b, v); err != nil {
+				return nil, err
+			}
+		}
+		b = append(b, ']')
+	}
+	return append(b, '}'), nil
+}
+
+// appendJSON appends what json.Marshal makes of a value. Texts, lists of them and
+// null, which nearly all changes consist of, are appended without reflection.
+func appendJSON(b []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return append(b, "null"...), nil
+	case string:
+		return jsontext.AppendQuote(b, v)
+	case []string:
+		b = append(b, '[')
+		for i, text := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			var err error
+			if b, err = jsontext.AppendQuote(b, text); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, ']'), nil
+	case bool:
+		return strconv.AppendBool(b, v), nil
+	case int64:
+		return strconv.AppendInt(b, v, 10), nil
+	}
+	text, err := json.Marshal(v, json.Deterministic(true))
+	return append(b, text...), err
 }
 
 // Decode reads an entry back from its item.

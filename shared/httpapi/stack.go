@@ -109,6 +109,13 @@ type exchange struct {
 	held     []func() // give back what the request takes of the bounds
 }
 
+// Values of headers that every answer has. They are shared and never changed in place.
+var (
+	typeJSON = []string{"application/json"}
+	noStore  = []string{"no-store"}
+	noSniff  = []string{"nosniff"}
+)
+
 func (s *stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ex := &exchange{started: s.Clock(), id: requestID(r.Context()), client: s.client(r), http: r, w: w}
 	defer ex.release()
@@ -120,9 +127,7 @@ func (s *stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer ex.wipe(answer, body)
 	h := w.Header()
 	maps.Copy(h, answer.Header)
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = typeJSON, noStore, noSniff
 	h.Set("X-Request-Id", ex.id)
 	if asset, ok := answer.Body.(Asset); ok {
 		asset.describe(h)

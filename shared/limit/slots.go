@@ -6,7 +6,9 @@ package limit
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -31,7 +33,11 @@ type Slots struct {
 
 	mu      sync.Mutex
 	holders map[holder]*share
+	spare   [][]*share // by level: shares without users, kept for the next holder
 }
+
+// maxSpare bounds the spare shares of a level.
+const maxSpare = 64
 
 // holder is a holder of one level: the ids of two levels may be equal.
 type holder struct {
@@ -40,8 +46,9 @@ type holder struct {
 }
 
 type share struct {
-	units *semaphore.Weighted
-	users int // goroutines that wait for units or have some; guarded by Slots.mu
+	holder holder
+	units  *semaphore.Weighted
+	users  int // goroutines that wait for units or have some; guarded by Slots.mu
 }
 
 // NewSlots makes Slots of total units. The i-th share is the number of units
@@ -49,7 +56,7 @@ type share struct {
 func NewSlots(total int64, shares ...int64) *Slots {
 	return &Slots{
 		total: semaphore.NewWeighted(total), size: total, shares: shares,
-		holders: map[holder]*share{},
+		holders: map[holder]*share{}, spare: make([][]*share, len(shares)),
 	}
 }
 
@@ -64,59 +71,106 @@ func (s *Slots) Take(ctx context.Context, wait time.Duration, n int64, ids ...in
 	if s == nil {
 		return func() {}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
 	for level := range s.shares {
 		n = min(n, s.shares[level])
 	}
-	n = min(n, s.size)
-	var undo []func()
-	free := sync.OnceFunc(func() {
-		for i := len(undo) - 1; i >= 0; i-- {
-			undo[i]()
-		}
-	})
+	h := &hold{slots: s, units: min(n, s.size), shares: make([]*share, 0, len(ids))}
+	patience := patience{ctx: ctx, wait: wait}
+	defer patience.end()
 	for level, id := range ids {
-		release, ok := s.share(ctx, wait > 0, n, holder{level, id})
-		if !ok {
-			free()
+		own := s.join(holder{level, id})
+		if !patience.acquire(own.units, h.units) {
+			s.leave(own)
+			h.free()
 			return nil, ErrShare
 		}
-		undo = append(undo, release)
+		h.shares = append(h.shares, own)
 	}
-	if !acquire(ctx, s.total, wait > 0, n) {
-		free()
+	if h.total = patience.acquire(s.total, h.units); !h.total {
+		h.free()
 		return nil, ErrTotal
 	}
-	undo = append(undo, func() { s.total.Release(n) })
-	return free, nil
+	return h.free, nil
 }
 
-// share takes n units of one holder's share. The share exists while somebody
-// waits for it or has a part of it.
-func (s *Slots) share(ctx context.Context, waits bool, n int64, h holder) (func(), bool) {
+// hold is what one Take has.
+type hold struct {
+	slots  *Slots
+	units  int64
+	shares []*share
+	total  bool // it has units of the total, too
+	freed  atomic.Bool
+}
+
+// free gives everything back, once.
+func (h *hold) free() {
+	if h.freed.Swap(true) {
+		return
+	}
+	if h.total {
+		h.slots.total.Release(h.units)
+	}
+	for _, own := range slices.Backward(h.shares) {
+		own.units.Release(h.units)
+		h.slots.leave(own)
+	}
+}
+
+// join returns the share of a holder. It exists while somebody waits for it or has
+// a part of it.
+func (s *Slots) join(h holder) *share {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	own := s.holders[h]
 	if own == nil {
-		own = &share{units: semaphore.NewWeighted(s.shares[h.level])}
+		if spare := s.spare[h.level]; len(spare) > 0 {
+			own, s.spare[h.level] = spare[len(spare)-1], spare[:len(spare)-1]
+		} else {
+			own = &share{units: semaphore.NewWeighted(s.shares[h.level])}
+		}
+		own.holder = h
 		s.holders[h] = own
 	}
 	own.users++
-	s.mu.Unlock()
-	leave := func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if own.users--; own.users == 0 {
-			delete(s.holders, h)
-		}
-	}
-	if !acquire(ctx, own.units, waits, n) {
-		leave()
-		return nil, false
-	}
-	return func() { own.units.Release(n); leave() }, true
+	return own
 }
 
-func acquire(ctx context.Context, units *semaphore.Weighted, waits bool, n int64) bool {
-	return units.TryAcquire(n) || waits && units.Acquire(ctx, n) == nil
+// leave undoes join. A share without users has all its units.
+func (s *Slots) leave(own *share) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if own.users--; own.users > 0 {
+		return
+	}
+	delete(s.holders, own.holder)
+	if level := own.holder.level; len(s.spare[level]) < maxSpare {
+		s.spare[level] = append(s.spare[level], own)
+	}
+}
+
+// patience bounds the time that one Take waits in all. Its timer starts with the
+// first wait, which most calls never come to.
+type patience struct {
+	ctx    context.Context
+	wait   time.Duration
+	cancel context.CancelFunc
+}
+
+func (p *patience) acquire(units *semaphore.Weighted, n int64) bool {
+	if units.TryAcquire(n) {
+		return true
+	}
+	if p.wait <= 0 {
+		return false
+	}
+	if p.cancel == nil {
+		p.ctx, p.cancel = context.WithTimeout(p.ctx, p.wait)
+	}
+	return units.Acquire(p.ctx, n) == nil
+}
+
+func (p *patience) end() {
+	if p.cancel != nil {
+		p.cancel()
+	}
 }

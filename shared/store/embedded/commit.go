@@ -49,6 +49,9 @@ type change struct {
 	record  []byte // of a Put
 	expires int64  // of a Put, second; 0 = never
 	holds   func(there bool, p parser) bool
+	// replaces reports that there is a record under the key, expired or not. judge
+	// sets it, just before the change is written.
+	replaces bool
 }
 
 // Commit implements store.Store. It never answers ErrConflict: rivals are

@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -37,18 +38,18 @@ func (s *Store) Get(ctx context.Context, keys ...store.Key) ([]store.Item, error
 	items := make([]store.Item, len(keys))
 	now := s.now()
 	err := s.view(ctx, "reading items", func(tx *bolt.Tx) error {
+		f := finder{tx: tx}
 		for i, k := range keys {
-			key := bucketKey(k.Partition, k.Sort)
-			record := tx.Bucket([]byte(k.Table)).Get(key)
+			key, record := f.find(k)
 			if record == nil {
 				continue
 			}
-			item, err := s.records.decode(k, key, record)
+			p, expires, err := s.records.open(string(k.Table), key, record)
+			if err == nil && (expires == 0 || now.Unix() < expires) {
+				items[i], err = p.item(k, key, expires)
+			}
 			if err != nil {
 				return err
-			}
-			if !item.Expired(now) {
-				items[i] = item
 			}
 		}
 		return nil
@@ -57,6 +58,29 @@ func (s *Store) Get(ctx context.Context, keys ...store.Key) ([]store.Item, error
 		return nil, err
 	}
 	return items, nil
+}
+
+// finder looks up keys in one transaction with one cursor for each table and one
+// buffer for all keys.
+type finder struct {
+	tx      *bolt.Tx
+	cursors [len(tables)]*bolt.Cursor
+	buffer  [128]byte
+}
+
+// find returns the record under a key, nil if there is none, and the key in its
+// bucket, which is valid until the next call.
+func (f *finder) find(k store.Key) (key, record []byte) {
+	at := slices.Index(tables[:], string(k.Table))
+	if f.cursors[at] == nil {
+		f.cursors[at] = f.tx.Bucket([]byte(k.Table)).Cursor()
+	}
+	key = appendBucketKey(f.buffer[:0], k.Partition, k.Sort)
+	found, record := f.cursors[at].Seek(key)
+	if !bytes.Equal(found, key) {
+		return key, nil
+	}
+	return key, record
 }
 
 // Range implements store.Store. The page comes from one snapshot.
@@ -73,11 +97,11 @@ func (s *Store) Range(ctx context.Context, r store.Range) (store.Page, error) {
 	err := s.view(ctx, "reading a range", func(tx *bolt.Tx) error {
 		w := walker{c: tx.Bucket([]byte(r.Table)).Cursor(), r: r, prefix: bucketKey(r.Partition, "")}
 		n := 0
-		for sort, record := w.first(); sort != nil && !p.More; sort, record = w.next() {
+		for key, record := w.first(); key != nil && !p.More; key, record = w.next() {
 			if n++; n%checkEvery == 0 && ctx.Err() != nil {
 				return unavailable("reading a range", ctx.Err())
 			}
-			if err := s.add(&p, r, string(sort), record, now); err != nil {
+			if err := s.add(&p, r, key, record, now); err != nil {
 				return err
 			}
 		}
@@ -90,9 +114,8 @@ func (s *Store) Range(ctx context.Context, r store.Range) (store.Page, error) {
 }
 
 // add puts an item that has not expired on the page, or says that it follows.
-func (s *Store) add(p *store.Page, r store.Range, sort string, record []byte, now time.Time) error {
-	key := bucketKey(r.Partition, sort)
-	_, expires, err := s.records.open(string(r.Table), key, record)
+func (s *Store) add(p *store.Page, r store.Range, key, record []byte, now time.Time) error {
+	parser, expires, err := s.records.open(string(r.Table), key, record)
 	switch {
 	case err != nil:
 		return err
@@ -102,7 +125,7 @@ func (s *Store) add(p *store.Page, r store.Range, sort string, record []byte, no
 		p.More = true
 		return nil
 	}
-	item, err := s.records.decode(store.Key{Table: r.Table, Partition: r.Partition, Sort: sort}, key, record)
+	item, err := parser.item(store.Key{Table: r.Table, Partition: r.Partition, Sort: string(key[2+len(r.Partition):])}, key, expires)
 	if err != nil {
 		return err
 	}
@@ -110,15 +133,15 @@ func (s *Store) add(p *store.Page, r store.Range, sort string, record []byte, no
 	return nil
 }
 
-// walker steps through the sort keys of a narrowed range. first and next give
-// nil at its end.
+// walker steps through the keys of a narrowed range in their bucket. first and next
+// give nil at its end.
 type walker struct {
 	c      *bolt.Cursor
 	r      store.Range
 	prefix []byte
 }
 
-func (w walker) first() (sort, record []byte) {
+func (w walker) first() (key, record []byte) {
 	if w.r.Descending {
 		return w.inside(w.last())
 	}
@@ -164,21 +187,21 @@ func behind(prefix []byte) []byte {
 	}
 }
 
-func (w walker) next() (sort, record []byte) {
+func (w walker) next() (key, record []byte) {
 	if w.r.Descending {
 		return w.inside(w.c.Prev())
 	}
 	return w.inside(w.c.Next())
 }
 
-func (w walker) inside(k, record []byte) (sort, _ []byte) {
+func (w walker) inside(k, record []byte) (key, _ []byte) {
 	if !bytes.HasPrefix(k, w.prefix) {
 		return nil, nil
 	}
-	sort = k[len(w.prefix):]
+	sort := k[len(w.prefix):]
 	if w.r.Descending && w.r.From != "" && string(sort) < w.r.From ||
 		!w.r.Descending && w.r.To != "" && string(sort) > w.r.To {
 		return nil, nil
 	}
-	return sort, record
+	return k, record
 }

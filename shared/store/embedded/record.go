@@ -237,6 +237,11 @@ func (r reader) decode(k store.Key, key, record []byte) (store.Item, error) {
 	if err != nil {
 		return store.Item{}, err
 	}
+	return p.item(k, key, expires)
+}
+
+// item reads the attributes of a record that open started on.
+func (p parser) item(k store.Key, key []byte, expires int64) (store.Item, error) {
 	i := store.Item{Key: k, Attributes: make(store.Attributes, p.count())}
 	texts := string(p.rest) // one copy, of which the names and texts are parts
 	if expires != 0 {
@@ -307,7 +312,10 @@ func (p parser) holds(name string, want []byte) bool {
 // partition, and the sort key: a partition's items lie together in the order
 // of their sort keys, and no partition is the beginning of another.
 func bucketKey(partition, sort string) []byte {
-	b := make([]byte, 0, 2+len(partition)+len(sort))
+	return appendBucketKey(make([]byte, 0, 2+len(partition)+len(sort)), partition, sort)
+}
+
+func appendBucketKey(b []byte, partition, sort string) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(partition)))
 	b = append(b, partition...)
 	return append(b, sort...)

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -18,16 +19,37 @@ type transaction struct {
 	head    header
 	written int
 	err     error // the engine's first, which ends the batch
+	cursors map[string]*bolt.Cursor
+}
+
+// get returns the record under a key, nil if there is none. One cursor for each table
+// serves all keys, also after a change: a seek starts at the root.
+func (t *transaction) get(table string, key []byte) []byte {
+	c := t.cursors[table]
+	if c == nil {
+		c = t.bucket(table).Cursor()
+		if t.cursors == nil {
+			t.cursors = make(map[string]*bolt.Cursor, len(tables))
+		}
+		t.cursors[table] = c
+	}
+	found, record := c.Seek(key)
+	if !bytes.Equal(found, key) {
+		return nil
+	}
+	return record
 }
 
 // judge evaluates every condition of a job by the state so far. A damaged record
 // under any of its keys is an error: what is written over it would hide it.
 func (t *transaction) judge(j *job) error {
 	var failed []int
-	for i, c := range j.changes {
+	for i := range j.changes {
+		c := &j.changes[i]
 		var p parser
-		record := t.bucket(c.table).Get(c.key)
-		there := record != nil
+		record := t.get(c.table, c.key)
+		c.replaces = record != nil
+		there := c.replaces
 		if there {
 			var expires int64
 			var err error
@@ -53,7 +75,9 @@ func (t *transaction) write(j *job) {
 			continue
 		}
 		t.written++
-		t.remove(c.table, c.key)
+		if c.replaces {
+			t.remove(c.table, c.key)
+		}
 		if c.verb == store.Delete {
 			continue
 		}
@@ -67,7 +91,7 @@ func (t *transaction) write(j *job) {
 
 // remove deletes the record under a key, if there is one, and its expiry entry.
 func (t *transaction) remove(table string, key []byte) {
-	old := t.bucket(table).Get(key)
+	old := t.get(table, key)
 	if old == nil {
 		return
 	}
@@ -116,7 +140,7 @@ func (t *transaction) sweep(budget int) {
 func (t *transaction) expire(entry []byte) {
 	at, table, key, ok := splitExpiryKey(entry)
 	if ok {
-		record := t.bucket(table).Get(key)
+		record := t.get(table, key)
 		if record != nil {
 			_, expires, err := t.records.open(table, key, record)
 			if err == nil && expires == at {
