@@ -6,10 +6,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/fault"
+	"credence/shared/jsontree"
 	"credence/shared/nearest"
 )
 
@@ -20,15 +20,21 @@ import (
 // text. Keys that the type does not declare are no fault. Any bytes may be
 // given; the same ones give the same answer.
 func (t *Type) Check(credentials jsontext.Value) (Settings, []fault.Detail) {
-	if faults := t.CheckShape(credentials); len(faults) > 0 {
+	sent, err := Parse(credentials)
+	if err != nil {
+		return Settings{}, []fault.Detail{t.unread(credentials, err)}
+	}
+	return t.CheckTree(sent)
+}
+
+// CheckTree is Check for an object that was parsed.
+func (t *Type) CheckTree(sent jsontree.Node) (Settings, []fault.Detail) {
+	if faults := t.shape(sent); len(faults) > 0 {
 		return Settings{}, faults
 	}
 	c := check{
-		typ: t, settings: Settings{typ: t, values: map[string]setting{}},
+		typ: t, sent: sent, settings: Settings{typ: t, values: map[string]setting{}},
 		empty: map[string]string{}, broken: map[string]bool{}, asked: map[string]bool{}, meant: map[string]string{},
-	}
-	if err := json.Unmarshal(credentials, &c.sent); err != nil {
-		return Settings{}, []fault.Detail{malformed()}
 	}
 	c.read()
 	c.findUnknown()
@@ -45,7 +51,7 @@ func (t *Type) Check(credentials jsontext.Value) (Settings, []fault.Detail) {
 // check is one Check under way. All maps are by canonical name.
 type check struct {
 	typ      *Type
-	sent     map[string]jsontext.Value
+	sent     jsontree.Node
 	settings Settings
 	faults   []fault.Detail
 	empty    map[string]string // sent as null or "", by the name it was sent under
@@ -69,22 +75,22 @@ func (c *check) add(name, code, message string) {
 func (c *check) read() {
 	for i, f := range c.typ.Fields {
 		for _, name := range f.names() {
-			if raw, ok := c.sent[name]; ok {
-				c.readAs(i, name, raw)
+			if n, ok := c.sent.Get(name); ok {
+				c.readAs(i, name, n)
 			}
 		}
 	}
 }
 
-func (c *check) readAs(i int, name string, raw jsontext.Value) {
+func (c *check) readAs(i int, name string, n jsontree.Node) {
 	f := c.typ.Fields[i]
-	if nothing(raw) {
+	if nothing(n) {
 		if _, ok := c.empty[f.Name]; !ok {
 			c.empty[f.Name] = name
 		}
 		return
 	}
-	text, code, message := f.read(raw, f.encodes(name))
+	text, code, message := f.read(n, f.encodes(name))
 	if code != "" {
 		c.add(name, code, message)
 		c.broken[f.Name] = true

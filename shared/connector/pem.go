@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/fault"
+	"credence/shared/jsontree"
 )
 
 const (
@@ -98,58 +99,36 @@ func (f Field) restore(text string) string {
 	return restorePEM(text)
 }
 
-// Repair returns a credentials object with the line breaks of its PEM texts
-// restored where they were lost, and without a change otherwise. What Check
-// accepts is accepted repaired, with the same settings.
-func (t *Type) Repair(credentials jsontext.Value) jsontext.Value {
-	var members map[string]jsontext.Value
-	if err := json.Unmarshal(credentials, &members); err != nil {
-		return credentials
-	}
-	changed := false
-	for _, f := range t.Fields {
-		for _, name := range f.names() {
-			raw, sent := members[name]
-			if !sent || !f.PEM {
-				continue
-			}
-			if repaired, ok := f.repaired(raw, f.encodes(name)); ok {
-				members[name], changed = repaired, true
-			}
-		}
-	}
-	if !changed {
-		return credentials
-	}
-	return object(members)
-}
-
-// repaired is a value of the field restored, in the form in which it was sent;
-// false if that changes nothing.
-func (f Field) repaired(raw jsontext.Value, encoded bool) (jsontext.Value, bool) {
-	text, isText := string(raw), raw.Kind() == '"'
-	if isText && json.Unmarshal(raw, &text) != nil {
-		return nil, false
-	}
+// repaired is a value of the field with the line breaks of its PEM texts restored,
+// in the form in which it was sent; the value itself if that changes nothing.
+func (f Field) repaired(n jsontree.Node, encoded bool) jsontree.Node {
+	text := n.Text()
 	if encoded {
 		plain, err := decodeBase64(text)
 		if err != nil {
-			return nil, false
+			return n
 		}
 		text = string(plain)
 	}
 	restored := f.restore(text)
 	if restored == text {
-		return nil, false
+		return n
 	}
 	if encoded {
 		restored = base64.StdEncoding.EncodeToString([]byte(restored))
 	}
-	if !isText {
-		return jsontext.Value(restored), true
+	raw, err := []byte(restored), error(nil)
+	if n.Kind() == '"' {
+		raw, err = jsontext.AppendQuote(nil, restored)
 	}
-	quoted, err := jsontext.AppendQuote(nil, restored)
-	return quoted, err == nil
+	if err != nil {
+		return n
+	}
+	repaired, err := Parse(raw)
+	if err != nil {
+		return n
+	}
+	return repaired
 }
 
 // CheckPEM accepts a text in PEM form, such as a private key.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/fault"
+	"credence/shared/jsontree"
 )
 
 // Limits of a credentials object, of any type.
@@ -41,24 +41,28 @@ const ignored = "credentials_type"
 // (OWASP ASVS 5.0, 15.3.6).
 var forbidden = []string{"__proto__", "constructor", "prototype"}
 
-// Canonical is the form in which a credentials object is sealed: keys sorted at
-// every level (by UTF-16 code units, as in RFC 8785), no spaces, each text with
-// the fewest escapes and every character that was sent, numbers digit for digit
-// as they were sent. A credentials_type within the object is left out. Canonical
-// of its own answer is that answer. It refuses what is no object, has a key
-// twice or is not UTF-8, and with ErrTooLarge more than MaxBytes. Its errors
-// repeat nothing of what was sent.
-func Canonical(credentials jsontext.Value) (jsontext.Value, error) {
-	var members map[string]jsontext.Value
-	if err := json.Unmarshal(credentials, &members); err != nil || members == nil {
-		return nil, errors.New("reading credentials: not one well-formed object")
+// Parse reads a credentials object within the limits of depth and members.
+func Parse(credentials jsontext.Value) (jsontree.Node, error) {
+	return jsontree.Parse(credentials, jsontree.Limits{Depth: MaxDepth, Parts: MaxMembers})
+}
+
+// Canonical is the form in which a credentials object is sealed: the line breaks of
+// PEM texts restored where they were lost, keys sorted at every level (by UTF-16
+// code units, as in RFC 8785), no spaces, each text with the fewest escapes and
+// every character that was sent, numbers digit for digit as they were sent. A
+// credentials_type within the object is left out. Canonical of its own answer is
+// that answer, and what Check accepts is accepted in this form, with the same
+// settings. ErrTooLarge is for more than MaxBytes.
+func (t *Type) Canonical(sent jsontree.Node) (jsontext.Value, error) {
+	sent.Parts = slices.DeleteFunc(slices.Clone(sent.Parts), func(p jsontree.Part) bool { return p.Name == ignored })
+	for i, p := range sent.Parts {
+		if f, ok := t.owner(p.Name); ok && f.PEM {
+			sent.Parts[i].Node = f.repaired(p.Node, f.encodes(p.Name))
+		}
 	}
-	delete(members, ignored)
-	v := object(members)
-	err := v.Format(jsontext.ReorderRawObjects(true), jsontext.PreserveRawStrings(false),
-		jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false))
+	v, err := sent.AppendCanonical(make([]byte, 0, len(sent.Raw)))
 	if err != nil {
-		return nil, errors.New("reading credentials: not one well-formed object")
+		return nil, fmt.Errorf("encoding credentials: %w", err)
 	}
 	if len(v) > MaxBytes {
 		return nil, ErrTooLarge
@@ -75,105 +79,82 @@ func object(members map[string]jsontext.Value) jsontext.Value {
 	return v
 }
 
-// CheckShape finds what no credentials object may hold, whatever its type: a value
-// that is no object, that nests, holds or measures more than the limits allow, a
-// text with the character U+0000, which ends a text in drivers written in C, or a
-// forbidden key. Any bytes may be given. A pointer ends before the first name
-// that the type does not declare: it may be a secret in the wrong place. Check
-// calls it first.
-func (t *Type) CheckShape(credentials jsontext.Value) []fault.Detail {
-	if len(credentials) == 0 || credentials.Kind() != '{' {
-		return []fault.Detail{{Pointer: Root, Code: fault.DetailWrongKind, Message: "Send credentials as a JSON object."}}
-	}
-	s := shape{typ: t, dec: jsontext.NewDecoder(bytes.NewReader(credentials))}
-	for whole := false; len(s.found) < maxFaults; whole = s.dec.StackDepth() == 0 {
-		tok, err := s.dec.ReadToken()
-		if errors.Is(err, io.EOF) {
-			return s.found
-		}
-		if err != nil || whole { // a second value behind the object is malformed too
-			return append(s.found, malformed())
-		}
-		if s.token(tok) {
-			return s.found
+// unread is the fault of bytes that are no tree. A pointer ends before the first
+// name that the type does not declare: it may be a secret in the wrong place.
+func (t *Type) unread(credentials jsontext.Value, err error) fault.Detail {
+	var e *jsontree.Error
+	switch {
+	case len(credentials) == 0 || credentials.Kind() != '{':
+		return noObject
+	case errors.Is(err, jsontree.ErrParts):
+		return fault.Detail{Pointer: Root, Code: fault.DetailTooLong, Message: fmt.Sprintf("At most %d keys, those of nested objects included.", MaxMembers)}
+	case errors.Is(err, jsontree.ErrDepth) && errors.As(err, &e):
+		for name := range e.Pointer.Tokens() {
+			return fault.Detail{Pointer: t.place(name), Code: fault.DetailTooLong, Message: fmt.Sprintf("Nest at most %d levels.", MaxDepth)}
 		}
 	}
-	return s.found
-}
-
-func malformed() fault.Detail {
 	return fault.Detail{Pointer: Root, Code: fault.DetailMalformed, Message: "Send credentials as one well-formed JSON object in UTF-8, each key once."}
 }
 
-// shape is one look at an object under way.
-type shape struct {
-	typ     *Type
-	dec     *jsontext.Decoder
-	members int
-	found   []fault.Detail
+var noObject = fault.Detail{Pointer: Root, Code: fault.DetailWrongKind, Message: "Send credentials as a JSON object."}
+
+// place is the pointer of a name that the type declares, else of the object.
+func (t *Type) place(name string) string {
+	if t.declares(name) {
+		return pointer(name)
+	}
+	return Root
 }
 
-func (s *shape) add(code, message string) {
-	at := Root
-	for name := range s.dec.StackPointer().Tokens() {
-		if s.typ.declares(name) {
-			at = pointer(name)
-		}
-		break
+// shape finds what no credentials object may hold, whatever its type: a value that
+// is no object, a text or a number that is longer than the limits, a text with the
+// character U+0000, which ends a text in drivers written in C, or a forbidden key.
+func (t *Type) shape(n jsontree.Node) []fault.Detail {
+	if n.Kind() != '{' {
+		return []fault.Detail{noObject}
 	}
-	s.found = append(s.found, fault.Detail{Pointer: at, Code: code, Message: message})
-}
-
-// token looks at one token and reports whether nothing behind it is worth a
-// look.
-func (s *shape) token(tok jsontext.Token) (stop bool) {
-	if s.dec.StackDepth() > MaxDepth {
-		s.add(fault.DetailTooLong, fmt.Sprintf("Nest at most %d levels.", MaxDepth))
-		return true
-	}
-	switch tok.Kind() {
-	case '"':
-		return s.text(tok.String())
-	case '0':
-		if len(tok.String()) > MaxNumberBytes {
-			s.add(fault.DetailTooLong, fmt.Sprintf("A number takes at most %d bytes. Send a longer one as a string.", MaxNumberBytes))
-		}
-	}
-	return false
-}
-
-// limit is that of the text just read: a member of the object itself may have a
-// Field with a higher one than others.
-func (s *shape) limit() int {
-	if within, n := s.dec.StackIndex(1); s.dec.StackDepth() == 1 && within == '{' && n%2 == 0 {
-		for name := range s.dec.StackPointer().Tokens() {
-			for _, f := range s.typ.Fields {
-				if slices.Contains(f.names(), name) {
-					return max(f.MaxBytes, MaxTextBytes)
-				}
+	var found []fault.Detail
+	for _, p := range n.Parts {
+		at, limit := t.place(p.Name), MaxTextBytes
+		add := func(code, message string) {
+			if len(found) < maxFaults {
+				found = append(found, fault.Detail{Pointer: at, Code: code, Message: message})
 			}
 		}
+		shapeOfName(p.Name, add)
+		if f, ok := t.owner(p.Name); ok && p.Kind() == '"' {
+			limit = max(f.MaxBytes, MaxTextBytes)
+		}
+		shapeOf(p.Node, limit, add)
 	}
-	return MaxTextBytes
+	return found
 }
 
-func (s *shape) text(text string) (stop bool) {
-	within, n := s.dec.StackIndex(s.dec.StackDepth())
-	if within == '{' && n%2 == 1 {
-		s.members++
-		if slices.Contains(forbidden, text) {
-			s.add(fault.DetailForbidden, "The keys __proto__, constructor and prototype are refused.")
-		}
+func shapeOf(n jsontree.Node, limit int, add func(code, message string)) {
+	switch {
+	case n.Kind() == '"' && (bytes.IndexByte(n.Raw, '\\') >= 0 || len(n.Raw)-2 > limit): // a control character is escaped
+		shapeOfText(n.Text(), limit, add)
+	case n.Kind() == '0' && len(n.Raw) > MaxNumberBytes:
+		add(fault.DetailTooLong, fmt.Sprintf("A number takes at most %d bytes. Send a longer one as a string.", MaxNumberBytes))
 	}
+	for _, p := range n.Parts {
+		shapeOfName(p.Name, add)
+		shapeOf(p.Node, limit, add)
+	}
+}
+
+func shapeOfName(name string, add func(code, message string)) {
+	if slices.Contains(forbidden, name) {
+		add(fault.DetailForbidden, "The keys __proto__, constructor and prototype are refused.")
+	}
+	shapeOfText(name, MaxTextBytes, add)
+}
+
+func shapeOfText(text string, limit int, add func(code, message string)) {
 	if strings.ContainsRune(text, 0) {
-		s.add(fault.DetailMalformed, "It holds the character U+0000, which no system takes. Send it without.")
+		add(fault.DetailMalformed, "It holds the character U+0000, which no system takes. Send it without.")
 	}
-	if limit := s.limit(); len(text) > limit {
-		s.add(fault.DetailTooLong, fmt.Sprintf("At most %d bytes.", limit))
+	if len(text) > limit {
+		add(fault.DetailTooLong, fmt.Sprintf("At most %d bytes.", limit))
 	}
-	if s.members > MaxMembers {
-		s.found = append(s.found, fault.Detail{Pointer: Root, Code: fault.DetailTooLong, Message: fmt.Sprintf("At most %d keys, those of nested objects included.", MaxMembers)})
-		return true
-	}
-	return false
 }

@@ -20,7 +20,7 @@ func brief(faults []fault.Detail) string {
 	return strings.Join(lines, "\n")
 }
 
-func TestCheckShape(t *testing.T) {
+func TestShape(t *testing.T) {
 	typ := &connector.Type{Fields: []connector.Field{{Name: "a"}, {Name: "a/b"}, {Name: "x", Also: []string{"c~d"}}}}
 	nested := func(open, shut string, n int) string { return strings.Repeat(open, n) + "1" + strings.Repeat(shut, n) }
 	keys := func(n int) string {
@@ -42,7 +42,7 @@ func TestCheckShape(t *testing.T) {
 		"a second number":       {`{"a":1} 2`, "/credentials malformed"},
 		"a key twice":           {`{"a":1,"a":2}`, "/credentials malformed"},
 		"no UTF-8":              {"{\"a\":\"\xff\"}", "/credentials malformed"},
-		"sixteen levels":        {`{"a":` + nested("[", "]", 15) + `}`, ""},
+		"sixteen levels":        {`{"z":` + nested("[", "]", 15) + `}`, ""},
 		"seventeen levels":      {`{"a":` + nested("[", "]", 16) + `}`, "/credentials/a too_long"},
 		"seventeen objects":     {nested(`{"a":`, "}", 17), "/credentials/a too_long"},
 		"512 keys":              {keys(512), ""},
@@ -51,7 +51,7 @@ func TestCheckShape(t *testing.T) {
 		"a text of 32 KB":       {`{"a":"` + text(32<<10) + `"}`, ""},
 		"a text of more":        {`{"a":"` + text(32<<10+1) + `"}`, "/credentials/a too_long"},
 		"escapes do not count":  {`{"a":"` + strings.Repeat(`\u0061`, 32<<10) + `"}`, ""},
-		"a number of 32":        {`{"a":` + strings.Repeat("1", 32) + `}`, ""},
+		"a number of 32":        {`{"z":` + strings.Repeat("1", 32) + `}`, ""},
 		"a number of 33":        {`{"a":[1,` + strings.Repeat("1", 33) + `]}`, "/credentials/a too_long"},
 		"U+0000":                {`{"a":"x\u0000y"}`, "/credentials/a malformed"},
 		"U+0000 in a key":       {`{"a\u0000b":1}`, "/credentials malformed"},
@@ -65,12 +65,12 @@ func TestCheckShape(t *testing.T) {
 		"faults without end":    {`[` + strings.Repeat(`"\u0000",`, 10) + `1]`, "/credentials wrong_kind"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := brief(typ.CheckShape(jsontext.Value(c.sent))); got != c.want {
-				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			if _, faults := typ.Check(jsontext.Value(c.sent)); brief(faults) != c.want {
+				t.Errorf("got\n%s\nwant\n%s", brief(faults), c.want)
 			}
 		})
 	}
-	many := typ.CheckShape(jsontext.Value(`{"a":[` + strings.Repeat(`"\u0000",`, 100) + `1]}`))
+	_, many := typ.Check(jsontext.Value(`{"a":[` + strings.Repeat(`"\u0000",`, 100) + `1]}`))
 	if len(many) != 20 {
 		t.Errorf("a hundred faults are told as %d", len(many))
 	}

@@ -2,7 +2,6 @@ package connector
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"credence/shared/fault"
@@ -16,7 +15,8 @@ func (c *check) findUnknown() {
 	var known []string
 	var also map[string]string
 	others := 0
-	for _, sent := range slices.Sorted(maps.Keys(c.sent)) {
+	for _, p := range c.sent.Parts {
+		sent := p.Name
 		if sent == ignored || c.typ.declares(sent) {
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/fault"
+	"credence/shared/jsontree"
 	"credence/shared/pattern"
 	"credence/shared/secret"
 )
@@ -24,26 +25,19 @@ var (
 
 // nothing reports whether a value counts as not sent: null, and an empty text,
 // which forms send for what was left out, whatever the field's kind.
-func nothing(raw jsontext.Value) bool {
-	return raw.Kind() == 'n' || string(raw) == `""`
+func nothing(n jsontree.Node) bool {
+	return n.Kind() == 'n' || string(n.Raw) == `""`
 }
 
 // read takes one value, as text: a number, truth or object is its JSON. code is
 // "" where the value is right.
-func (f Field) read(raw jsontext.Value, encoded bool) (v secret.Value, code, message string) {
-	text, isText := string(raw), raw.Kind() == '"'
-	if isText {
-		plain, err := jsontext.AppendUnquote(nil, raw)
-		if err != nil {
-			return v, fault.DetailMalformed, "Send a string in UTF-8."
-		}
-		text = string(plain)
-	}
+func (f Field) read(n jsontree.Node, encoded bool) (v secret.Value, code, message string) {
+	text, isText := n.Text(), n.Kind() == '"'
 	switch f.Kind {
 	case Number:
-		text, code, message = f.readNumber(text, raw.Kind())
+		text, code, message = f.readNumber(text, n.Kind())
 	case Bool:
-		text, code, message = readBool(text, raw.Kind())
+		text, code, message = readBool(text, n.Kind())
 	case Object:
 		text, code, message = f.readObject(text, isText, encoded)
 	default:

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"credence/shared/audit"
 	"credence/shared/credential"
 	"credence/shared/fault"
@@ -127,7 +125,7 @@ func TestLookAtTheWrongKindOfPlace(t *testing.T) {
 			t.Errorf("%+v: answered %v at %q, want %q", row.at, err, pointers(err), row.want)
 		}
 	}
-	draft := credential.Draft{Name: ptr("api"), Type: ptr("rest"), Credentials: jsontext.Value(`{"api_key":"` + password + `","base_url":"https://api.example.com"}`)}
+	draft := credential.Draft{Name: ptr("api"), Type: ptr("rest"), Credentials: parsed(`{"api_key":"` + password + `","base_url":"https://api.example.com"}`)}
 	other := w.createFrom(w.owner, draft).ID
 	shown, r, err := w.tree(w.owner, other, probe.Place{})
 	if err != nil || r.Code != probe.CodeNoProbeForType || shown.Nodes != nil {

@@ -7,10 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"credence/shared/credential"
 	"credence/shared/envelope/kmstest"
+	"credence/shared/jsontree"
 	"credence/shared/probe"
 	"credence/shared/secret"
 	"credence/shared/secret/secrettest"
@@ -28,8 +27,8 @@ func spelt(v any) string {
 func TestSecretsAppearNowhere(t *testing.T) {
 	canaries := []string{"c4nary-Vk3pQz9LmT7w", `qu"ote\Zk7-ünïcode-R2d`, "unknown-key-Jh5vB1xYt0"}
 	w := newWorld(t)
-	object := func(n int) jsontext.Value {
-		return jsontext.Value(fmt.Sprintf(`{"host":"db%d.example.com","database":"d","username":"u","password":%q,"made.up":%q}`,
+	object := func(n int) jsontree.Node {
+		return parsed(fmt.Sprintf(`{"host":"db%d.example.com","database":"d","username":"u","password":%q,"made.up":%q}`,
 			n, canaries[n%2], canaries[2]))
 	}
 	var said []string
@@ -40,15 +39,14 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	}
 	ctx := context.Background()
 	d := credential.Draft{Name: ptr("n"), Type: ptr("postgres"), Credentials: object(0)}
-	v, err := w.editor.Create(ctx, w.owner, d, credential.Idempotency{Key: "0123456789abcdef", Body: object(0)})
+	v, err := w.editor.Create(ctx, w.owner, d, credential.Idempotency{Key: "0123456789abcdef", Body: object(0).Raw})
 	note(v, err)
 	w.must(err)
 	id := v.ID
-	for _, bad := range []jsontext.Value{
-		jsontext.Value(fmt.Sprintf(`{"host":%q,"port":%q,"password":%q}`, canaries[0], canaries[0], canaries[0])),
-		jsontext.Value(fmt.Sprintf(`{%q:1}`, canaries[0])),
-		jsontext.Value(fmt.Sprintf(`[%q]`, canaries[0])),
-		jsontext.Value(fmt.Sprintf(`{"password":%q`, canaries[0])),
+	for _, bad := range []jsontree.Node{
+		parsed(fmt.Sprintf(`{"host":%q,"port":%q,"password":%q}`, canaries[0], canaries[0], canaries[0])),
+		parsed(fmt.Sprintf(`{%q:1}`, canaries[0])),
+		parsed(fmt.Sprintf(`[%q]`, canaries[0])),
 	} {
 		bd := d
 		bd.Credentials = bad

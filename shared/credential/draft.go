@@ -11,6 +11,7 @@ import (
 	"credence/shared/connector"
 	"credence/shared/fault"
 	"credence/shared/identity"
+	"credence/shared/jsontree"
 	"credence/shared/nearest"
 )
 
@@ -27,7 +28,7 @@ type Draft struct {
 	Name        *string
 	Description *Description
 	Type        *string
-	Credentials jsontext.Value // as sent; the secret
+	Credentials jsontree.Node // as sent; the secret
 	Tags        *[]string
 	Format      *string
 	Owner       *int64
@@ -99,7 +100,7 @@ func (s Service) prepareSecret(p *prepared, f *faults, current string) *fault.Er
 	if name == "" {
 		f.add("/credentials_type", fault.DetailRequired, "Say which type of system the credential is for: GET /credential_types lists them.")
 	}
-	if p.Credentials == nil {
+	if p.Credentials.Kind() == 0 {
 		switch {
 		case current == "":
 			f.add("/credentials", fault.DetailRequired, "Send the secrets and settings of the type: GET /credential_types/{type} says which.")
@@ -116,15 +117,15 @@ func (s Service) prepareSecret(p *prepared, f *faults, current string) *fault.Er
 		return fault.New(fault.CodeInvalidConnectorType, "Invalid connector type")
 	}
 	p.typ = typ
-	if p.Credentials == nil || f.has("/credentials") {
+	if p.Credentials.Kind() == 0 || f.has("/credentials") {
 		return nil
 	}
-	settings, details := typ.Check(p.Credentials)
+	settings, details := typ.CheckTree(p.Credentials)
 	f.list = append(f.list, details...)
 	if len(details) > 0 {
 		return nil
 	}
-	canonical, err := connector.Canonical(typ.Repair(p.Credentials))
+	canonical, err := typ.Canonical(p.Credentials)
 	switch {
 	case errors.Is(err, connector.ErrTooLarge):
 		const sentence = "The credentials are larger than 240 KB. Keep certificates and keys, and leave out what signing in does not need."

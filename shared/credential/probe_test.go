@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"credence/shared/audit"
 	"credence/shared/credential"
 	"credence/shared/fault"
@@ -158,7 +156,7 @@ func TestOfTwoProbesAtOnceOneRuns(t *testing.T) {
 	w := newWorld(t)
 	w.prober.crowd = true
 	d := w.draft()
-	d.Credentials = jsontext.Value(`{"api_key":"` + password + `","base_url":"https://api.example.com"}`) // nobody's account: no second lease
+	d.Credentials = parsed(`{"api_key":"` + password + `","base_url":"https://api.example.com"}`) // nobody's account: no second lease
 	d.Type = ptr("rest")
 	for _, found := range []bool{false, true} {
 		id := w.createFrom(w.owner, d).ID
@@ -431,7 +429,7 @@ func TestTryStoresItsEntryAlone(t *testing.T) {
 			t.Error("the entry does not expire")
 		}
 	}
-	d.Credentials, d.Name = jsontext.Value(`{}`), nil
+	d.Credentials, d.Name = parsed(`{}`), nil
 	if _, err := w.tester.Try(context.Background(), w.member, d); !fault.Is(err, fault.CodeInvalidRequest) || slices.Contains(pointers(err), "/name") {
 		t.Errorf("got %v %q", err, pointers(err))
 	}

@@ -46,7 +46,7 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, l *ForSwitch
 		return view, result, found, err
 	}
 	d = Draft{Credentials: d.Credentials, Faults: d.Faults, IfMatch: d.IfMatch, Idem: d.Idem}
-	if d.Credentials == nil {
+	if d.Credentials.Kind() == 0 {
 		d.Faults = append(d.Faults, fault.Detail{Pointer: "/credentials", Code: fault.DetailRequired, Message: "Send the new credentials."})
 	}
 	pr := proposal{who: who, before: c, head: l.head, idem: d.Idem}

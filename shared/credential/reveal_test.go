@@ -120,7 +120,7 @@ func TestWriterOfTheTablesGetsNoSecret(t *testing.T) {
 		{"own key and own ciphertext", func(w *world, _, mine credential.View) {
 			theirs := kmstest.New("planted")
 			r, err := envelope.Seal(context.Background(), theirs.Caller(kmstest.GenerateDataKey, "planted"),
-				envelope.Binding{Org: mine.Org.ID, Credential: mine.ID, Version: 1, Type: "postgres"}, postgres("theirs"))
+				envelope.Binding{Org: mine.Org.ID, Credential: mine.ID, Version: 1, Type: "postgres"}, postgres("theirs").Raw)
 			w.must(err)
 			i := w.item(w.recordKey(mine.ID, 1))
 			i.Attributes["dk"], i.Attributes["kid"], i.Attributes["ct"] = r.DataKey, r.KeyID, r.Ciphertext

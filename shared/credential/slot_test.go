@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"credence/shared/credential"
 	"credence/shared/fault"
 	"credence/shared/identity"
@@ -45,7 +43,7 @@ func TestProbesUnderWay(t *testing.T) {
 	try := func(who identity.Caller, n int, host string) error {
 		object := fmt.Sprintf(`{"host":%q,"port":5432,"database":"d","username":"u%d","password":"p"}`, host, n)
 		_, err := w.tester.Try(context.Background(), who, credential.Draft{
-			Type: ptr("postgres"), Credentials: jsontext.Value(object),
+			Type: ptr("postgres"), Credentials: parsed(object),
 		})
 		return err
 	}

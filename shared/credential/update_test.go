@@ -11,13 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"credence/shared/access"
 	"credence/shared/audit"
 	"credence/shared/credential"
 	"credence/shared/fault"
 	"credence/shared/identity"
+	"credence/shared/jsontree"
 	"credence/shared/probe"
 	"credence/shared/store"
 	"credence/shared/store/storetest"
@@ -52,7 +51,7 @@ func TestCreateNamesAllFaultsAtOnce(t *testing.T) {
 			Type: ptr("abacus"), Owner: ptr(w.heir.User.ID), Org: ptr(w.stranger.Org.ID), Interval: ptr("yearly"), Tags: ptr(make([]string, 51)),
 		}, fault.CodeInvalidConnectorType, []string{"/credentials", "/credentials_type", "/name", "/org_id", "/owner_id", "/probe_interval", "/tags"}},
 		{"missing fields of the type", credential.Draft{
-			Name: ptr("n"), Type: ptr("postgres"), Credentials: jsontext.Value(`{"host":"h"}`), Interval: ptr("yearly"),
+			Name: ptr("n"), Type: ptr("postgres"), Credentials: parsed(`{"host":"h"}`), Interval: ptr("yearly"),
 		}, fault.CodeInvalidRequest, []string{"/credentials/database", "/credentials/password", "/credentials/username", "/probe_interval"}},
 		{"what reading the body found", credential.Draft{
 			Name: ptr("n"), Type: ptr("postgres"), Credentials: postgres("p"), Owner: ptr(w.heir.User.ID),
@@ -121,7 +120,7 @@ func TestUpdateChangesWhatIsSentAndNothingElse(t *testing.T) {
 		{"owner", credential.Draft{Owner: &w.heir.User.ID}, map[string]string{"owner": fmt.Sprint(w.heir.User.ID)}, audit.Transfer},
 		{
 			"credentials",
-			credential.Draft{Credentials: jsontext.Value(`{"host":"h.example.com","database":"d","username":"u","password":"p"}`)},
+			credential.Draft{Credentials: parsed(`{"host":"h.example.com","database":"d","username":"u","password":"p"}`)},
 			with(map[string]string{"public": `{"database":"d","host":"h.example.com","username":"u"}`}), audit.Updated,
 		},
 		{"another type", credential.Draft{Type: ptr("s3"), Credentials: s3("k")}, with(map[string]string{"type": "s3", "public": s3Public}), audit.Updated},
@@ -168,9 +167,9 @@ func TestUpdateChangesWhatIsSentAndNothingElse(t *testing.T) {
 func TestNewCredentialsReplaceTheOldWhole(t *testing.T) {
 	w := newWorld(t)
 	d := w.draft()
-	d.Credentials = jsontext.Value(`{"host":"h.example.com","port":5432,"database":"d","username":"u","password":"p","sslmode":"require"}`)
+	d.Credentials = parsed(`{"host":"h.example.com","port":5432,"database":"d","username":"u","password":"p","sslmode":"require"}`)
 	id := w.createFrom(w.owner, d).ID
-	w.setSecret(id, jsontext.Value(`{"password":"q","username":"u","host":"h.example.com","database":"d","made_up":1.50}`))
+	w.setSecret(id, parsed(`{"password":"q","username":"u","host":"h.example.com","database":"d","made_up":1.50}`))
 	if got := w.secretOf(id); got != `{"database":"d","host":"h.example.com","made_up":1.50,"password":"q","username":"u"}` {
 		t.Error("the object revealed is not the one sent, keys sorted")
 	}
@@ -299,8 +298,8 @@ func TestProbedCredentialKeepsRoomForChanges(t *testing.T) {
 	d := w.draft()
 	d.Tags, d.Name = &tags, ptr("n")
 	d.Description = nil
-	object := func(n int) jsontext.Value {
-		return jsontext.Value(`{"host":"db.example.com","database":"` + strings.Repeat("d", n) + `","username":"u","password":"` + password + `"}`)
+	object := func(n int) jsontree.Node {
+		return parsed(`{"host":"db.example.com","database":"` + strings.Repeat("d", n) + `","username":"u","password":"` + password + `"}`)
 	}
 	largest := sort.Search(4096, func(n int) bool {
 		d.Credentials = object(n + 2)

@@ -11,12 +11,14 @@ import (
 
 	"credence/shared/access"
 	"credence/shared/audit"
+	"credence/shared/connector"
 	"credence/shared/connector/builtin"
 	"credence/shared/credential"
 	"credence/shared/envelope/kmstest"
 	"credence/shared/fault"
 	"credence/shared/httpapi"
 	"credence/shared/identity"
+	"credence/shared/jsontree"
 	"credence/shared/probe"
 	"credence/shared/store"
 	"credence/shared/store/embedded"
@@ -150,13 +152,22 @@ type loads[T any] interface {
 
 func ptr[T any](v T) *T { return &v }
 
-func postgres(secret string) jsontext.Value {
-	return jsontext.Value(fmt.Sprintf(
+// parsed is a credentials object as a request has it.
+func parsed(text string) jsontree.Node {
+	n, err := connector.Parse(jsontext.Value(text))
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+func postgres(secret string) jsontree.Node {
+	return parsed(fmt.Sprintf(
 		`{"host":"db.example.com","port":5432,"database":"analytics","username":"analytics_user","password":%q}`, secret))
 }
 
-func s3(secret string) jsontext.Value {
-	return jsontext.Value(fmt.Sprintf(
+func s3(secret string) jsontree.Node {
+	return parsed(fmt.Sprintf(
 		`{"access_key_id":"AKIAIOSFODNN7EXAMPLE","secret_key":%q,"bucket":"my-data-bucket","region":"us-east-1"}`, secret))
 }
 
@@ -167,7 +178,7 @@ func (w *world) draft() credential.Draft {
 	object := fmt.Sprintf(
 		`{"host":"db%d.example.com","port":5432,"database":"analytics","username":"analytics_user","password":%q}`, w.created, password)
 	return credential.Draft{
-		Name: ptr(fmt.Sprintf("db %d", w.created)), Type: ptr("postgres"), Credentials: jsontext.Value(object),
+		Name: ptr(fmt.Sprintf("db %d", w.created)), Type: ptr("postgres"), Credentials: parsed(object),
 		Description: &credential.Description{Text: ptr("nightly")}, Tags: &[]string{"a", "b"},
 	}
 }
@@ -189,7 +200,7 @@ func (w *world) update(who identity.Caller, id int64, d credential.Draft) (crede
 	return w.editor.Update(context.Background(), who, load[credential.ForChange](w, who, id), d)
 }
 
-func (w *world) setSecret(id int64, object jsontext.Value) credential.View {
+func (w *world) setSecret(id int64, object jsontree.Node) credential.View {
 	w.Helper()
 	v, err := w.update(w.owner, id, credential.Draft{Credentials: object})
 	w.must(err)

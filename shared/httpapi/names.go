@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -35,7 +34,8 @@ func FieldsOf(of any) []string {
 // is near a known name.
 func (o *Object) only(names Names) {
 	strange := 0
-	for _, sent := range slices.Sorted(maps.Keys(o.fields)) {
+	for _, p := range o.fields.Parts {
+		sent := p.Name
 		if slices.Contains(names.Known, sent) || slices.Contains(names.Ignored, sent) {
 			continue
 		}

@@ -10,9 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"credence/shared/fault"
+	"credence/shared/jsontree"
 	"credence/shared/naming"
 )
 
@@ -31,7 +30,7 @@ const (
 // for Err to return at once. Names are matched exactly. It belongs to one request
 // and one goroutine.
 type Object struct {
-	fields  map[string]jsontext.Value
+	fields  jsontree.Node
 	pointer string
 	faults  *[]fault.Detail
 	bare    bool   // made of an array that was the whole body
@@ -55,17 +54,14 @@ func (r *Request) BodyOf(names Names) (*Object, error) {
 	if !r.HasBody() {
 		return nil, malformed("", fault.DetailRequired, "The request has no body. Send a JSON object.")
 	}
-	if err := checkJSON(r.body, names.Known); err != nil {
-		return nil, err
-	}
-	raw := jsontext.Value(bytes.TrimSpace(r.body))
-	if raw.Kind() != '{' {
-		return nil, malformed("", fault.DetailWrongKind, "The body must be a JSON object.")
-	}
-	o, err := newObject(raw, "", new([]fault.Detail))
+	n, err := parse(r.body, names.Known)
 	if err != nil {
 		return nil, err
 	}
+	if n.Kind() != '{' {
+		return nil, malformed("", fault.DetailWrongKind, "The body must be a JSON object.")
+	}
+	o := &Object{fields: n, faults: new([]fault.Detail)}
 	o.only(names)
 	return o, nil
 }
@@ -73,22 +69,15 @@ func (r *Request) BodyOf(names Names) (*Object, error) {
 // BodyList is Body for endpoints that also take a bare array: that is read as
 // an object whose one field, name, is the array.
 func (r *Request) BodyList(name string, known ...string) (*Object, error) {
-	raw := jsontext.Value(bytes.TrimSpace(r.body))
-	if len(raw) == 0 || raw.Kind() != '[' {
+	if !bytes.HasPrefix(bytes.TrimSpace(r.body), []byte("[")) {
 		return r.Body(append(known, name)...)
 	}
-	if err := checkJSON(r.body, known); err != nil {
+	n, err := parse(r.body, known)
+	if err != nil {
 		return nil, err
 	}
-	return &Object{fields: map[string]jsontext.Value{name: raw}, faults: new([]fault.Detail), bare: true}, nil
-}
-
-func newObject(raw jsontext.Value, pointer string, faults *[]fault.Detail) (*Object, error) {
-	fields, err := members(raw)
-	if err != nil {
-		return nil, fmt.Errorf("splitting a body: %w", err)
-	}
-	return &Object{fields: fields, pointer: pointer, faults: faults}, nil
+	list := jsontree.Node{Parts: []jsontree.Part{{Name: name, Node: n}}}
+	return &Object{fields: list, faults: new([]fault.Detail), bare: true}, nil
 }
 
 // Name is the first of the names that is there, or the first of all: for
@@ -103,7 +92,7 @@ func (o *Object) Name(names ...string) string {
 }
 
 // Has reports whether a field was sent, null or not.
-func (o *Object) Has(name string) bool { _, ok := o.fields[name]; return ok }
+func (o *Object) Has(name string) bool { _, ok := o.fields.Get(name); return ok }
 
 // Pointer is the RFC 6901 pointer of a field, for faults found later.
 func (o *Object) Pointer(name string) string {
@@ -118,26 +107,29 @@ func (o *Object) Fault(name, code, message string) {
 	*o.faults = append(*o.faults, fault.Detail{Pointer: o.Pointer(name), Code: code, Message: message})
 }
 
+// Faults lists what is wrong so far, for a domain that adds what it finds.
+func (o *Object) Faults() []fault.Detail { return *o.faults }
+
 // Err is nil, or the one 400 that names every fault found so far, those of
 // objects inside this one too.
 func (o *Object) Err() error { return fault.Invalid(*o.faults) }
 
-// Raw is the value of a field, unread. Null has no value.
-func (o *Object) Raw(name string) (jsontext.Value, State) {
-	raw, ok := o.fields[name]
+// Node is the value of a field, unread. Null has no value.
+func (o *Object) Node(name string) (jsontree.Node, State) {
+	n, ok := o.fields.Get(name)
 	switch {
 	case !ok:
-		return nil, Absent
-	case raw.Kind() == 'n':
-		return nil, Null
+		return n, Absent
+	case n.Kind() == 'n':
+		return jsontree.Node{}, Null
 	}
-	return raw, Present
+	return n, Present
 }
 
 // Require faults each of the names that is absent or null.
 func (o *Object) Require(names ...string) {
 	for _, n := range names {
-		if _, state := o.Raw(n); state != Present {
+		if _, state := o.Node(n); state != Present {
 			o.required(n)
 		}
 	}
@@ -165,9 +157,9 @@ type TextRule struct {
 }
 
 // Text reads a text in the one form of package naming, so that names that look
-// alike are equal bytes. It is for names and words: secrets are read with Raw.
+// alike are equal bytes. It is for names and words: secrets are read with Node.
 func (o *Object) Text(name string, rule TextRule) (string, State) {
-	raw, state := o.Raw(name)
+	raw, state := o.Node(name)
 	if state != Present {
 		if rule.Required {
 			o.required(name)
@@ -182,22 +174,18 @@ func (o *Object) Text(name string, rule TextRule) (string, State) {
 	return text, Present
 }
 
-func (o *Object) unquote(name string, raw jsontext.Value, rule TextRule) (string, bool) {
-	if raw.Kind() != '"' {
+func (o *Object) unquote(name string, n jsontree.Node, rule TextRule) (string, bool) {
+	if n.Kind() != '"' {
 		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be a string.", o.label(name)))
-		return "", false
-	}
-	text, err := jsontext.AppendUnquote(nil, raw)
-	if err != nil { // checkJSON let the text through
-		o.Fault(name, fault.DetailMalformed, fmt.Sprintf("The field %q is not well formed.", o.label(name)))
 		return "", false
 	}
 	limit := rule.Max
 	if limit == 0 {
 		limit = 255
 	}
-	value := string(text)
+	value := n.Text()
 	if !rule.Exact && rule.OneOf == nil {
+		var err error
 		var invisible *naming.InvisibleError
 		if value, err = naming.Clean(value, rule.Lines); errors.As(err, &invisible) {
 			o.Fault(name, fault.DetailForbidden, fmt.Sprintf("The field %q holds %v. Remove it.", o.label(name), invisible))
@@ -223,14 +211,11 @@ func (o *Object) unquote(name string, raw jsontext.Value, rule TextRule) (string
 // spells one, as some clients send ids. Neither may have a fraction or an
 // exponent.
 func (o *Object) Int(name string, least, most int64) (int64, State) {
-	raw, state := o.Raw(name)
+	raw, state := o.Node(name)
 	if state != Present {
 		return 0, state
 	}
-	text := string(raw)
-	if raw.Kind() == '"' {
-		text = strings.Trim(text, `"`)
-	}
+	text := strings.Trim(string(raw.Raw), `"`)
 	n, err := strconv.ParseInt(text, 10, 64)
 	switch {
 	case err != nil && strings.Trim(text, "-0123456789") != "", text == "", text[0] == '+':
@@ -245,7 +230,7 @@ func (o *Object) Int(name string, least, most int64) (int64, State) {
 
 // Bool reads true or false.
 func (o *Object) Bool(name string) (bool, State) {
-	raw, state := o.Raw(name)
+	raw, state := o.Node(name)
 	if state != Present {
 		return false, state
 	}
@@ -282,7 +267,7 @@ func (o *Object) Texts(name string, limit int, rule TextRule) ([]string, State) 
 	before := len(*o.faults)
 	out := make([]string, 0, len(items))
 	for n, raw := range items {
-		text, ok := list.unquote(strconv.Itoa(n), raw, rule)
+		text, ok := list.unquote(strconv.Itoa(n), raw.Node, rule)
 		if ok && !slices.Contains(out, text) {
 			out = append(out, text)
 		}
@@ -296,7 +281,7 @@ func (o *Object) Texts(name string, limit int, rule TextRule) ([]string, State) 
 // Object reads an object inside this one; their faults are gathered together.
 // It is nil unless Present.
 func (o *Object) Object(name string) (*Object, State) {
-	raw, state := o.Raw(name)
+	raw, state := o.Node(name)
 	if state != Present {
 		return nil, state
 	}
@@ -317,7 +302,7 @@ func (o *Object) Objects(name string, limit int) ([]*Object, State) {
 	list := &Object{pointer: o.Pointer(name), faults: o.faults, list: name}
 	for n, raw := range items {
 		index := strconv.Itoa(n)
-		inner, ok := list.inner(index, raw, list.Pointer(index))
+		inner, ok := list.inner(index, raw.Node, list.Pointer(index))
 		if !ok {
 			return nil, Absent
 		}
@@ -326,17 +311,16 @@ func (o *Object) Objects(name string, limit int) ([]*Object, State) {
 	return out, Present
 }
 
-func (o *Object) inner(name string, raw jsontext.Value, pointer string) (*Object, bool) {
+func (o *Object) inner(name string, raw jsontree.Node, pointer string) (*Object, bool) {
 	if raw.Kind() != '{' {
 		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be an object.", o.label(name)))
 		return nil, false
 	}
-	inner, err := newObject(raw, pointer, o.faults)
-	return inner, err == nil
+	return &Object{fields: raw, pointer: pointer, faults: o.faults}, true
 }
 
-func (o *Object) array(name string, limit int) ([]jsontext.Value, State) {
-	raw, state := o.Raw(name)
+func (o *Object) array(name string, limit int) ([]jsontree.Part, State) {
+	raw, state := o.Node(name)
 	if state != Present {
 		return nil, state
 	}
@@ -344,10 +328,9 @@ func (o *Object) array(name string, limit int) ([]jsontext.Value, State) {
 		o.Fault(name, fault.DetailWrongKind, fmt.Sprintf("The field %q must be a list.", name))
 		return nil, Absent
 	}
-	items, err := elements(raw)
-	if err != nil || len(items) > limit {
+	if len(raw.Parts) > limit {
 		o.Fault(name, fault.DetailTooLong, fmt.Sprintf("The list %q may have at most %d entries.", name, limit))
 		return nil, Absent
 	}
-	return items, Present
+	return raw.Parts, Present
 }

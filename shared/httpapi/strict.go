@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
+	"iter"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"credence/shared/fault"
+	"credence/shared/jsontree"
 )
 
 // Limits of a body, which nothing that is meant comes near.
@@ -25,77 +26,77 @@ const (
 // hostileNames change what an object is when a JavaScript client assigns them.
 var hostileNames = []string{"__proto__", "constructor", "prototype"}
 
-// checkJSON holds a body to one value of I-JSON (RFC 7493) within the limits.
-// The decoder itself refuses duplicate names, surrogates without a partner and
-// text behind the value. The error never repeats what was sent: its pointer
-// ends before the first name that is not among declared.
-func checkJSON(body []byte, declared []string) error {
+// parse reads a body as one value of I-JSON (RFC 7493) within the limits. The error
+// never repeats what was sent: its pointer ends before the first name that is not
+// among declared. The credentials are the connector's to check: each of their texts
+// has a limit of its own.
+func parse(body []byte, declared []string) (jsontree.Node, error) {
 	if n := invalidUTF8(body); n >= 0 {
-		return malformed("", fault.DetailMalformed, "The body is not valid UTF-8 at "+position(body, n)+".")
+		return jsontree.Node{}, malformed("", fault.DetailMalformed, "The body is not valid UTF-8 at "+position(body, n)+".")
 	}
 	if bytes.HasPrefix(body, []byte("\ufeff")) {
-		return malformed("", fault.DetailMalformed, "The body starts with a byte order mark. Send it without.")
+		return jsontree.Node{}, malformed("", fault.DetailMalformed, "The body starts with a byte order mark. Send it without.")
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(body))
-	members := 0
-	for first := true; ; first = false {
-		complete := !first && dec.StackDepth() == 0
-		token, err := dec.ReadToken()
-		switch {
-		case complete && errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return syntaxFault(err, dec, body, declared)
-		case complete:
-			at := position(body, dec.InputOffset()-int64(len(token.String())))
-			return malformed("", fault.DetailMalformed, "A second value follows the first, before "+at+". Send one JSON value.")
-		}
-		parent, closing := dec.StackDepth(), false
-		switch token.Kind() {
-		case '{', '[':
-			parent--
-		case '}', ']':
-			closing = true
-		}
-		kind, length := dec.StackIndex(parent)
-		name := kind == '{' && length%2 == 1 && token.Kind() == '"'
-		if !closing && (name || kind == '[') {
-			members++
-		}
-		if err := checkToken(token, name, members, dec, declared); err != nil {
-			return err
-		}
+	n, err := jsontree.Parse(body, jsontree.Limits{Depth: maxDepth, Parts: maxMembers})
+	var e *jsontree.Error
+	if errors.As(err, &e) {
+		return jsontree.Node{}, syntaxFault(e, body, declared)
 	}
+	if f := flawIn(n, maxStringBytes); f != nil {
+		slices.Reverse(f.path)
+		return jsontree.Node{}, malformed(safePointer(slices.Values(f.path), declared), f.code, f.message)
+	}
+	return n, nil
 }
 
-func checkToken(t jsontext.Token, name bool, members int, dec *jsontext.Decoder, declared []string) error {
-	at := func() string { return safePointer(dec.StackPointer(), declared) }
-	if members > maxMembers {
-		return malformed(at(), fault.DetailTooLong, fmt.Sprintf("The body has more than %d members. Send less at once.", maxMembers))
-	}
-	switch t.Kind() {
-	case '{', '[':
-		if dec.StackDepth() > maxDepth {
-			return malformed(at(), fault.DetailTooLong, fmt.Sprintf("The body is nested more than %d levels deep.", maxDepth))
-		}
+// flaw is a value that no body may hold; path leads to it, the last name first.
+type flaw struct {
+	path          []string
+	code, message string
+}
+
+// flawIn finds the first flaw of a value, whose texts have a limit in bytes.
+func flawIn(n jsontree.Node, limit int) *flaw {
+	switch n.Kind() {
 	case '0':
-		if len(t.String()) > maxNumberBytes {
-			return malformed(at(), fault.DetailTooLong, fmt.Sprintf("A number has more than %d characters.", maxNumberBytes))
+		if len(n.Raw) > maxNumberBytes {
+			return &flaw{code: fault.DetailTooLong, message: fmt.Sprintf("A number has more than %d characters.", maxNumberBytes)}
 		}
 	case '"':
-		return checkString(t.String(), name, at)
+		if bytes.IndexByte(n.Raw, '\\') < 0 && len(n.Raw)-2 <= limit {
+			return nil // a control character is escaped
+		}
+		return flawInText(n.Text(), limit)
+	}
+	for i, p := range n.Parts {
+		f := flawInText(p.Name, limit)
+		if f == nil && slices.Contains(hostileNames, p.Name) {
+			f = &flaw{code: fault.DetailForbidden, message: "The names __proto__, constructor and prototype are not allowed."}
+		}
+		if f == nil {
+			inner := limit
+			if p.Name == "credentials" {
+				inner = math.MaxInt
+			}
+			f = flawIn(p.Node, inner)
+		}
+		if f != nil {
+			if n.Kind() == '[' {
+				p.Name = strconv.Itoa(i)
+			}
+			f.path = append(f.path, p.Name)
+			return f
+		}
 	}
 	return nil
 }
 
-func checkString(text string, name bool, at func() string) error {
+func flawInText(text string, limit int) *flaw {
 	switch {
-	case len(text) > maxStringBytes && !strings.HasPrefix(at(), "/credentials"): // each text there has the limit of its field
-		return malformed(at(), fault.DetailTooLong, fmt.Sprintf("A text is longer than %d bytes.", maxStringBytes))
+	case len(text) > limit:
+		return &flaw{code: fault.DetailTooLong, message: fmt.Sprintf("A text is longer than %d bytes.", limit)}
 	case strings.ContainsRune(text, 0):
-		return malformed(at(), fault.DetailForbidden, "A text holds the character U+0000, which no system takes.")
-	case name && slices.Contains(hostileNames, text):
-		return malformed(at(), fault.DetailForbidden, "The names __proto__, constructor and prototype are not allowed.")
+		return &flaw{code: fault.DetailForbidden, message: "A text holds the character U+0000, which no system takes."}
 	}
 	return nil
 }
@@ -103,9 +104,9 @@ func checkString(text string, name bool, at func() string) error {
 // safePointer keeps the beginning of a pointer that consists of declared names
 // and of positions in arrays under them; a name that a client made up may be a
 // secret in the wrong place.
-func safePointer(p jsontext.Pointer, declared []string) string {
+func safePointer(path iter.Seq[string], declared []string) string {
 	out := ""
-	for token := range p.Tokens() {
+	for token := range path {
 		index := token != "" && len(token) <= 3 && strings.Trim(token, "0123456789") == "" && out != ""
 		if !index && !slices.Contains(declared, token) {
 			break
@@ -137,43 +138,4 @@ func clean(text string, lines bool) bool {
 		}
 		return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
 	})
-}
-
-// members splits an object that checkJSON has let through.
-func members(raw jsontext.Value) (map[string]jsontext.Value, error) {
-	dec := jsontext.NewDecoder(bytes.NewReader(raw))
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, err
-	}
-	out := map[string]jsontext.Value{}
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		text := name.String()
-		value, err := dec.ReadValue()
-		if err != nil {
-			return nil, err
-		}
-		out[text] = value.Clone()
-	}
-	return out, nil
-}
-
-// elements splits an array that checkJSON has let through.
-func elements(raw jsontext.Value) ([]jsontext.Value, error) {
-	dec := jsontext.NewDecoder(bytes.NewReader(raw))
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, err
-	}
-	out := []jsontext.Value{}
-	for dec.PeekKind() != ']' {
-		value, err := dec.ReadValue()
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, value.Clone())
-	}
-	return out, nil
 }

@@ -12,19 +12,23 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"credence/shared/fault"
+	"credence/shared/jsontree"
 )
 
 // syntaxFault returns the fault of a body that is not JSON: the line and the
 // column (RFC 8259 has no lines; a line ends with U+000A and a column is a
 // character, both from 1), the form of the text before it and, for a common
 // mistake, what to change.
-func syntaxFault(err error, dec *jsontext.Decoder, body []byte, declared []string) error {
-	pointer, offset := dec.StackPointer(), dec.InputOffset()
-	var s *jsontext.SyntacticError
-	if errors.As(err, &s) {
-		pointer, offset = s.JSONPointer, s.ByteOffset
+func syntaxFault(err *jsontree.Error, body []byte, declared []string) error {
+	at, offset := safePointer(err.Pointer.Tokens(), declared), err.Offset
+	switch {
+	case errors.Is(err, jsontree.ErrDepth):
+		return malformed(at, fault.DetailTooLong, fmt.Sprintf("The body is nested more than %d levels deep.", maxDepth))
+	case errors.Is(err, jsontree.ErrParts):
+		return malformed(at, fault.DetailTooLong, fmt.Sprintf("The body has more than %d members. Send less at once.", maxMembers))
+	case errors.Is(err, jsontree.ErrSecond):
+		return malformed("", fault.DetailMalformed, "A second value follows the first, before "+position(body, offset)+". Send one JSON value.")
 	}
-	at := safePointer(pointer, declared)
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		return malformed(at, fault.DetailDuplicate, "A name stands twice in one object, the second time at "+position(body, offset)+". Send each once.")
 	}

@@ -1,7 +1,6 @@
 package credentials
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -55,7 +54,7 @@ func draft(r *httpapi.Request) (credential.Draft, error) {
 		d.Description = &credential.Description{}
 	}
 	d.Type = typeName(o)
-	if v, state := o.Raw("credentials"); state == httpapi.Present {
+	if v, state := o.Node("credentials"); state == httpapi.Present {
 		d.Credentials = v
 	}
 	if v, state := o.Texts("tags", 1000, tagRule); state == httpapi.Present {
@@ -65,7 +64,7 @@ func draft(r *httpapi.Request) (credential.Draft, error) {
 	d.Owner = present(o.Int("owner_id", 1, id.Max))
 	d.Org = present(o.Int("org_id", 1, id.Max))
 	d.Interval = present(o.Text("probe_interval", word))
-	d.Faults = details(o.Err())
+	d.Faults = o.Faults()
 	return d, nil
 }
 
@@ -75,7 +74,7 @@ var word = httpapi.TextRule{Exact: true}
 var tagRule = httpapi.TextRule{Max: credential.MaxTagRunes}
 
 func has(o *httpapi.Object, name string) bool {
-	_, state := o.Raw(name)
+	_, state := o.Node(name)
 	return state == httpapi.Present
 }
 
@@ -97,15 +96,6 @@ func typeName(o *httpapi.Object) *string {
 		o.Fault("connector_type", fault.DetailConflict, "It says something else than credentials_type, which means the same. Send one of the two.")
 	}
 	return name
-}
-
-// details takes the faults out of the error that lists them.
-func details(err error) []fault.Detail {
-	var f *fault.Error
-	if errors.As(err, &f) {
-		return f.Details
-	}
-	return nil
 }
 
 var tagForm = pattern.New(`^"([vs])([1-9][0-9]{0,15})"$`)

@@ -109,7 +109,7 @@ func sentReference(r *httpapi.Request) (credential.Reference, error) {
 	var ref credential.Reference
 	ref.Kind, _ = o.Text("type", httpapi.TextRule{Max: 32, Exact: true})
 	ref.Name, _ = o.Text("name", httpapi.TextRule{})
-	if raw, state := o.Raw("id"); state == httpapi.Present && raw.Kind() == '0' {
+	if raw, state := o.Node("id"); state == httpapi.Present && raw.Kind() == '0' {
 		n, _ := o.Int("id", 1, id.Max)
 		ref.ID, ref.Number = strconv.FormatInt(n, 10), true
 	} else {

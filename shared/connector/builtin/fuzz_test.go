@@ -59,7 +59,7 @@ func checkAny(t *testing.T, typ *connector.Type, sent []byte) {
 	if len(faults) > 0 {
 		return
 	}
-	sealed, err := connector.Canonical(sent)
+	sealed, err := sealedForm(typ, sent)
 	if errors.Is(err, connector.ErrTooLarge) {
 		return
 	}

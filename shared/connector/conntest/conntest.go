@@ -155,6 +155,15 @@ func (o object) sentAs(f connector.Field) string {
 	return ""
 }
 
+// seal returns the form in which an object is sealed.
+func (s *subject) seal(o object) (jsontext.Value, error) {
+	sent, err := connector.Parse(o.text())
+	if err != nil {
+		return nil, err
+	}
+	return s.typ.Canonical(sent)
+}
+
 func (o object) text() jsontext.Value {
 	v, err := json.Marshal(map[string]jsontext.Value(o), json.Deterministic(true))
 	if err != nil {

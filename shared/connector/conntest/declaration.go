@@ -81,7 +81,7 @@ func accepted(s *subject) (found []string) {
 		if n := settings.Unknown(); n > 0 {
 			found = append(found, fmt.Sprintf("the example of %s holds %d keys that the type does not know", one.label, n))
 		}
-		sealed, err := connector.Canonical(one.members.text())
+		sealed, err := s.seal(one.members)
 		if err != nil {
 			found = append(found, fmt.Sprintf("the example of %s cannot be sealed: %v", one.label, err))
 			continue

@@ -35,7 +35,7 @@ func unknown(s *subject) (found []string) {
 		if after.Method() != before.Method() || string(after.Public()) != string(before.Public()) || !slices.Equal(after.Known(), before.Known()) {
 			found = append(found, fmt.Sprintf("%s with a key of nobody's means or shows something else", one.label))
 		}
-		sealed, err := connector.Canonical(o.text())
+		sealed, err := s.seal(o)
 		if err != nil || !bytes.Contains(sealed, []byte(canary)) {
 			found = append(found, fmt.Sprintf("%s with a key of nobody's is sealed without it", one.label))
 		}
