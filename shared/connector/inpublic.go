@@ -3,32 +3,49 @@ package connector
 import (
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"credence/shared/pattern"
 )
 
 var (
 	// assignment is a secret by its name, as in a query, a DSN or a JDBC URL.
-	assignment = pattern.New(`(?i)(^|[?&;,\s{"'(])["']?(password|passwd|pwd|passphrase|secret|secret_?key|client_?secret|account_?key|shared_?access_?key|shared_?secret_?key|api_?key|access_?token|auth_?token|x-amz-signature|sig)["']?\s*[=:]\s*["']?[^\s;&"']`)
+	assignment = pattern.New(`(?i)(?:^|[^a-z0-9])[a-z0-9_.-]*(?:password|passwd|passphrase|pwd|secret|token|(?:api|access|account|private|secret|signing)[_-]?key|signature|authorization|\bpass|\bsig|[?&]key)["']?\s*=\s*["']?[^\s;&"',)]`)
+	// quoted is the same in JSON or YAML. Without quotes only a password is one:
+	// secret:read is a scope.
+	quoted = pattern.New(`(?i)(?:["'][a-z0-9_.-]*(?:password|passwd|passphrase|pwd|secret|token|key|signature|authorization)["']\s*:|(?:^|[\s{,;])(?:password|passwd|passphrase|pwd)\s*:|(?:^|[\s{,;])[a-z0-9_.-]*(?:secret|token|key|authorization):\s)\s*["']?[^\s"',}]`)
 	// withUser is the authority of a URL from its user on, with or without the
 	// scheme before it (RFC 3986 §3.2.1). Passwords are not always encoded.
 	withUser = pattern.New(`(?:://[^\s@/?#:]*(:[^\s@]*)?@|^[^\s@/:?#]+(:[^\s@/][^\s@]*)@)`)
 	// portAndPath is what stands in place of a password where the @ belongs to
 	// the path: https://host:8443/users/@me.
 	portAndPath = pattern.New(`^:[0-9]{1,5}[/?#]`)
+	// shaped are secrets that are known by their form: a private key (RFC 7468),
+	// the credentials of a header (RFC 9110 section 11.4), a JSON Web Token (RFC
+	// 7519), and keys whose vendors begin them so that they are found:
+	// https://docs.github.com/en/code-security/secret-scanning/introduction/supported-secret-scanning-patterns
+	shaped = pattern.New(`PRIVATE KEY-----|(?i:\b(?:bearer|basic)\s+[a-z0-9+/._~-]{8,}=*$)|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|xapp-|[sr]k_(?:live|test)_|SG\.|AIza|ya29\.|npm_|pypi-|dop_v1_|hf_|sk-)[\w-]{16,}`)
+	// amazon is the form of a secret access key of AWS.
+	amazon = pattern.New(`^[A-Za-z0-9/+]{40}$`)
 )
 
 // inPublic reports whether a text that is shown to others carries a secret: a
-// URL with a user or password, or a password by its name.
+// URL with a user or password, a secret by its name, or one by its form; also
+// where the text is encoded for a URL, or in base64.
 func inPublic(text string) bool {
-	if plain, err := url.QueryUnescape(text); err == nil && plain != text && carriesSecret(plain) {
+	if carriesSecret(text) {
 		return true
 	}
-	return carriesSecret(text)
+	if plain, err := url.QueryUnescape(text); err == nil && plain != text && inPublic(plain) {
+		return true
+	}
+	plain, err := decodeBase64(text)
+	return err == nil && len(plain) >= 8 && utf8.Valid(plain) && carriesSecret(string(plain))
 }
 
 func carriesSecret(text string) bool {
-	if assignment.MatchString(text) {
+	if assignment.MatchString(text) || quoted.MatchString(text) || shaped.MatchString(text) {
 		return true
 	}
 	found := withUser.FindStringSubmatch(text)
@@ -36,6 +53,13 @@ func carriesSecret(text string) bool {
 		return false
 	}
 	return !portAndPath.MatchString(found[1]) && !portAndPath.MatchString(found[2]) || strings.Count(text, "@") > 1 && strings.Contains(found[0], "//")
+}
+
+// isAmazons reports whether a text is a secret access key of AWS by its form: 40
+// characters, with digits and letters of both cases as random ones have them. Ids
+// of clients can have that form too.
+func isAmazons(text string) bool {
+	return amazon.MatchString(text) && strings.ContainsFunc(text, unicode.IsDigit) && strings.ContainsFunc(text, unicode.IsUpper) && strings.ContainsFunc(text, unicode.IsLower)
 }
 
 //nolint:gosec // a message

@@ -57,6 +57,9 @@ func marked(s *subject) (found []string) {
 		if f.Secret && f.Public {
 			found = append(found, fmt.Sprintf("%s is secret and public", f.Name))
 		}
+		if f.Public && f.Kind == connector.Object {
+			found = append(found, fmt.Sprintf("%s is public and an object, which may have any member", f.Name))
+		}
 	}
 	if !slices.ContainsFunc(s.typ.Fields, func(f connector.Field) bool { return f.Secret }) && len(s.typ.Fields) > 0 {
 		found = append(found, "no field is secret: then there is nothing to keep")

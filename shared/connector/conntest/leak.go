@@ -2,6 +2,7 @@ package conntest
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -70,33 +71,50 @@ func public(s *subject) (found []string) {
 // address are names of fields that take a URL.
 var address = regexp.MustCompile(`(url|uri|endpoint)$`)
 
+// planted are secrets where they do not belong, as people paste them. Each has the
+// canary, or, where it is encoded, ends as encoded does.
+func planted() []string {
+	half := canary[:8]
+	encode := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+	return []string{
+		"postgresql://u1:" + canary + "@db.example.com:5432/app", "https://" + canary + "@h.example.com/x", "redis://:" + canary + "@h.example.com:6379/0",
+		"postgresql://u1:" + half + "/" + canary + "@h/app", "postgresql%3A%2F%2Fu1%3A" + canary + "%40h%2Fapp", "postgresql%253A%252F%252Fu1%253A" + canary + "%2540h",
+		"u1:" + canary + "@db.example.com/app", "mongodb+srv://u1:" + canary + "@a.example.com,b.example.com/x", "jdbc:oracle:thin:u1/" + canary + "@//h.example.com:1521/x",
+		"https://h.example.com/x?password=" + canary, "https://h.example.com:8443/?api_key=" + canary, "https://h.example.com/x?a=1&access_token=" + canary, "https://h.example.com/x?token=" + canary,
+		"https://h.example.com/x?sv=1&sig=" + canary, "https://h.example.com/x?X-Amz-Signature=" + canary, "https://h.example.com/x?key=" + canary, "postgresql://h/app?sslpassword=" + canary,
+		"jdbc:db://h.example.com/x;user=a;password=" + canary, "host=h password=" + canary, "host=h sslpassword = '" + canary + "'", "Server=h;Uid=u;Pwd=" + canary, "AccountName=a;AccountKey=" + canary,
+		"SharedAccessKey=" + canary, "aws_secret_access_key=" + canary, "user=a pass=" + canary,
+		`{"password":"` + canary + `"}`, `{"a":{"client_secret": "` + canary + `"}}`, `{'accessToken':'` + canary + `'}`, `{"private_key":"` + canary + `"}`, "password: " + canary, "api_key: " + canary, "Authorization: Basic " + canary,
+		"-----BEGIN PRIVATE KEY-----\n" + canary + "\n-----END PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY----- " + canary, "Bearer " + canary + canary, "Basic " + canary + "==",
+		"eyJhbGciOiJIUzI1NiJ9." + canary + "." + canary, "ghp_" + canary + canary, "github_pat_" + canary, "glpat-" + canary, "xoxb-" + canary, "sk_live_" + canary, "AIza" + canary, "ya29." + canary,
+		encode("postgresql://u1:" + canary + "@h/app"), encode(`{"password":"` + canary + `"}`),
+	}
+}
+
 // discreet sends secrets in the public fields that take any text: each is
 // rejected there, or not shown. Of a credential without a secret the path of an
 // address may be one.
 func discreet(s *subject) (found []string) {
-	values := []string{
-		"postgresql://u1:" + canary + "@db.example.com:5432/app", "https://" + canary + "@h.example.com/x",
-		"https://h.example.com/x?password=" + canary, "jdbc:db://h.example.com/x;user=a;password=" + canary,
-		"u1:" + canary + "@db.example.com/app", "host=h password=" + canary, "postgresql%3A%2F%2Fu1%3A" + canary + "%40h%2Fapp",
-		`{"password":"` + canary + `"}`, "https://h.example.com:8443/?api_key=" + canary, "postgresql://u1:" + canary[:4] + "/" + canary[4:] + "@h/app",
-	}
 	for _, one := range s.samples {
 		without, _ := s.check(one.members)
 		for _, f := range s.typ.Fields {
 			if !f.Public || f.Kind != connector.Text || len(f.OneOf) > 0 {
 				continue
 			}
-			send := values
+			send := planted()
+			if !f.Identity { // an id of a client may have the form of a secret access key of AWS
+				send = append(send, "abcdEFGH"+canary+canary)
+			}
 			if without.Method() == "NONE" && address.MatchString(f.Name) {
-				send = append(slices.Clone(values), "https://h.example.com/hook/"+canary)
+				send = append(send, "https://h.example.com/hook/"+canary)
 			}
 			for _, value := range send {
 				settings, faults := s.check(one.members.with(f, f.Name, strconv.Quote(value)))
 				if at(faults, f.Name) {
 					continue
 				}
-				if shown := string(settings.Public()); strings.Contains(shown, canary[:4]) {
-					found = append(found, fmt.Sprintf("%s: a secret in %s is accepted and shown", one.label, f.Name))
+				if shown := string(settings.Public()); strings.Contains(shown, canary) || strings.Contains(shown, value) {
+					found = append(found, fmt.Sprintf("%s: a secret in %s is accepted and shown: %s", one.label, f.Name, strings.ReplaceAll(value, canary, "…")))
 				}
 			}
 		}

@@ -80,6 +80,7 @@ func TestPlanted(t *testing.T) {
 			p.Fields = append(p.Fields, connector.Field{Name: "door.url", Kind: connector.Text, Title: "Address", Destination: true, Public: true, Check: connector.CheckURL})
 			p.Methods = append(p.Methods, connector.Method{Name: "NONE", Needs: []string{"door.url"}, Example: []byte(`{"host":"h.example.com","door.url":"https://h.example.com"}`)})
 		}, []string{discretion}},
+		"a public object":               {func(p *connector.Type) { at(p, "card").Public, at(p, "card").Secret = true, false }, []string{marking}},
 		"one title twice":               {func(p *connector.Type) { at(p, "user").Title = "Host" }, []string{declaration}},
 		"one name twice":                {func(p *connector.Type) { at(p, "user").Also = []string{"host"} }, []string{declaration}},
 		"a name that requests refuse":   {func(p *connector.Type) { at(p, "user").Also = []string{"constructor"} }, []string{declaration}},
