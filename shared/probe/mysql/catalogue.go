@@ -30,7 +30,7 @@ const (
 func (v *view) begin(ctx context.Context) error {
 	statement, lock := database.Patience(ctx)
 	limit, most := "max_execution_time", strconv.FormatInt(statement.Milliseconds(), 10)
-	if v.hello.mariaDB() {
+	if v.line.hello.mariaDB() {
 		limit, most = "max_statement_time", strconv.FormatFloat(statement.Seconds(), 'f', 3, 64)
 	}
 	for _, set := range []string{
@@ -259,7 +259,7 @@ func (v *view) columns(ctx context.Context, in scope, condition string, limit in
 		}
 		// MariaDB writes expressions, so that a text stands in quotes and NULL
 		// is what a column without a default has.
-		if value := string(row[5]); row[5] != nil && (value != "NULL" || !v.hello.mariaDB()) {
+		if value := string(row[5]); row[5] != nil && (value != "NULL" || !v.line.hello.mariaDB()) {
 			c.Default = &value
 		}
 		return take(c)

@@ -45,7 +45,7 @@ func (Prober) Probe(ctx context.Context, a *probe.Attempt) probe.Finding {
 // end.
 func open(ctx context.Context, a *probe.Attempt, login database.Login) (*session, probe.Finding) {
 	s, l, f := connect(ctx, a, login)
-	if l != nil && l.misread { // the server has judged no proof yet
+	if l != nil && l.phase == misread {
 		s, _, f = connect(ctx, a, login)
 	}
 	return s, f
@@ -65,7 +65,7 @@ func connect(ctx context.Context, a *probe.Attempt, login database.Login) (*sess
 		}
 		return err
 	})
-	l := &line{Conn: conn, attempt: a, unread: hello.packet, plaintext: login.Plaintext(), plugin: hello.plugin, offered: hello.tls, maria: hello.mariaDB()}
+	l := &line{Conn: conn, attempt: a, hello: hello, plaintext: login.Plaintext(), unread: hello.packet, plugin: hello.plugin}
 	var s *session
 	if err == nil {
 		err = a.Stage(probe.Auth, func() error {
@@ -81,14 +81,13 @@ func connect(ctx context.Context, a *probe.Attempt, login database.Login) (*sess
 		_ = conn.Close()
 		return nil, l, a.Explain(err)
 	}
-	s.hello = hello
 	return s, l, probe.Finding{}
 }
 
 // proven finds out what the account that signed in may do, and that the server
 // has it. What is denied is told last: a warning says that the password is good.
 func (s *session) proven(ctx context.Context, a *probe.Attempt, login database.Login) probe.Finding {
-	a.Fact("server_version", s.hello.version())
+	a.Fact("server_version", s.line.hello.version())
 	denied := s.use(ctx, login.Name)
 	number := errno(denied)
 	if number != errNoDatabase && number != errWrongName && number != errDatabaseDenied {
@@ -110,7 +109,7 @@ func (s *session) proven(ctx context.Context, a *probe.Attempt, login database.L
 			return a.Explain(err)
 		}
 	}
-	s.tellFacts(ctx, a, s.hello)
+	s.tellFacts(ctx, a)
 	if s.stranger(ctx) {
 		return a.Explain(a.Stage(probe.Auth, func() error { return errStranger }))
 	}
@@ -159,7 +158,7 @@ func configure(a *probe.Attempt, login database.Login, l *line) (*driver.Config,
 		if err := verify(state); err != nil {
 			return err
 		}
-		l.secured = true
+		l.phase = secured
 		return nil
 	}
 	config.TLS = secure

@@ -75,8 +75,31 @@ var errTLSWanted = probe.Found(probe.CodeAuthMethodUnsupported, "The server refu
 
 var errWithCertificate = probe.Found(probe.CodeAuthRejected, "The server refused user and password with this client certificate. Enter the password again; the certificate must have the issuer and subject that the account requires (REQUIRE), and the account must admit this service's address (user@host).").At(database.FieldPassword)
 
+// errUntold is a refusal by a server that requests a client certificate, of a
+// sign-in without one. An account that requires one (REQUIRE X509) refuses the
+// right password with the very same error, and MariaDB and MySQL request one of
+// everybody, so nothing tells the two apart: docs/decisions/0013-mysql-1045.md.
+var errUntold = probe.Found(probe.CodeAuthRejected, "The server refused the sign-in and does not tell why: user or password is wrong, or the account requires a client certificate (REQUIRE X509), or does not admit this service's address (user@host). Enter user and password again. If they are right, enter the certificate in tls.client_certificate.").At(database.FieldPassword)
+
 // errBehind is a refusal of a question after the sign-in.
 var errBehind = probe.Found(probe.CodeTargetUnavailable, "The sign-in was accepted, but the one that a proxy then makes at the server behind it was refused. Have the account that the proxy uses there checked.")
+
+// refused reads the error with which the server ended the sign-in. One code has
+// several causes, of which the connection rules some out.
+func (l *line) refused(number uint16) error {
+	f := refused(number, l.phase > greeted)
+	switch {
+	case f.Code != probe.CodeAuthRejected:
+		return f
+	case l.plaintext && l.hello.tls:
+		return errTLSWanted
+	case l.attempt.CertificateSent():
+		return errWithCertificate
+	case l.attempt.CertificateRequested():
+		return errUntold
+	}
+	return f
+}
 
 // refused reads the error with which the server ended the sign-in. presented
 // is false for one that came in place of the greeting.
@@ -84,7 +107,7 @@ func refused(number uint16, presented bool) probe.Finding {
 	switch number {
 	case errAccessDenied:
 		if presented {
-			return probe.Found(probe.CodeAuthRejected, "The server refused user and password. Enter both again. The account must also admit this service's address (user@host); one that requires a client certificate (REQUIRE X509) refuses in the same way, and then enter the certificate in tls.client_certificate.").At(database.FieldPassword)
+			return probe.Found(probe.CodeAuthRejected, "The server refused user and password. Enter both again. The account must also admit this service's address (user@host).").At(database.FieldPassword)
 		}
 	case errMustChange, errMustChangeLogin:
 		if presented {

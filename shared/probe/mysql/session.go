@@ -18,9 +18,8 @@ import (
 // session is a connection that is signed in. It is the driver's own and no
 // sql.DB, which opens others and tries again.
 type session struct {
-	conn  driver.Conn
-	line  *line
-	hello greeting
+	conn driver.Conn
+	line *line
 }
 
 // signIn connects and asks who was signed in: a server that was started
@@ -34,10 +33,10 @@ func signIn(ctx context.Context, config *mysqldriver.Config, l *line) (*session,
 			return err
 		}
 		s.conn, err = connector.Connect(ctx)
-		if l.signedIn = err == nil; l.signedIn {
+		if err == nil {
+			l.phase = max(l.phase, signedIn)
 			l.attempt.Answered()
 		}
-		l.misread = l.maria && errors.Is(err, mysqldriver.ErrMalformPkt)
 		return err
 	})
 	if err != nil {
@@ -241,27 +240,27 @@ const (
 )
 
 // tellFacts adds what else is worth knowing and may be asked.
-func (s *session) tellFacts(ctx context.Context, a *probe.Attempt, hello greeting) {
+func (s *session) tellFacts(ctx context.Context, a *probe.Attempt) {
 	if row, err := s.row(ctx, superQuery); err == nil && len(row) == 1 && row[0] == "1" {
 		a.Warn(probe.WarnOverPrivileged, database.FieldUser, "The account may do anything on the server (SUPER, or ALL ON *.*). Use one that is granted what it needs.")
 	}
-	if at, ok := s.passwordEnd(ctx, hello); ok {
+	if at, ok := s.passwordEnd(ctx); ok {
 		a.Ends(probe.FactExpires, at)
 	}
 }
 
 // passwordEnd is when the account's password expires, if it does and the
 // account may know.
-func (s *session) passwordEnd(ctx context.Context, hello greeting) (time.Time, bool) {
+func (s *session) passwordEnd(ctx context.Context) (time.Time, bool) {
 	query := expiryMySQL
-	if hello.mariaDB() {
+	if s.line.hello.mariaDB() {
 		query = expiryMariaDB
 	}
 	row, err := s.row(ctx, query)
 	if len(row) == 3 {
 		return expiry(row[0], row[1], row[2])
 	}
-	if errno(err) == 0 || !hello.mariaDB() {
+	if errno(err) == 0 || !s.line.hello.mariaDB() {
 		return time.Time{}, false
 	}
 	if row, _ = s.row(ctx, ownExpiry); len(row) != 1 {
