@@ -45,8 +45,12 @@ func (a answer) succeeds() bool { return a.status/100 == 2 && !a.class().body.fa
 // unavailable are answers that say nothing of a secret.
 func (a answer) unavailable() error {
 	switch {
+	case strings.EqualFold(a.header.Get("Cf-Mitigated"), "challenge"): // https://developers.cloudflare.com/cloudflare-challenges
+		return probe.Found(probe.CodeSourceIPDenied, "A protection against bots before the system (Cloudflare) answers with a challenge for browsers, so the request did not reach the system. Have it admit the egress addresses of this service.")
 	case a.limited():
 		return probe.Found(probe.CodeRateLimited, "")
+	case a.status == http.StatusNetworkAuthenticationRequired: // RFC 6585 §6
+		return probe.Found(probe.CodeTargetUnavailable, "A network before the system requires a sign-in of its own (status 511), so the request did not reach the system. Have its operator let this service through.")
 	case a.status >= 500:
 		return probe.Found(probe.CodeTargetUnavailable, "The server reports a failure of its own (status %d). Try again later, or ask its operator.", a.status)
 	}

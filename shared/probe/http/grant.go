@@ -40,7 +40,7 @@ func (t *trial) grantRefused(got answer, grant, code string) error {
 	at := func(f probe.Finding) error { return blame(f, x.guilty).Answered(got.status) }
 	const untested = probe.CodeSecretNotTested
 	switch code {
-	case "invalid_grant", "interaction_required":
+	case "invalid_grant", "interaction_required", "mfa_required": // the last is Auth0's
 	case "invalid_client", "unauthorized_client":
 		return at(probe.Found(untested, "The token address does not accept the client of the request, so the grant was not checked. Check the client id in the body, and its secret where the system requires one."))
 	default:

@@ -88,7 +88,7 @@ func (t *trial) stated(got answer) error {
 		return at(probe.Found(probe.CodeAuthLocked, ""))
 	case ok:
 		return at(f)
-	case got.status == http.StatusUnauthorized && t.exchange == nil && reason(challenges(got.header)) == "insufficient_scope":
+	case got.status == http.StatusUnauthorized && t.exchange == nil && (reason(challenges(got.header)) == "insufficient_scope" || got.says(wordsNoScope) && !got.rejects()):
 		return probe.Found(probe.CodeSecretNotTested, "The system recognises the token, but it lacks a scope that this address requires (status 401). Request the scope, or name another address.").At(t.plan.urlField)
 	}
 	return nil

@@ -58,6 +58,8 @@ func (t *trial) inconclusive(got answer) error {
 		return t.plan.hinted(probe.Found(code, "The address answers with status %d and reports an error in the body, so the secret is not proven. Check the secret and the test request.", got.status).At(t.plan.urlField), t.settings)
 	case got.status/100 == 3 && got.status != http.StatusNotModified:
 		f = probe.Found(code, "The address redirects (status %d), and a redirect is never followed with a secret. Name the address that it leads to; if that is a page to sign in at, name an address of the API.", got.status)
+	case got.status == http.StatusProxyAuthRequired:
+		f = probe.Found(code, "A proxy before the system requires credentials of its own (status 407), so the request did not reach the system. Name an address that is reached without that proxy.")
 	case got.status == http.StatusNotFound, got.status == http.StatusGone:
 		f = probe.Found(code, "The system has nothing at this address (status %d). Check its path; some systems answer so to a wrong secret too.", got.status)
 	case got.status == http.StatusMethodNotAllowed:

@@ -22,6 +22,7 @@ var (
 	wordsCert     = pattern.New(`\b(client|ssl|tls)( ssl)? certificate( \w+){0,3} (required|error|missing|not provided|was sent)|\bno required ssl certificate\b|\brequires? a client certificate\b`)
 	wordsClaims   = pattern.New(`\b(audience|aud|issuer|iss|subject|sub|claims?|nbf|iat|jti|not active|not yet valid)\b`)
 	wordsAudience = pattern.New(`\b(audience|aud)\b`)
+	wordsNoScope  = pattern.New(`\b(missing|insufficient|required) scopes?\b|\bscopes? (does|do) not match\b`)
 	wordsForged   = pattern.New(`\b(verify|verification|check)( \w+){0,4} (signature|integrity)\b`)
 	wordsNoKey    = pattern.New(`\b(security token( \w+){0,5} invalid|unrecognized client|invalid client token id|invalid access key id|access key id( \w+){0,5} (not exist|not found|unknown))\b`)
 	wordsScope    = pattern.New(`\b(insufficient|scopes?|permissions?|privileges?|not authori[sz]ed to|not allowed to|(not|no) have access|access( \w+){0,2} not (enabled|configured)|roles?|sso|plan|entitlement|has not been used|read only)\b`)

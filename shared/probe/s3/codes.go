@@ -15,7 +15,7 @@ import (
 // https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 // https://docs.cloud.google.com/storage/docs/xml-api/reference-status
 // https://developers.cloudflare.com/r2/api/error-codes
-// https://docs.ceph.com/en/latest/radosgw/s3/#error-codes
+// https://docs.ceph.com/en/latest/radosgw/s3/commons/#common-response-status
 type group struct {
 	kind    kind
 	finding probe.Finding // of final
@@ -234,12 +234,13 @@ func (s *store) hinted(f probe.Finding) probe.Finding {
 		return f.At(fieldKey).Hint("This access key looks like a secret key: the two may be exchanged.")
 	case !f.About(fieldSecret):
 		return f
-	case strings.TrimSpace(secret) != secret || strings.ContainsAny(secret, " \t\r\n\u00a0"):
-		return f.Hint("The secret key contains white space. Enter it without.")
-	case strings.ContainsAny(secret, "\u200b\u200c\u200d\u2060\ufeff"):
-		return f.Hint("The secret key contains an invisible character (such as U+200B). Type it, or paste it through a plain text editor.")
-	case strings.ContainsAny(secret, "\"'`\u201c\u201d\u2018\u2019"):
-		return f.Hint("The secret key contains a quotation mark. Enter it without.")
+	}
+	if hinted, ok := f.Pasted(secret); ok {
+		return hinted
+	}
+	switch {
+	case strings.ContainsAny(secret, " \"'`"):
+		return f.Hint("The secret key contains a space or a quotation mark. Enter it without.")
 	case strings.Contains(secret, "%2F") || strings.Contains(secret, "%2B") || strings.Contains(secret, "%2f") || strings.Contains(secret, "%2b"):
 		return f.Hint("The secret key seems to be encoded for a URL (%2F stands for a slash, %2B for a plus). Enter it as the store shows it.")
 	}
