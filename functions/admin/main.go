@@ -4,49 +4,27 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"log/slog"
-	"os"
-	"time"
-
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"credence/shared/api/admin"
-	"credence/shared/audit"
-	"credence/shared/boot"
 	"credence/shared/credential"
 	"credence/shared/envelope/awskms"
-	"credence/shared/identity"
+	"credence/shared/function"
 	"credence/shared/store/dynamo"
 )
 
-func main() {
-	logger := boot.Logger(os.Stderr, slog.LevelInfo)
-	if err := run(context.Background(), logger); err != nil {
-		logger.Error("the function cannot start", "cause", err)
-		os.Exit(1)
-	}
-}
+func main() { function.Start(handler) }
 
-func run(ctx context.Context, logger *slog.Logger) error {
-	var env boot.Environment
-	tables := dynamo.Tables{Meta: env.Required("META_TABLE"), Vault: env.Required("VAULT_TABLE"), Audit: env.Required("AUDIT_TABLE")}
-	key, previous := env.Required("KMS_KEY"), env.List("KMS_PREVIOUS_KEYS")
-	cfg, err := boot.AWS(ctx, logger)
-	if err := errors.Join(env.Err(), err); err != nil {
-		return err
-	}
-	keys, err := awskms.New(cfg, key, previous...)
+func handler(p *function.Process) (lambda.Handler, error) {
+	p.Tables(dynamo.Tables{Meta: p.Required("META_TABLE"), Vault: p.Required("VAULT_TABLE"), Audit: p.Required("AUDIT_TABLE")})
+	keys, err := awskms.New(p.AWS, p.Required("KMS_KEY"), p.List("KMS_PREVIOUS_KEYS")...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	store := dynamo.New(dynamo.Client(cfg), tables)
-	lambda.Start(admin.Function{
-		API:       admin.API{Identity: identity.New(store, audit.Journal{}, time.Now), Store: store},
-		Rewrapper: credential.Rewrapper{Store: store, Keys: keys, Current: keys.Current()},
-		Inspector: credential.Inspector{Store: store},
-		Logger:    logger,
-	})
-	return nil
+	return admin.Function{
+		API:       admin.API{Identity: p.Identity, Store: p.Store},
+		Rewrapper: credential.Rewrapper{Store: p.Store, Keys: keys, Current: keys.Current()},
+		Inspector: credential.Inspector{Store: p.Store},
+		Logger:    p.Logger,
+	}, nil
 }

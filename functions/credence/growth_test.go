@@ -73,7 +73,7 @@ func addOrgs(t *testing.T, p *program, have, want int) {
 	adding.SetLimit(64)
 	for n := have; n < want; n++ {
 		adding.Go(func() error {
-			_, err := p.admin.Do(t.Context(), admin.Command{Action: admin.AddOrg, Name: fmt.Sprintf("Organisation %d", n), Email: fmt.Sprintf("admin%d@example.com", n)})
+			_, err := p.admin.Do(t.Context(), admin.Command{Action: admin.AddOrg, Another: true, Name: fmt.Sprintf("Organisation %d", n), Email: fmt.Sprintf("admin%d@example.com", n)})
 			return err
 		})
 	}

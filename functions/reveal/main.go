@@ -4,57 +4,31 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"log/slog"
-	"os"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
+
 	"credence/shared/api/credentials"
-	"credence/shared/audit"
-	"credence/shared/boot"
 	"credence/shared/connector/builtin"
 	"credence/shared/credential"
 	"credence/shared/envelope/awskms"
-	"credence/shared/httpapi"
-	"credence/shared/identity"
-	"credence/shared/lambdahttp"
+	"credence/shared/function"
 	"credence/shared/store/dynamo"
 )
 
-func main() {
-	logger := boot.Logger(os.Stderr, slog.LevelInfo)
-	if err := run(context.Background(), logger); err != nil {
-		logger.Error("the function cannot start", "cause", err)
-		os.Exit(1)
-	}
-}
+func main() { function.Start(handler) }
 
-func run(ctx context.Context, logger *slog.Logger) error {
-	var env boot.Environment
-	tables := dynamo.Tables{Meta: env.Required("META_TABLE"), Vault: env.Required("VAULT_TABLE"), Audit: env.Required("AUDIT_TABLE")}
-	key, previous := env.Required("KMS_KEY"), env.List("KMS_PREVIOUS_KEYS")
-	cfg, err := boot.AWS(ctx, logger)
-	if err := errors.Join(env.Err(), err); err != nil {
-		return err
-	}
-	keys, keysErr := awskms.New(cfg, key, previous...)
+func handler(p *function.Process) (lambda.Handler, error) {
+	p.Tables(dynamo.Tables{Meta: p.Required("META_TABLE"), Vault: p.Required("VAULT_TABLE"), Audit: p.Required("AUDIT_TABLE")})
+	keys, keysErr := awskms.New(p.AWS, p.Required("KMS_KEY"), p.List("KMS_PREVIOUS_KEYS")...)
 	types, typesErr := builtin.Registry()
 	if err := errors.Join(keysErr, typesErr); err != nil {
-		return err
+		return nil, err
 	}
-	store := dynamo.New(dynamo.Client(cfg), tables)
-	service := credential.Service{Store: store, Types: types, Now: time.Now}
-	handler, err := httpapi.Stack(
-		httpapi.Config{SignIn: identity.New(store, audit.Journal{}, time.Now), Denials: audit.Refusals{Store: store, Now: time.Now}, Logger: logger},
-		credentials.Revealing{
-			Revealer: credential.Revealer{Service: service, Keys: keys},
-			Copier:   credential.Copier{Editor: credential.Editor{Service: service, Keys: keys}, Keys: keys},
-		}.Routes(),
-	)
-	if err != nil {
-		return err
-	}
-	lambdahttp.Start(handler, lambdahttp.Options{Logger: logger})
-	return nil
+	editor := credential.Editor{Service: credential.Service{Store: p.Store, Types: types, Now: time.Now}, Keys: keys}
+	return p.HTTP(nil, credentials.Revealing{
+		Revealer: credential.Revealer{Service: editor.Service, Keys: keys},
+		Copier:   credential.Copier{Editor: editor, Keys: keys},
+	}.Routes())
 }

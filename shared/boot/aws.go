@@ -35,6 +35,10 @@ const (
 	idleConnsPerHost = 32
 )
 
+// Config is the configuration of the SDK, named here for packages that pass it on and
+// do not use the SDK.
+type Config = aws.Config
+
 // AWS loads the SDK's configuration from the environment, shared files or the
 // instance, as config.LoadDefaultConfig does, with time-outs and retries fit
 // for requests that a person waits for: an attempt takes at most a second, and
