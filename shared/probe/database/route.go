@@ -15,7 +15,7 @@ var (
 	noUser = []*pattern.Pattern{
 		pattern.New(`(?i)\bno (such |matching )?(tenant|user|role|pool|route|credentials)\b`),
 		pattern.New(`(?i)\b(tenant|user|username|user name|role|pool|route)\b.{0,60}\b(not found|could not be found|not exist|unknown|unrecognized|not registered|not configured)\b`),
-		pattern.New(`(?i)\b(unknown|missing) (tenant|user|role|username|user name|pool|route)\b`),
+		pattern.New(`(?i)\b(unknown|missing|invalid) (tenant|user|role|username|user name|pool|route)\b`),
 	}
 	noServer = []*pattern.Pattern{
 		pattern.New(`(?i)\b(endpoint|project|cluster|branch|instance)\b.{0,80}\b(not found|could not be found|not exist|not specified|unknown|missing)\b`),
@@ -67,5 +67,5 @@ func NoRoute(field probe.Field) probe.Finding {
 	if field == FieldHost {
 		return probe.Found(probe.CodeSecretNotTested, "A gateway before the server found no server for this address, and did not test the password. Check the host: gateways expect the name of the endpoint or project in it, and some in the user name or the options.").At(FieldHost)
 	}
-	return probe.Found(probe.CodeSecretNotTested, "The server, or a pooler before it, has no such user, and did not test the password. Check the user name; a pooler for many projects expects the project in it, such as postgres.projectname.").At(FieldUser)
+	return probe.Found(probe.CodeSecretNotTested, "The server, or a pooler before it, has no such user, and did not test the password. Check the user name; a gateway for many servers expects the project or server in it, such as postgres.projectname or name@server.").At(FieldUser)
 }

@@ -120,7 +120,7 @@ func (l *line) outcome(err error) error {
 	case number == errUnknown && unrouted(err) != "":
 		return database.NoRoute(unrouted(err))
 	case number != 0:
-		return l.refused(number)
+		return l.refused(err)
 	}
 	for _, unsupported := range []error{mysqldriver.ErrUnknownPlugin, mysqldriver.ErrCleartextPassword, mysqldriver.ErrOldPassword, mysqldriver.ErrNativePassword} {
 		if errors.Is(err, unsupported) {

@@ -5,6 +5,7 @@ import (
 
 	driver "github.com/go-sql-driver/mysql"
 
+	"credence/shared/pattern"
 	"credence/shared/probe"
 	"credence/shared/probe/database"
 )
@@ -51,7 +52,10 @@ func unrouted(err error) probe.Field {
 // https://proxysql.com/documentation/error-codes/
 // https://mariadb.com/docs/maxscale
 const (
+	errAzureAddress     = 9000 // Azure: the firewall has no rule for the address
 	errProxySQLTimeout  = 9001 // no server of the hostgroup took a connection
+	errAzureGateway     = 9002 // Azure: no TLS, or a user name that names no server
+	errRDSProxyTimeout  = 9501 // no connection of the pool became free
 	errMaxScaleKilled   = 1927
 	errMaxScaleInternal = 1815
 	errCannotConnect    = 2003
@@ -75,6 +79,12 @@ var errTLSWanted = probe.Found(probe.CodeAuthMethodUnsupported, "The server refu
 
 var errWithCertificate = probe.Found(probe.CodeAuthRejected, "The server refused user and password with this client certificate. Enter the password again; the certificate must have the issuer and subject that the account requires (REQUIRE), and the account must admit this service's address (user@host).").At(database.FieldPassword)
 
+var errSecure = probe.Found(probe.CodeTLSRequired, "The server takes encrypted connections only. Set sslmode to verify-full.").At(database.FieldTLS)
+
+// secureWanted is what ProxySQL and Azure say to a client without TLS, under a
+// code of several causes: https://github.com/sysown/proxysql
+var secureWanted = pattern.New(`(?i)SSL (connection )?is required`)
+
 // errUntold is a refusal by a server that requests a client certificate, of a
 // sign-in without one. An account that requires one (REQUIRE X509) refuses the
 // right password with the very same error, and MariaDB and MySQL request one of
@@ -86,9 +96,15 @@ var errBehind = probe.Found(probe.CodeTargetUnavailable, "The sign-in was accept
 
 // refused reads the error with which the server ended the sign-in. One code has
 // several causes, of which the connection rules some out.
-func (l *line) refused(number uint16) error {
+func (l *line) refused(err error) error {
+	number := errno(err)
 	f := refused(number, l.phase > greeted)
+	refusal := (*driver.MySQLError)(nil)
 	switch {
+	case (number == errAccessDenied || number == errAzureGateway) && errors.As(err, &refusal) && secureWanted.MatchString(refusal.Message):
+		return errSecure
+	case number == errAzureGateway:
+		return database.NoRoute(database.FieldUser)
 	case f.Code != probe.CodeAuthRejected:
 		return f
 	case l.plaintext && l.hello.tls:
@@ -119,10 +135,12 @@ func refused(number uint16, presented bool) probe.Finding {
 		return probe.Found(probe.CodeAuthLocked, "The account is locked at the server after too many failed sign-ins. Have it unlocked there, then probe again.").At(database.FieldUser)
 	case errHostBlocked:
 		return probe.Found(probe.CodeHostBlocked, "The server has blocked this service's address after too many broken connections (max_connect_errors). Have FLUSH HOSTS run there, then probe again.")
+	case errAzureAddress:
+		return probe.Found(probe.CodeSourceIPDenied, "The server's firewall does not let this service's address in. Add the egress addresses of this service to it.")
 	case errHostNotPrivileged:
 		return probe.Found(probe.CodeSourceIPDenied, "The server has no account that may sign in from this service's address. Have one created for it (user@host).")
 	case errSecureTransport:
-		return probe.Found(probe.CodeTLSRequired, "The server takes encrypted connections only. Set sslmode to verify-full.").At(database.FieldTLS)
+		return errSecure
 	case errDatabaseDenied, errNoDatabase:
 		return probe.Found(probe.CodeSecretNotTested, "A proxy before the server refused the sign-in because of a database, and the password was not tested. Check the name, and the database that the proxy has for this account.").At(database.FieldName)
 	case errAuthMode, errOldPasswordsOff, errNoPlugin, errDeniedNoPassword:
@@ -137,8 +155,8 @@ func unavailable(number uint16) probe.Finding {
 	case errTooManyConnections, errUserConnections:
 		return probe.Found(probe.CodeTargetUnavailable, "The server has no connection left, in all or for this account. Try again later, or have the limit raised.")
 	case errUserLimit:
-		return probe.Found(probe.CodeRateLimited, "The account has used up what it may do in an hour (MAX_CONNECTIONS_PER_HOUR and the like). Try again later, or have the limit raised.")
-	case errProxySQLTimeout, errMaxScaleKilled, errMaxScaleInternal, errCannotConnect, errGone, errLost:
+		return probe.Found(probe.CodeRateLimited, "The account has reached one of its limits (max_user_connections, MAX_CONNECTIONS_PER_HOUR and the like). Try again later, or have the limit raised.")
+	case errProxySQLTimeout, errRDSProxyTimeout, errMaxScaleKilled, errMaxScaleInternal, errCannotConnect, errGone, errLost:
 		return probe.Found(probe.CodeTargetUnavailable, "A proxy answers there, and reports that no server behind it could be reached (error %d). Have the proxy's servers checked, then probe again.", int(number))
 	case errShuttingDown:
 		return probe.Found(probe.CodeTargetUnavailable, "The server is shutting down. Try again later.")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 
+	"credence/shared/pattern"
 	"credence/shared/probe"
 	"credence/shared/probe/database"
 )
@@ -37,6 +38,10 @@ const (
 
 // computing holds a token while a driver computes more than usualRounds.
 var computing = make(chan struct{}, 1)
+
+// disproof is the error of SCRAM for a wrong proof, or in the words of earlier
+// versions of Supavisor: https://github.com/supabase/supavisor/issues/710
+var disproof = pattern.New(`^e=(invalid-proof$|unknown-user$|(?i:wrong password))`)
 
 var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not a PostgreSQL server. Check host and port.").At(database.FieldHost)
 
@@ -130,7 +135,7 @@ func (x *exchange) note(kind uint32, data []byte) error {
 		}
 		x.presented = true
 	case authSASLFinal: // https://www.rfc-editor.org/rfc/rfc5802#section-7
-		x.disproved = x.presented && (string(data) == "e=invalid-proof" || string(data) == "e=unknown-user")
+		x.disproved = x.presented && disproof.MatchString(string(data))
 	}
 	if kind > authDigest {
 		return errMismatch

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -31,6 +32,10 @@ const (
 	tlsRequired       = "TLS"
 	certificateWanted = "certificate"
 	behindPooler      = "behind"
+	addressDenied     = "address"
+	throttled         = "throttled"
+	userBlocked       = "blocked"
+	wrongOrMissing    = "wrong or missing"
 )
 
 // pooled are the SQLSTATEs that PostgreSQL has for what PgBouncer says under
@@ -49,9 +54,22 @@ var pooled = map[string]string{
 // https://www.pgbouncer.org/changelog.html, https://github.com/postgresml/pgcat
 var failedBehind = pattern.New(`(?i)^(server login (failed|has been failing)|pgbouncer cannot connect to server|server conn crashed|could not get connection from the pool|failed to connect to (the )?(remote )?(server|database)|remote server)`)
 
-// wantsCertificate is what PostgreSQL and PgBouncer say to a client without a
-// certificate that satisfies them, in English.
-var wantsCertificate = pattern.New(`(?i)valid client certificate|certificate authentication failed|client certificate (is )?required`)
+// worded are refusals of PostgreSQL, of poolers and of gateways that have no
+// code of their own, known by their words in English: PgBouncer, Odyssey, PgDog,
+// Supavisor, CockroachDB's proxy, RDS Proxy and Azure.
+// https://github.com/supabase/supavisor, https://github.com/yandex/odyssey
+// https://github.com/pgdogdev/pgdog, https://github.com/cockroachdb/cockroach
+var worded = []struct {
+	words *pattern.Pattern
+	state string
+}{
+	{pattern.New(`(?i)valid client certificate|certificate authentication failed|client certificate (is )?required`), certificateWanted},
+	{pattern.New(`(?i)\b(SSL|TLS) connections? (is |are )?required|requires (SSL|TLS) connections`), tlsRequired},
+	{pattern.New(`(?i)\baddress not in tenant allow_list`), addressDenied},
+	{pattern.New(`(?i)too many (failed )?(authentication|attempts)|connection attempt throttled`), throttled},
+	{pattern.New(`(?i)\buser blocked:`), userBlocked},
+	{pattern.New(`(?i)^password for user .* is wrong, or the database does not exist$`), wrongOrMissing},
+}
 
 // sqlState is the code of a server's error, "00000" where it gave none; "" for
 // an error that is not a server's.
@@ -65,13 +83,21 @@ func sqlState(err error) string {
 		return behindPooler
 	case refusal.Code == protocolViolation && strings.HasPrefix(words, "no such database: "):
 		return noDatabase
-	case (refusal.Code == protocolViolation || refusal.Code == invalidAuthorization) && wantsCertificate.MatchString(words):
-		return certificateWanted
-	case refusal.Code == protocolViolation:
-		return cmp.Or(pooled[words], refusal.Code)
+	case refusal.Code == protocolViolation && pooled[words] != "":
+		return pooled[words]
+	case slices.Contains(uncoded, refusal.Code) && !strings.Contains(words, "pg_hba.conf"):
+		for _, w := range worded {
+			if w.words.MatchString(words) {
+				return w.state
+			}
+		}
 	}
 	return cmp.Or(refusal.Code, "00000")
 }
+
+// uncoded are the codes under which poolers and gateways send refusals of many
+// kinds.
+var uncoded = []string{protocolViolation, invalidAuthorization, "XX000", "08004"}
 
 // unrouted is the field that a refusal blames for leading to no user or server.
 func unrouted(err error) probe.Field {
@@ -194,6 +220,12 @@ func (x *exchange) refused(state string) error {
 		return probe.Found(probe.CodeSourceIPDenied, "The server's pg_hba.conf admits no sign-in of this user to this database from this service's address. Have a line for it added there, or check user and database.")
 	case state == noDatabase:
 		return x.absent
+	case state == wrongOrMissing && x.presented:
+		return errRejected
+	case state == wrongOrMissing:
+		return x.absent
+	case state == userBlocked:
+		return probe.Found(probe.CodeAuthLocked, "A pooler before the server blocks this user. Have it unblocked there, then probe again.").At(database.FieldUser)
 	case state == tlsRequired:
 		return probe.Found(probe.CodeTLSRequired, "The server takes encrypted connections only. Set sslmode to verify-full.").At(database.FieldTLS)
 	}
@@ -224,6 +256,10 @@ func unavailable(state string) probe.Finding {
 	switch state {
 	case tooManyConnections:
 		return probe.Found(probe.CodeTargetUnavailable, "The server has no connection left, in all or for this role or database. Try again later, or have the limit raised.")
+	case addressDenied:
+		return probe.Found(probe.CodeSourceIPDenied, "A pooler before the server does not let this service's address in. Add the egress addresses of this service to its allow-list.")
+	case throttled:
+		return probe.Found(probe.CodeRateLimited, "A gateway before the server rejects every sign-in for a time, because too many failed. Correct the clients that use a wrong password, then try again later.")
 	case cannotConnectNow:
 		return probe.Found(probe.CodeTargetUnavailable, "The server is starting, stopping or recovering. Try again later.")
 	}

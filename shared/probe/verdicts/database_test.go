@@ -33,7 +33,7 @@ type database struct {
 
 // refusal is an error: an SQLSTATE or the number of an error, and its words.
 type refusal struct {
-	Code  string `yaml:"code"`
+	Code  string `yaml:"code"` // postgres: also SCRAM, for its last message
 	Words string `yaml:"words"`
 	Close bool   `yaml:"close"` // it closes the connection in place of an error
 }
@@ -63,7 +63,11 @@ func (d database) postgres(right string, c net.Conn) {
 		return
 	}
 	fail := func(r refusal) {
-		if !r.Close {
+		switch {
+		case r.Code == "SCRAM":
+			b.Send(&pgproto3.AuthenticationSASLFinal{Data: []byte(r.Words)})
+			_ = b.Flush()
+		case !r.Close:
 			b.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: r.Code, Message: r.Words})
 			_ = b.Flush()
 		}
