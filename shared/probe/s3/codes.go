@@ -77,6 +77,10 @@ var (
 	expired     = probe.Found(probe.CodeAuthExpired, "The temporary keys have expired. Enter new ones: access key, secret key and session token.").At(fieldToken)
 	disabled    = probe.Found(probe.CodeAuthDisabled, "The account of this access key is disabled at the store, or not set up. Have it enabled there, or use another.").At(fieldKey)
 
+	// keyNotFound is Oracle's answer to a key of another region, to one that is not
+	// there, and for minutes to a new one:
+	// https://docs.oracle.com/en-us/iaas/Content/Object/Tasks/s3compatibleapi.htm
+	keyNotFound    = probe.Found(probe.CodeSecretNotTested, "The store found no secret key for this access key, so it did not check the signature. Set region to the home region of the tenancy or to that of the endpoint, and check the access key. A new key works after some minutes.").At(fieldRegion)
 	malformedKey   = probe.Found(probe.CodeSecretNotTested, "The store cannot read the access key, so it did not check the signature. Enter the access key as the store shows it.").At(fieldKey)
 	oddKey         = probe.Found(probe.CodeSecretNotTested, "The store rejected the request because of its access key, by a code that is not known here. Enter the access key as the store shows it.").At(fieldKey)
 	oddToken       = probe.Found(probe.CodeSecretNotTested, "The store rejected the request because of its session token, by a code that is not known here. Enter access key, secret key and session token again, all from one answer.").At(fieldToken)
@@ -103,6 +107,10 @@ func (s *store) classify(got head) answer {
 		return s.malformed(got)
 	case got.code == "AccessDenied" && strings.Contains(got.text, "specified endpoint"): // Alibaba's
 		return answer{kind: elsewhere, code: got.code}
+	case got.code == "SignatureDoesNotMatch" && strings.Contains(got.text, "could not be found"): // Oracle's
+		return answer{finding: s.hinted(keyNotFound), code: got.code}
+	case got.code == "SecondLevelDomainForbidden": // Alibaba's: the bucket stands in the path
+		return answer{kind: other, code: got.code}
 	case strings.HasPrefix(got.code, "Invalid"):
 		if f, ok := invalid(got); ok {
 			return s.about(group{kind: final, finding: f}, got)
