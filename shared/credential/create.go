@@ -108,10 +108,6 @@ func secretWrites(who identity.Caller, c Credential, p prepared, record envelope
 	return []store.Write{version, encodeSecret(c.Org, c.ID, c.LastSecret, record)}, nil
 }
 
-func binding(c Credential, sv int64) envelope.Binding {
-	return envelope.Binding{Org: c.Org, Credential: c.ID, Version: sv, Type: c.Type}
-}
-
 // names says in one line which of a type's own fields are concerned; the names
 // of a type's fields are public, those a client made up are not.
 func names(verb string, fields []string) []string {

@@ -109,3 +109,24 @@ const ResourceType = "DataCredentials"
 
 // MaxVersions is how many versions of a secret are kept.
 const MaxVersions = 10
+
+// Reference is something that uses a credential: a source, a sink, or whatever
+// a client registers. As long as there is one, the credential cannot be
+// deleted.
+type Reference struct {
+	Kind   string // data_source, data_sink, pipeline, …
+	ID     string // the other thing's own: a number, or a text of at most 64 bytes
+	Name   string
+	Owner  int64 // the user who linked it
+	Number bool  // the id came as a number
+}
+
+// PublicOrEmpty is the public settings as an object, whatever is stored.
+func (c Credential) PublicOrEmpty() jsontext.Value {
+	if len(c.Public) == 0 {
+		return jsontext.Value("{}")
+	}
+	return c.Public
+}
+
+// Tag is the strong entity tag of the credential's version (RFC 9110, 8.8.3).

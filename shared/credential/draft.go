@@ -151,3 +151,7 @@ func (f *faults) add(pointer, code, message string) {
 		f.list = append(f.list, fault.Detail{Pointer: pointer, Code: code, Message: message})
 	}
 }
+
+// Idempotency lets a client send the same request again without making a second
+// credential, copy or version.
+type Idempotency = identity.Idempotency

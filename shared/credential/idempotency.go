@@ -7,10 +7,6 @@ import (
 	"credence/shared/store"
 )
 
-// Idempotency lets a client send the same request again without making a second
-// credential, copy or version.
-type Idempotency = identity.Idempotency
-
 // made is what the row of an idempotency key says of a credential.
 func made(c Credential) store.Attributes { return store.Attributes{"id": c.ID, "ver": c.Version} }
 

@@ -11,6 +11,7 @@ import (
 
 	"credence/shared/access"
 	"credence/shared/envelope"
+	"credence/shared/probe"
 	"credence/shared/store"
 )
 
@@ -187,4 +188,19 @@ func index(c Credential) []store.Item {
 		rows = append(rows, store.Item{Key: due, Attributes: store.Attributes{}})
 	}
 	return rows
+}
+
+func binding(c Credential, sv int64) envelope.Binding {
+	return envelope.Binding{Org: c.Org, Credential: c.ID, Version: sv, Type: c.Type}
+}
+
+// encodeResult puts a result into the nth place of the history.
+func encodeResult(c Credential, n int64, r probe.Result) (store.Write, error) {
+	full, err := json.Marshal(r, json.Deterministic(true))
+	if err != nil {
+		return store.Write{}, fmt.Errorf("encoding a probe's result: %w", err)
+	}
+	a := store.Attributes{"result": string(full)}
+	a.SetTime("at", r.CheckedAt)
+	return store.Write{Verb: store.Put, Item: store.Item{Key: resultKey(c.Org, c.ID, n), Attributes: a}, If: store.Always()}, nil
 }

@@ -117,3 +117,6 @@ func principalKey(org int64, principal string) store.Key {
 	sum := sha256.Sum256([]byte(principal))
 	return meta(identity.OrgPartition(org)+"#PRINC", hex.EncodeToString(sum[:]))
 }
+
+// resultsKept is how many results of probes the history holds.
+const resultsKept = 20

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -17,12 +15,6 @@ import (
 	"credence/shared/probe"
 	"credence/shared/store"
 )
-
-// resultsKept is how many results of probes the history holds.
-const resultsKept = 20
-
-// maxStatus is how long verified_status may be on the wire, in bytes.
-const maxStatus = 1024
 
 // outcome is what a probe found out, on its way into the store.
 type outcome struct {
@@ -166,38 +158,6 @@ func (t Tester) verdict(c Credential, o outcome) ([]store.Write, error) {
 		writes = append(writes, version)
 	}
 	return writes, nil
-}
-
-// encodeResult puts a result into the nth place of the history.
-func encodeResult(c Credential, n int64, r probe.Result) (store.Write, error) {
-	full, err := json.Marshal(r, json.Deterministic(true))
-	if err != nil {
-		return store.Write{}, fmt.Errorf("encoding a probe's result: %w", err)
-	}
-	a := store.Attributes{"result": string(full)}
-	a.SetTime("at", r.CheckedAt)
-	return store.Write{Verb: store.Put, Item: store.Item{Key: resultKey(c.Org, c.ID, n), Attributes: a}, If: store.Always()}, nil
-}
-
-// learn moves a result into the credential. An unknown verdict leaves what was
-// known before.
-func learn(c *Credential, r probe.Result) {
-	c.Probes++
-	c.Ends = c.Ends.learn(r)
-	c.LastProbe = &LastProbe{Verdict: r.Verdict, Code: r.Code, Message: r.Message, Pointer: r.Pointer, CheckedAt: r.CheckedAt}
-	switch r.Verdict {
-	case probe.Valid:
-		c.Status, c.VerifiedAt, c.Validity = "200 Ok", r.CheckedAt, ValidityValid
-		c.rejection = r.Rejection
-	case probe.Invalid:
-		c.Status = fmt.Sprintf("%d %s", r.Status, r.Message)
-		c.Status = strings.ToValidUTF8(c.Status[:min(len(c.Status), maxStatus)], "")
-		c.VerifiedAt, c.Validity = time.Time{}, ValidityInvalid
-	default:
-		if c.Validity == Untested {
-			c.Validity = ValidityUnknown
-		}
-	}
 }
 
 // History returns the last results, newest first.

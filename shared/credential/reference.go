@@ -15,17 +15,6 @@ import (
 	"credence/shared/store"
 )
 
-// Reference is something that uses a credential: a source, a sink, or whatever
-// a client registers. As long as there is one, the credential cannot be
-// deleted.
-type Reference struct {
-	Kind   string // data_source, data_sink, pipeline, …
-	ID     string // the other thing's own: a number, or a text of at most 64 bytes
-	Name   string
-	Owner  int64 // the user who linked it
-	Number bool  // the id came as a number
-}
-
 // MaxReferences is how many things may use one credential.
 const MaxReferences = 1000
 

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"credence/shared/access"
 	"credence/shared/audit"
 	"credence/shared/envelope"
@@ -221,11 +219,6 @@ func (ch *change) replaceSecret(s sealing, p prepared, at time.Time, proven *pro
 	return nil
 }
 
-func forgetVerdict(c *Credential) {
-	c.Status, c.Validity, c.LastProbe = "", Untested, nil
-	c.VerifiedAt, c.Ends, c.rejection = time.Time{}, Ends{}, ""
-}
-
 // secretChanges names the type's own fields that a new secret replaces, adds
 // and removes. Equal values are not told apart: nothing is opened for this.
 func secretChanges(before, after []string) []string {
@@ -379,13 +372,4 @@ func (s Service) writes(ch *change) ([]store.Write, error) {
 	return slices.Concat([]store.Write{row}, ch.writes, indexRows(ch.before, ch.after), trail), nil
 }
 
-// PublicOrEmpty is the public settings as an object, whatever is stored.
-func (c Credential) PublicOrEmpty() jsontext.Value {
-	if len(c.Public) == 0 {
-		return jsontext.Value("{}")
-	}
-	return c.Public
-}
-
-// Tag is the strong entity tag of the credential's version (RFC 9110, 8.8.3).
 func (c Credential) Tag() string { return fmt.Sprintf(`"v%d"`, c.Version) }

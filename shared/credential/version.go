@@ -137,19 +137,6 @@ func (s Service) doubts(pointer string, v Version) []fault.Detail {
 	return warnings
 }
 
-// recall gives a credential the verdict that a version had.
-func recall(c *Credential, v Version) {
-	forgetVerdict(c)
-	c.Status, c.VerifiedAt, c.Ends = v.Status, v.Verified, v.Ends
-	switch {
-	case v.Status == "":
-	case !v.Verified.IsZero():
-		c.Validity = ValidityValid
-	default:
-		c.Validity = ValidityInvalid
-	}
-}
-
 // Copier copies a credential, which opens its secret and seals it again.
 type Copier struct {
 	Editor Editor
