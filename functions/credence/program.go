@@ -45,7 +45,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 	service := credential.Service{Store: d.store, Types: registry, Now: time.Now}
 	editor := credential.Editor{Service: service, Keys: d.keys}
 	tester := credential.Tester{
-		Service: service, Keys: d.keys, Prober: runner, Slots: credential.ProbeSlots(),
+		Service: service, Keys: d.keys, Runner: runner, Slots: credential.ProbeSlots(),
 		Failed: credentials.LogFailed(logger),
 	}
 	handler, err := httpapi.Stack(

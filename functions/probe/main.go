@@ -40,7 +40,7 @@ func handler(p *function.Process) (lambda.Handler, error) {
 	editor := credential.Editor{Service: credential.Service{Store: p.Store, Types: registry, Now: time.Now}, Keys: keys}
 	tester := credential.Tester{
 		Service: editor.Service, Keys: keys,
-		Prober: probe.NewRunner(probers.Probers(), guard, probe.Config{Log: p.Logger, Egress: egress}),
+		Runner: probe.NewRunner(probers.Probers(), guard, probe.Config{Log: p.Logger, Egress: egress}),
 		Failed: credentials.LogFailed(p.Logger),
 	}
 	return p.HTTP(nil, credentials.Probing{Tester: tester, Switcher: credential.Switcher{Editor: editor, Tester: tester}}.Routes())

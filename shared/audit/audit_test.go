@@ -59,7 +59,7 @@ func TestReadReturnsWhatWasRecordedNewestFirst(t *testing.T) {
 	if err := record(t, s, head(t, s), made, false); err != nil {
 		t.Fatal(err)
 	}
-	w, err := audit.Observe(seen)
+	w, err := audit.Observation(seen)
 	if err != nil {
 		t.Fatal(err)
 	}

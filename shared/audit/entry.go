@@ -223,15 +223,15 @@ func (e *Entry) place(k store.Key) error {
 	return nil
 }
 
-// Observe makes the write of an entry that changes nothing. It expires when the
+// Observation makes the write of an entry that changes nothing. It expires when the
 // organisation's setting, or else the default of 400 days, says so.
-func Observe(e Entry) (store.Write, error) {
+func Observation(e Entry) (store.Write, error) {
 	return unchained(credentialPartition(e.Org, e.Credential), e)
 }
 
-// ObserveOrg makes the write of an entry in its organisation's own log, for an
-// event that belongs to no credential. The entry expires as Observe's does.
-func ObserveOrg(e Entry) (store.Write, error) { return unchained(dayPartition(e.Org, e.At), e) }
+// OrgObservation makes the write of an entry in its organisation's own log, for an
+// event that belongs to no credential. The entry expires as Observation's does.
+func OrgObservation(e Entry) (store.Write, error) { return unchained(dayPartition(e.Org, e.At), e) }
 
 func unchained(partition string, e Entry) (store.Write, error) {
 	item, err := encode(partition, e)

@@ -43,7 +43,7 @@ func (Journal) Write(o identity.Occurrence) (store.Write, error) {
 	if o.By.IsOperator() {
 		e.Summary = append(e.Summary, "by the operator")
 	}
-	w, err := ObserveOrg(e)
+	w, err := OrgObservation(e)
 	if !o.Expires.IsZero() && o.Expires.Before(w.Item.Expires) {
 		w.Item.Expires = o.Expires
 	}
@@ -80,13 +80,13 @@ const denyAttempts = 5
 func Deny(ctx context.Context, s store.Store, e Entry) error {
 	for attempt := 1; ; attempt++ {
 		e.ID = id.New(e.At)
-		w, err := ObserveOrg(e)
+		w, err := OrgObservation(e)
 		if err != nil {
 			return err
 		}
 		writes := []store.Write{w}
 		if e.Credential != 0 {
-			if w, err = Observe(e); err != nil {
+			if w, err = Observation(e); err != nil {
 				return err
 			}
 			writes = append(writes, w)

@@ -96,7 +96,7 @@ func TestExpiry(t *testing.T) {
 			}
 		}
 		e := audit.By(identity.Caller{Org: org}, audit.Probed, start)
-		observed, err := audit.Observe(e)
+		observed, err := audit.Observation(e)
 		if err != nil || observed.Item.Expires.Sub(start) != want[0] {
 			t.Errorf("an observation with %d days is kept until %v, %v", days, observed.Item.Expires, err)
 		}

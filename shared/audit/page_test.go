@@ -38,7 +38,7 @@ func filled(tb testing.TB, s store.Store, n int) []int64 {
 		if i%10 == 0 {
 			e.Event, e.Changes = audit.Updated, map[string]audit.Change{"name": {"a", "b"}}
 		}
-		w, err := audit.Observe(e)
+		w, err := audit.Observation(e)
 		if err != nil {
 			tb.Fatal(err)
 		}

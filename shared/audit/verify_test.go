@@ -66,7 +66,7 @@ func changes(t *testing.T, s store.Store, n int) []store.Item {
 		}
 	}
 	seen := entry(n, audit.Probed)
-	w, err := audit.Observe(seen)
+	w, err := audit.Observation(seen)
 	if err != nil {
 		t.Fatal(err)
 	}

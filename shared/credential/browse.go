@@ -24,7 +24,7 @@ type Look struct {
 // not ended it answers CodeTooManyRequests.
 func (t Tester) Tree(ctx context.Context, who identity.Caller, l *ForProbe, at Look) (probe.Tree, probe.Result, error) {
 	return look(ctx, t, who, l, looking[probe.Tree]{at, "tree", func(ctx context.Context, b begun) (probe.Tree, probe.Result) {
-		return t.Prober.Tree(ctx, b.credential.Type, b.settings, at.At, at.Depth)
+		return t.Runner.Tree(ctx, b.credential.Type, b.settings, at.At, at.Depth)
 	}})
 }
 
@@ -32,7 +32,7 @@ func (t Tester) Tree(ctx context.Context, who identity.Caller, l *ForProbe, at L
 // it: of a file, or of a table.
 func (t Tester) Sample(ctx context.Context, who identity.Caller, l *ForProbe, at Look) (probe.Sample, probe.Result, error) {
 	return look(ctx, t, who, l, looking[probe.Sample]{at, "sample", func(ctx context.Context, b begun) (probe.Sample, probe.Result) {
-		return t.Prober.Sample(ctx, b.credential.Type, b.settings, at.At)
+		return t.Runner.Sample(ctx, b.credential.Type, b.settings, at.At)
 	}})
 }
 
@@ -49,7 +49,7 @@ func look[T any](ctx context.Context, t Tester, who identity.Caller, l *ForProbe
 	if err != nil {
 		return none, probe.Result{}, err
 	}
-	places, ok := t.Prober.Browses(c.Type)
+	places, ok := t.Runner.Browses(c.Type)
 	if !ok {
 		return none, probe.NotBrowsed(c.Type, t.now()), nil
 	}

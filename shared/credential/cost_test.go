@@ -110,7 +110,7 @@ func newAccount(t *testing.T) *account {
 	a.editor = credential.Editor{Service: a.service, Keys: caller(kmstest.GenerateDataKey)}
 	a.revealer = credential.Revealer{Service: a.service, Keys: caller(kmstest.Decrypt)}
 	a.tester = credential.Tester{
-		Service: a.service, Keys: caller(kmstest.Decrypt), Prober: a.target,
+		Service: a.service, Keys: caller(kmstest.Decrypt), Runner: a.target,
 		Failed: func(_ credential.Credential, code probe.Code, err error) { a.Errorf("probe: %s: %v", code, err) },
 	}
 	made, err := a.people.CreateOrg(t.Context(), identity.Org{Name: "Example", EmailDomain: "example.com"}, identity.User{Email: "first@example.com"}, false)
@@ -129,7 +129,7 @@ func (a *account) must(err error) {
 // target answers every probe with a code, after every stage was reached, and
 // every look at its tree with an empty one.
 type target struct {
-	credential.Prober
+	credential.Runner
 
 	now  func() time.Time
 	code probe.Code

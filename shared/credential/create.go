@@ -43,7 +43,7 @@ func (e Editor) Create(ctx context.Context, who identity.Caller, d Draft, idem I
 		}
 		// What can fail is that the id is new, or that the idempotency key is:
 		// the next attempt draws another id and reads what the key made.
-		if retry, err := again(ctx, err, attempt); !retry {
+		if retry, err := startOver(ctx, err, attempt); !retry {
 			return View{}, err
 		}
 	}

@@ -5,6 +5,7 @@
 package credential
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -130,3 +131,4 @@ func (c Credential) PublicOrEmpty() jsontext.Value {
 }
 
 // Tag is the strong entity tag of the credential's version (RFC 9110, 8.8.3).
+func (c Credential) Tag() string { return fmt.Sprintf(`"v%d"`, c.Version) }

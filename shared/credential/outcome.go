@@ -41,7 +41,7 @@ func (t Tester) ours(c Credential, code probe.Code, cause error) *probe.Result {
 func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o outcome) error {
 	leases := o.claim.releases()
 	for attempt := 0; ; attempt++ {
-		observed, err := audit.Observe(t.probed(who, c, o))
+		observed, err := audit.Observation(t.probed(who, c, o))
 		if err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (t Tester) record(ctx context.Context, who identity.Caller, c Credential, o
 			return nil
 		}
 		leases = stillHeld(leases, writes, err)
-		retry, err := again(ctx, err, attempt)
+		retry, err := startOver(ctx, err, attempt)
 		if fault.Is(err, fault.CodeConflict) {
 			t.release(ctx, o.claim)
 			lost := fault.New(fault.CodeConflict,

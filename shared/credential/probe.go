@@ -24,7 +24,7 @@ import (
 type Tester struct {
 	Service
 	Keys   envelope.Decrypter
-	Prober Prober
+	Runner Runner
 	// Slots bounds the probes and looks under way, as ProbeSlots makes it; nil where
 	// the process serves one request at a time.
 	Slots *limit.Slots
@@ -33,11 +33,11 @@ type Tester struct {
 	Failed func(c Credential, code probe.Code, err error)
 }
 
-// Prober reaches the systems that credentials are for. It answers within its
+// Runner reaches the systems that credentials are for. It answers within its
 // own bounds whatever the target does, never panics, and says nothing in words
 // that are not ours, but for the names and the data that Tree and Sample are
 // asked for.
-type Prober interface {
+type Runner interface {
 	// Run probes a credential.
 	Run(ctx context.Context, typeName string, s probe.Settings) probe.Result
 	// Browses tells what names the parts of systems of a type; false if they
@@ -83,7 +83,7 @@ func (t Tester) probe(ctx context.Context, who identity.Caller, l *ForProbe, lat
 	}
 	result := b.failed
 	if result == nil {
-		found := t.Prober.Run(ctx, b.credential.Type, b.settings)
+		found := t.Runner.Run(ctx, b.credential.Type, b.settings)
 		result = &found
 	}
 	return *result, t.end(ctx, who, b, outcome{result: *result, later: later})
@@ -125,7 +125,7 @@ func (t Tester) begin(ctx context.Context, who identity.Caller, l *ForProbe, aim
 		if err == nil {
 			return b, nil
 		}
-		if retry, err := again(ctx, err, attempt); !retry {
+		if retry, err := startOver(ctx, err, attempt); !retry {
 			return begun{}, err
 		}
 		if err := t.reload(ctx, who, l); err != nil {
@@ -173,7 +173,7 @@ func (t Tester) take(ctx context.Context, who identity.Caller, c Credential, lea
 func (t Tester) started(who identity.Caller, c Credential, cl claim, aim aim) (store.Write, error) {
 	e := t.entry(who, c, audit.Probed)
 	e.ID, e.At, e.Summary = cl.number, cl.began, []string{aim.started()}
-	return audit.Observe(e)
+	return audit.Observation(e)
 }
 
 // end records the outcome, in time of its own: neither a caller who has left nor
@@ -259,7 +259,7 @@ func (t Tester) Try(ctx context.Context, who identity.Caller, d Draft) (probe.Re
 	if err != nil {
 		return probe.Result{}, err
 	}
-	result := t.Prober.Run(ctx, p.typ.Name, p.settings)
+	result := t.Runner.Run(ctx, p.typ.Name, p.settings)
 	t.release(ctx, cl)
 	for _, w := range p.settings.Warnings() {
 		result.Warnings = append(result.Warnings, probe.Warning{Code: probe.WarnUnknownField, Message: w.Message, Pointer: w.Pointer})
@@ -281,7 +281,7 @@ func (t Tester) claimTrial(ctx context.Context, who identity.Caller, p prepared)
 		if err == nil {
 			return cl, nil
 		}
-		if retry, err := again(ctx, err, attempt); !retry {
+		if retry, err := startOver(ctx, err, attempt); !retry {
 			return claim{}, err
 		}
 	}
@@ -302,7 +302,7 @@ func trial(who identity.Caller, p prepared, cl claim) (store.Write, error) {
 	if shown := p.settings.Public(); len(shown) <= maxTrialSettings {
 		e.Summary = append(e.Summary, string(shown))
 	}
-	return audit.ObserveOrg(e)
+	return audit.OrgObservation(e)
 }
 
 // claim is the right to probe: of one credential, and of one sign-in at one
@@ -419,7 +419,7 @@ func (t Tester) release(ctx context.Context, cl claim) {
 			return
 		}
 		leases = stillHeld(leases, leases, err)
-		if retry, _ := again(ctx, err, attempt); !retry {
+		if retry, _ := startOver(ctx, err, attempt); !retry {
 			return
 		}
 	}

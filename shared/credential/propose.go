@@ -74,7 +74,7 @@ func (s Switcher) Propose(ctx context.Context, who identity.Caller, l *ForSwitch
 	if pr.begun, err = s.Tester.beginCandidate(ctx, pr, l.lease); err != nil {
 		return View{}, probe.Result{}, false, err
 	}
-	pr.result = s.Tester.Prober.Run(ctx, pr.p.typ.Name, pr.p.settings)
+	pr.result = s.Tester.Runner.Run(ctx, pr.p.typ.Name, pr.p.settings)
 	if pr.result.Verdict != probe.Valid {
 		return View{}, pr.result, false, s.Tester.end(ctx, who, pr.begun, outcome{result: pr.result, instead: candidate})
 	}
@@ -124,7 +124,7 @@ func (t Tester) beginCandidate(ctx context.Context, pr proposal, lease lease) (b
 			}
 			return begun{}, stale(c.ID)
 		}
-		if retry, err := again(ctx, err, attempt); !retry {
+		if retry, err := startOver(ctx, err, attempt); !retry {
 			return begun{}, err
 		}
 	}
@@ -149,7 +149,7 @@ func (s Switcher) adopt(ctx context.Context, pr proposal) (View, error) {
 			return pr.view, nil
 		}
 		leases = stillHeld(leases, writes, err)
-		retry, err := again(ctx, err, attempt)
+		retry, err := startOver(ctx, err, attempt)
 		if fault.Is(err, fault.CodeConflict) {
 			return View{}, s.unadopted(ctx, pr, o, err)
 		}
@@ -172,7 +172,7 @@ func (s Switcher) adopt(ctx context.Context, pr proposal) (View, error) {
 
 // switching makes the writes of the switch and of the probe's outcome.
 func (s Switcher) switching(pr proposal, o outcome, before Credential, head audit.Head, leases []store.Write) (Credential, []store.Write, error) {
-	observed, err := audit.Observe(s.Tester.probed(pr.who, before, o))
+	observed, err := audit.Observation(s.Tester.probed(pr.who, before, o))
 	if err != nil {
 		return Credential{}, nil, err
 	}

@@ -80,7 +80,7 @@ func (s Service) deny(ctx context.Context, who identity.Caller, c Credential, p 
 // returned as the *store.ConditionError.
 func (s Service) observe(ctx context.Context, entry func() audit.Entry, with ...store.Write) error {
 	for attempt := 0; ; attempt++ {
-		w, err := audit.Observe(entry())
+		w, err := audit.Observation(entry())
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (s Service) observe(ctx context.Context, entry func() audit.Entry, with ...
 		if err == nil || errors.As(err, &failed) && !store.ConditionFailed(err, 0) {
 			return err
 		}
-		if retry, err := again(ctx, err, attempt); !retry {
+		if retry, err := startOver(ctx, err, attempt); !retry {
 			return err
 		}
 	}
@@ -160,7 +160,7 @@ func (s Service) changing(ctx context.Context, who identity.Caller, l *ForChange
 		if err == nil {
 			return nil
 		}
-		retry, err := again(ctx, err, attempt)
+		retry, err := startOver(ctx, err, attempt)
 		if !retry {
 			return err
 		}
@@ -170,9 +170,9 @@ func (s Service) changing(ctx context.Context, who identity.Caller, l *ForChange
 	}
 }
 
-// again reports whether a change that failed with err starts over, after a wait;
+// startOver reports whether a change that failed with err starts over, after a wait;
 // else it returns the error to answer. See store.StartOver for its bounds.
-func again(ctx context.Context, err error, attempt int) (bool, error) {
+func startOver(ctx context.Context, err error, attempt int) (bool, error) {
 	if !store.Overtaken(err) {
 		return false, err
 	}

@@ -37,7 +37,7 @@ func TestProbesUnderWay(t *testing.T) {
 	const ofKey, ofOrg = 16, 32
 	w := newWorld(t)
 	h := &hanging{scripted: w.prober, release: make(chan struct{})}
-	w.tester.Prober, w.tester.Slots = h, credential.ProbeSlots()
+	w.tester.Runner, w.tester.Slots = h, credential.ProbeSlots()
 	w.switcher.Tester = w.tester
 	own := w.create(w.owner).ID
 	try := func(who identity.Caller, n int, host string) error {

@@ -371,5 +371,3 @@ func (s Service) writes(ch *change) ([]store.Write, error) {
 	}
 	return slices.Concat([]store.Write{row}, ch.writes, indexRows(ch.before, ch.after), trail), nil
 }
-
-func (c Credential) Tag() string { return fmt.Sprintf(`"v%d"`, c.Version) }

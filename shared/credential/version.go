@@ -203,7 +203,7 @@ func (e Editor) duplicate(ctx context.Context, who identity.Caller, from origina
 		c.Public = from.version.Public
 		entry := e.entry(who, from.Credential, audit.Copied)
 		entry.Summary = []string{fmt.Sprintf("version %d of the secret", from.SecretVersion)}
-		observed, err := audit.Observe(entry)
+		observed, err := audit.Observation(entry)
 		if err != nil {
 			return View{}, err
 		}
@@ -215,7 +215,7 @@ func (e Editor) duplicate(ctx context.Context, who identity.Caller, from origina
 		if gone, cause := e.vanished(ctx, from.Credential, err); cause != nil || gone {
 			return View{}, cmp.Or(cause, notFound(from.ID))
 		}
-		if retry, err := again(ctx, err, attempt); !retry {
+		if retry, err := startOver(ctx, err, attempt); !retry {
 			return View{}, err
 		}
 		if view, found, err := e.replay(ctx, who, idem); err != nil || found {

@@ -79,7 +79,7 @@ func newWorldOver(t *testing.T, open func(now func() time.Time) store.Store) *wo
 	w.editor = credential.Editor{Service: w.service, Keys: w.kms.Caller(kmstest.GenerateDataKey, "current")}
 	w.revealer = credential.Revealer{Service: w.service, Keys: w.kms.Caller(kmstest.Decrypt, "current")}
 	w.tester = credential.Tester{
-		Service: w.service, Keys: w.kms.Caller(kmstest.Decrypt, "current"), Prober: w.prober,
+		Service: w.service, Keys: w.kms.Caller(kmstest.Decrypt, "current"), Runner: w.prober,
 		Failed: func(_ credential.Credential, code probe.Code, _ error) { w.alarms = append(w.alarms, code) },
 	}
 	w.switcher = credential.Switcher{Editor: w.editor, Tester: w.tester}

@@ -220,7 +220,7 @@ func touched(item store.Item, rev int64, name string, at time.Time) store.Write 
 // load, if there is one, joins the one consistent read. Every token that signs
 // nobody in is the same CodeUnauthenticated.
 func (s *Service) Authenticate(ctx context.Context, bearer string, from Origin, l Load) (Caller, error) {
-	_, p, err := s.session(ctx, bearer, from, l)
+	_, p, err := s.authenticate(ctx, bearer, from, l)
 	if err != nil {
 		return Caller{}, fmt.Errorf("authenticating: %w", err)
 	}
@@ -236,7 +236,7 @@ type Load interface {
 	Fill(rows []store.Item)
 }
 
-func (s *Service) session(ctx context.Context, bearer string, from Origin, l Load) (token, principal, error) {
+func (s *Service) authenticate(ctx context.Context, bearer string, from Origin, l Load) (token, principal, error) {
 	t, ok := parseToken(sessionToken, bearer)
 	if !ok {
 		return token{}, principal{}, unauthenticated()
@@ -274,7 +274,7 @@ func (s *Service) session(ctx context.Context, bearer string, from Origin, l Loa
 func (s *Service) Refresh(ctx context.Context, bearer string, from Origin) (Session, error) {
 	var session Session
 	err := s.inTurn(ctx, keyOf(bearer), func() error {
-		_, p, err := s.session(ctx, bearer, from, nil)
+		_, p, err := s.authenticate(ctx, bearer, from, nil)
 		if err != nil {
 			return err
 		}
@@ -291,7 +291,7 @@ func (s *Service) Refresh(ctx context.Context, bearer string, from Origin) (Sess
 // that it is no longer signed in.
 func (s *Service) Logout(ctx context.Context, bearer string, from Origin) error {
 	err := s.inTurn(ctx, keyOf(bearer), func() error {
-		t, p, err := s.session(ctx, bearer, from, nil)
+		t, p, err := s.authenticate(ctx, bearer, from, nil)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ import (
 
 // accepting stands for a system that takes any secret. It cannot be looked
 // into.
-type accepting struct{ credential.Prober }
+type accepting struct{ credential.Runner }
 
 func (accepting) Run(context.Context, string, probe.Settings) probe.Result {
 	return probe.Result{Verdict: probe.Valid, Code: probe.CodeOK, Status: 200, CheckedAt: time.Now()}
@@ -44,7 +44,7 @@ func TestAProbeThatIsAskedForLater(t *testing.T) {
 	kms := kmstest.New(kmsKey)
 	service := credential.Service{Store: s, Types: types, Now: time.Now}
 	tester := credential.Tester{
-		Service: service, Keys: kms.Caller(kmstest.Decrypt, kmsKey), Prober: accepting{},
+		Service: service, Keys: kms.Caller(kmstest.Decrypt, kmsKey), Runner: accepting{},
 		Failed: func(_ credential.Credential, code probe.Code, err error) { t.Errorf("%s: %v", code, err) },
 	}
 	h, err := httpapi.Stack(

@@ -32,7 +32,7 @@ func (a Creating) create(ctx context.Context, r *httpapi.Request) (httpapi.Answe
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	return tagged(v, wire{a.Editor.Types}.full(v)), nil
+	return tagged(v, renderer{a.Editor.Types}.full(v)), nil
 }
 
 // Editing changes and deletes credentials. It can seal and cannot open.
@@ -56,7 +56,7 @@ func (a Editing) answer(v credential.View, err error) (httpapi.Answer, error) {
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	return tagged(v, wire{a.Editor.Types}.full(v)), nil
+	return tagged(v, renderer{a.Editor.Types}.full(v)), nil
 }
 
 func (a Editing) update(ctx context.Context, r *httpapi.Request, l *credential.ForChange) (httpapi.Answer, error) {

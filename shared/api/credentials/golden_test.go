@@ -51,7 +51,7 @@ func TestBodies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := wire{types}
+	w := renderer{types}
 	fresh := view(func(*credential.View) {})
 	proven := view(func(v *credential.View) {
 		v.Description, v.Tags, v.CopiedFrom = nil, []string{"prod", "eu"}, 4711

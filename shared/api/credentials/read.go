@@ -46,7 +46,7 @@ func paged(route httpapi.Route) httpapi.Route {
 	return route
 }
 
-func (a Reading) wire() wire { return wire{a.Service.Types} }
+func (a Reading) renderer() renderer { return renderer{a.Service.Types} }
 
 // mostDays is how far ahead the list looks for what expires.
 const mostDays = 3650
@@ -76,7 +76,7 @@ func (a Reading) list(ctx context.Context, r *httpapi.Request) (httpapi.Answer, 
 	}
 	rows := make([]index, len(views))
 	for i, v := range views {
-		rows[i] = a.wire().index(v)
+		rows[i] = a.renderer().index(v)
 	}
 	return httpapi.List(r, paging, total, rows, func(row index) httpapi.Mark {
 		switch sorting.By {
@@ -122,7 +122,7 @@ func (a Reading) get(ctx context.Context, r *httpapi.Request, l *credential.ForR
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	return tagged(v, a.wire().full(v)), nil
+	return tagged(v, a.renderer().full(v)), nil
 }
 
 func (a Reading) tags(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {

@@ -53,7 +53,7 @@ func (a Revealing) copy(ctx context.Context, r *httpapi.Request, l *credential.F
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	return tagged(v, wire{a.Copier.Editor.Types}.full(v)), nil
+	return tagged(v, renderer{a.Copier.Editor.Types}.full(v)), nil
 }
 
 // Probing proves credentials against the systems they are for.
@@ -187,5 +187,5 @@ func (a Probing) propose(ctx context.Context, r *httpapi.Request, l *credential.
 	if !done {
 		return httpapi.Answer{Status: res.Status, Body: notSwitched{result: resultOf(res)}}, nil
 	}
-	return tagged(v, switched{full: wire{a.Tester.Types}.full(v), Switched: true, Probe: resultOf(res)}), nil
+	return tagged(v, switched{full: renderer{a.Tester.Types}.full(v), Switched: true, Probe: resultOf(res)}), nil
 }

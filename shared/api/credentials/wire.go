@@ -117,10 +117,10 @@ func orgOf(o identity.Org) org {
 	return org{ID: o.ID, Name: o.Name, EmailDomain: nullable(o.EmailDomain)}
 }
 
-// wire makes objects of the wire; it knows the declarations of types.
-type wire struct{ types *connector.Registry }
+// renderer makes objects of the wire; it knows the declarations of types.
+type renderer struct{ types *connector.Registry }
 
-func (w wire) connector(name string) *catalogue.Connector {
+func (w renderer) connector(name string) *catalogue.Connector {
 	t, ok := w.types.Lookup(name)
 	if !ok {
 		return nil
@@ -129,7 +129,7 @@ func (w wire) connector(name string) *catalogue.Connector {
 	return &c
 }
 
-func (w wire) full(v credential.View) full {
+func (w renderer) full(v credential.View) full {
 	f := full{
 		ID: v.ID, Name: v.Name, Description: v.Description, Owner: ownerOf(v.Owner), Org: orgOf(v.Org),
 		AccessRoles: []string{v.Role.String()}, Type: v.Type, Connector: w.connector(v.Type),
@@ -154,7 +154,7 @@ func (w wire) full(v credential.View) full {
 	return f
 }
 
-func (w wire) index(v credential.View) index {
+func (w renderer) index(v credential.View) index {
 	f := w.full(v)
 	return index{
 		ID: f.ID, Name: f.Name, Description: f.Description, Owner: f.Owner, Org: f.Org, AccessRoles: f.AccessRoles,
