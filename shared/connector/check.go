@@ -63,9 +63,9 @@ type check struct {
 }
 
 // pointer is where a name stands in a request (RFC 6901, section 3).
-func pointer(name string) string {
-	return Root + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-}
+func pointer(name string) string { return Root + "/" + escape.Replace(name) }
+
+var escape = strings.NewReplacer("~", "~0", "/", "~1")
 
 func (c *check) add(name, code, message string) {
 	c.faults = append(c.faults, fault.Detail{Pointer: pointer(name), Code: code, Message: message})

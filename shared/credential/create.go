@@ -98,7 +98,7 @@ func (e Editor) insert(ctx context.Context, who identity.Caller, c Credential, p
 // known of it without opening it.
 func secretWrites(who identity.Caller, c Credential, p prepared, record envelope.Record, at time.Time) ([]store.Write, error) {
 	version, err := encodeVersion(c, Version{
-		Number: c.LastSecret, Type: c.Type, Public: p.settings.Public(), Known: p.settings.Known(),
+		Number: c.LastSecret, Type: c.Type, Public: c.Public, Known: p.settings.Known(),
 		MadeAt: at, MadeBy: who.User.ID, MadeEmail: who.User.Email,
 		Status: c.Status, Verified: c.VerifiedAt, Ends: c.Ends, Rejection: c.rejection,
 	}, store.Absent())

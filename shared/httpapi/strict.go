@@ -117,9 +117,9 @@ func safePointer(path iter.Seq[string], declared []string) string {
 }
 
 // escapePointer spells a name as a reference token (RFC 6901, section 3).
-func escapePointer(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-}
+func escapePointer(name string) string { return escape.Replace(name) }
+
+var escape = strings.NewReplacer("~", "~0", "/", "~1")
 
 func malformed(pointer, code, message string) error {
 	e := fault.New(fault.CodeMalformedJSON, message)
