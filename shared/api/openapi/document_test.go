@@ -20,6 +20,8 @@ import (
 	"credence/shared/connector/builtin"
 	"credence/shared/credential"
 	"credence/shared/fault"
+	"credence/shared/httpapi"
+	"credence/shared/identity"
 	"credence/shared/probe"
 )
 
@@ -237,6 +239,24 @@ func TestEnums(t *testing.T) {
 		slices.Sort(row.want)
 		if !slices.Equal(got, row.want) || len(got) == 0 {
 			t.Errorf("%s: the document lists %q, the code %q", name, got, row.want)
+		}
+	}
+}
+
+// TestLimits holds the limits of the document to those in the code.
+func TestLimits(t *testing.T) {
+	doc, _ := parsed(t)
+	for where, want := range map[string]int64{
+		"parameters/perPage/schema/maximum":                      httpapi.MaxPerPage,
+		"schemas/Session/properties/expires_in/maximum":          int64(identity.SessionLife.Seconds()),
+		"schemas/Tag/maxLength":                                  credential.MaxTagRunes,
+		"schemas/NewCredential/properties/name/maxLength":        credential.MaxNameRunes,
+		"schemas/NewCredential/properties/description/maxLength": credential.MaxNameRunes,
+		"schemas/NewCredential/properties/tags/maxItems":         credential.MaxTags,
+		"schemas/CredentialChange/properties/name/maxLength":     credential.MaxNameRunes,
+	} {
+		if said := fmt.Sprint(at(doc, strings.Split("components/"+where, "/")...)); said != strconv.FormatInt(want, 10) {
+			t.Errorf("%s is %s in the document, %d in the code", where, said, want)
 		}
 	}
 }
