@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -10,8 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"credence/shared/boot"
 )
 
 // BenchmarkRequests times a read, a reveal, a create and an update of a credential
@@ -50,23 +47,10 @@ func BenchmarkRequests(b *testing.B) {
 
 // bench makes the service on an empty store and signs in with the key of its first
 // start.
-func bench(tb testing.TB) (p *program, sign string) {
+func bench(tb testing.TB) (*program, string) {
 	tb.Helper()
-	o := options{serveFlags: serveFlags{Addr: "127.0.0.1:0", where: where{Data: tb.TempDir(), Store: storeEmbedded}}}
-	d, err := openData(tb.Context(), o.where, false)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = d.Close() })
-	p, err = newProgram(tb.Context(), o, d, boot.Logger(io.Discard, slog.LevelInfo))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var out strings.Builder
-	if err := p.welcome(tb.Context(), o, &out); err != nil {
-		tb.Fatal(err)
-	}
-	token := ask(tb, p.handler, "POST", "/token", "Basic "+keyLine.FindString(out.String()), "")
+	p, key := newBench(tb)
+	token := ask(tb, p.handler, "POST", "/token", "Basic "+key, "")
 	return p, "Bearer " + regexp.MustCompile(`"access_token":"([^"]*)"`).FindStringSubmatch(token)[1]
 }
 

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"credence/shared/boot"
+	"credence/shared/httpapi"
 	"credence/shared/limit"
 	"credence/shared/store"
 	"credence/shared/store/embedded"
@@ -72,7 +73,7 @@ func serve(ctx context.Context, o options, d *data, logger *slog.Logger, stdout 
 		return err
 	}
 	server := newServer(p.handler, identity, logger)
-	listener = limit.NewConnections(maxConnections).Attach(server, listener)
+	listener = bound(server, listener)
 	ended := make(chan error, 1)
 	go func() {
 		if o.TLSCert != "" {
@@ -100,10 +101,15 @@ func serve(ctx context.Context, o options, d *data, logger *slog.Logger, stdout 
 // that a request too many gets an answer.
 const maxConnections = 1024
 
+// bound puts the bound of connections on a server and its listener.
+func bound(s *http.Server, l net.Listener) net.Listener {
+	return limit.NewConnections(maxConnections).Attach(s, httpapi.Listener(l))
+}
+
 func newServer(h http.Handler, identity *tls.Config, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, TLSConfig: identity, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: httpapi.ServerHeaderBytes,
 		// By default a connection buffers 1 MB of bodies that no handler reads.
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 64, MaxReceiveBufferPerConnection: 256 << 10, MaxReceiveBufferPerStream: 64 << 10},
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),

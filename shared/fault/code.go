@@ -12,6 +12,7 @@ const (
 	CodeOutcomeUnknown       Code = "outcome_unknown"
 	CodeIntegrity            Code = "integrity_error"
 	CodeInvalidRequest       Code = "invalid_request"
+	CodeMalformedRequest     Code = "malformed_request"
 	CodeMalformedJSON        Code = "malformed_json"
 	CodeInvalidParameter     Code = "invalid_parameter"
 	CodeInvalidConnectorType Code = "invalid_connector_type"
@@ -27,7 +28,9 @@ const (
 	CodeIdempotencyReused    Code = "idempotency_key_reused"
 	CodePreconditionFailed   Code = "precondition_failed"
 	CodeMethodNotAllowed     Code = "method_not_allowed"
+	CodeBodyTimeout          Code = "body_timeout"
 	CodeTooLarge             Code = "too_large"
+	CodeHeadersTooLarge      Code = "headers_too_large"
 	CodeUnsupportedMediaType Code = "unsupported_media_type"
 	CodeLimitReached         Code = "limit_reached"
 	CodeTooManyRequests      Code = "too_many_requests"
@@ -42,6 +45,7 @@ var Codes = map[Code]int{
 	CodeOutcomeUnknown:       http.StatusInternalServerError,
 	CodeIntegrity:            http.StatusInternalServerError,
 	CodeInvalidRequest:       http.StatusBadRequest,
+	CodeMalformedRequest:     http.StatusBadRequest,
 	CodeMalformedJSON:        http.StatusBadRequest,
 	CodeInvalidParameter:     http.StatusBadRequest,
 	CodeInvalidConnectorType: http.StatusBadRequest,
@@ -57,7 +61,9 @@ var Codes = map[Code]int{
 	CodeIdempotencyReused:    http.StatusConflict,
 	CodePreconditionFailed:   http.StatusPreconditionFailed,
 	CodeMethodNotAllowed:     http.StatusMethodNotAllowed,
+	CodeBodyTimeout:          http.StatusRequestTimeout,
 	CodeTooLarge:             http.StatusRequestEntityTooLarge,
+	CodeHeadersTooLarge:      http.StatusRequestHeaderFieldsTooLarge,
 	CodeUnsupportedMediaType: http.StatusUnsupportedMediaType,
 	CodeLimitReached:         http.StatusBadRequest,
 	CodeTooManyRequests:      http.StatusTooManyRequests,

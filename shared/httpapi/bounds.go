@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -108,9 +109,13 @@ func (s *stack) readBody(ctx context.Context, ex *exchange) ([]byte, error) {
 	_ = deadline.SetReadDeadline(time.Now().Add(bodyTime))
 	// One byte more tells a body at the limit from one beyond it.
 	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBodyBytes+1))
-	if err != nil {
-		return nil, fault.New(fault.CodeMalformedJSON,
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, fault.New(fault.CodeBodyTimeout,
 			"The body did not arrive whole within five seconds. Send the request again.").Because(err)
+	case err != nil:
+		return nil, fault.New(fault.CodeMalformedRequest,
+			"The body ended early, or its chunks are not well formed. Send the whole body, with its length in Content-Length.").Because(err)
 	}
 	if len(body) > MaxBodyBytes {
 		return nil, fault.New(fault.CodeTooLarge, tooLarge)

@@ -95,7 +95,7 @@ func TestSlowBodies(t *testing.T) {
 	const head = "POST /a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer 1\r\nContent-Length: 20\r\n\r\n"
 	var both sync.WaitGroup
 	both.Go(func() {
-		if status, closes := raw(t, server, head+"{"); status != 400 || !closes {
+		if status, closes := raw(t, server, head+"{"); status != 408 || !closes {
 			t.Errorf("a body that never ends: %d, close %v", status, closes)
 		}
 	})

@@ -21,6 +21,7 @@ const (
 	unauthenticated = "The service key or token is not accepted: it is missing, wrong, expired or paused. Get a token with POST /token and send it as Authorization: Bearer."
 	routeNotFound   = "There is no such route. Check the path: GET /openapi.json lists every route, and none ends with a slash."
 	tooLarge        = "The body is longer than 256 KB. Send less at once."
+	headersTooLong  = "The address and the headers of the request are longer than 32 KB together. Send shorter or fewer ones."
 	internal        = "Something went wrong on our side. Try again; if it stays, report the request_id."
 )
 

@@ -127,8 +127,7 @@ func (s *stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer ex.wipe(answer, body)
 	h := w.Header()
 	maps.Copy(h, answer.Header)
-	h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = typeJSON, noStore, noSniff
-	h.Set("X-Request-Id", ex.id)
+	ex.describe(h)
 	if asset, ok := answer.Body.(Asset); ok {
 		asset.describe(h)
 	}
@@ -149,6 +148,12 @@ func (s *stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// What fails here is the connection; there is nobody left to tell.
 	_, _ = w.Write(body)
 	s.log(ex, answer.Status, len(body), e, err)
+}
+
+// describe sets the headers of every answer.
+func (ex *exchange) describe(h http.Header) {
+	h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = typeJSON, noStore, noSniff
+	h.Set("X-Request-Id", ex.id)
 }
 
 // wipe clears what was received and sent: either may hold a secret. An asset is
@@ -172,6 +177,9 @@ func (s *stack) run(ex *exchange) (answer Answer, body []byte, err error) {
 			answer, body, err = Answer{}, nil, &panicError{kind: fmt.Sprintf("%T", v), at: callers()}
 		}
 	}()
+	if headerBytes(ex.http) > MaxHeaderBytes {
+		return Answer{}, nil, fault.New(fault.CodeHeadersTooLarge, headersTooLong)
+	}
 	route := s.routes.match(ex.http)
 	if route == nil {
 		answer, err := s.unmatched(ex.http)

@@ -353,7 +353,7 @@ func TestABodyThatBreaksOff(t *testing.T) {
 	r = r.WithContext(httpapi.WithRequestID(r.Context(), "req-1"))
 	w := httptest.NewRecorder()
 	k.ServeHTTP(w, r)
-	wants(t, w, 400, "malformed_json")
+	wants(t, w, 400, "malformed_request")
 }
 
 type brokenReader struct{}

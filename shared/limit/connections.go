@@ -3,28 +3,49 @@ package limit
 import (
 	"container/list"
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
-// Connections bounds the open connections of a server. Beyond the bound the one
-// that has waited longest for a request to begin or to go on is closed, so that
-// clients who open connections and send nothing never keep others out. Only where
-// a handler runs on every connection is a new one closed instead.
+// What is read and discarded of a connection that the server closes, so that its
+// client can read the answer before it finds the connection closed.
+const (
+	lingerTime  = 5 * time.Second
+	lingerBytes = 64 << 20
+)
+
+// Connections bounds the open connections of a server, and those of one source to
+// three quarters of that. Beyond the bound the one that has waited longest for a
+// request to begin or to go on is closed, of the source that has most connections,
+// so that clients who open connections and send nothing never keep others out.
+// Only where a handler runs on every connection is a new one closed instead.
 //
 // A listener that stops accepting at a bound (netutil.LimitListener) would let
 // one client hold every connection for as long as the server's timeouts last.
 type Connections struct {
-	most int
+	most, share int
 
-	mu   sync.Mutex
+	mu      sync.Mutex
+	open    int
+	sources map[string]*source
+}
+
+// source is the connections of one address; see sourceOf.
+type source struct {
 	open int
-	idle list.List // of *connection, the longest idle first
+	idle list.List // of *connection; the first is the first to be closed
 }
 
 // NewConnections makes Connections of which at most so many are open.
-func NewConnections(most int) *Connections { return &Connections{most: most} }
+func NewConnections(most int) *Connections {
+	return &Connections{most: most, share: most - most/4, sources: map[string]*source{}}
+}
 
 // Attach puts the bound on a server and its listener before they serve. It
 // returns the listener to serve on.
@@ -69,47 +90,82 @@ func (l listener) Accept() (net.Conn, error) {
 
 // admit makes room for a connection; it returns nil if there is none.
 func (c *Connections) admit(nc net.Conn) *connection {
+	host, _, _ := net.SplitHostPort(nc.RemoteAddr().String()) // "" for a socket without
+	name := sourceOf(host)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.open >= c.most {
-		oldest := c.idle.Front()
-		if oldest == nil {
-			return nil
-		}
-		victim, _ := oldest.Value.(*connection)
-		victim.leave()
-		_ = victim.Conn.Close() // its server finds it closed
+	own := c.sources[name]
+	if own != nil && own.open >= c.share && !own.evict() || c.open >= c.most && !c.largest().evict() {
+		return nil
 	}
-	conn := &connection{Conn: nc, bound: c}
-	conn.place = c.idle.PushBack(conn)
+	if own = c.sources[name]; own == nil { // evict removes a source without connections
+		own = &source{}
+		c.sources[name] = own
+	}
+	conn := &connection{Conn: nc, bound: c, name: name, source: own}
+	conn.place = own.idle.PushBack(conn)
+	own.open++
 	c.open++
 	return conn
 }
 
+// largest returns the source with most connections of those that can be closed.
+func (c *Connections) largest() *source {
+	best := &source{}
+	for _, s := range c.sources {
+		if s.idle.Len() > 0 && s.open > best.open {
+			best = s
+		}
+	}
+	return best
+}
+
+// evict closes the first idle connection and reports whether there is one.
+func (s *source) evict() bool {
+	first := s.idle.Front()
+	if first == nil {
+		return false
+	}
+	victim, _ := first.Value.(*connection)
+	victim.leave()
+	_ = victim.Conn.Close() // its server finds it closed
+	return true
+}
+
 type connection struct {
 	net.Conn
-	bound *Connections
+	bound  *Connections
+	name   string
+	source *source
+	ended  atomic.Bool // the peer sends no more
 
 	// Guarded by bound.mu.
 	gone    bool
+	lingers bool
 	running int           // handlers
-	place   *list.Element // in bound.idle; nil while a handler runs
+	place   *list.Element // in source.idle; nil while a handler runs
 }
 
 func (c *connection) begin() {
 	c.bound.mu.Lock()
 	defer c.bound.mu.Unlock()
-	if c.running++; c.place != nil {
-		c.bound.idle.Remove(c.place)
-		c.place = nil
-	}
+	c.running++
+	c.displace()
 }
 
 func (c *connection) end() {
 	c.bound.mu.Lock()
 	defer c.bound.mu.Unlock()
-	if c.running--; c.running == 0 && !c.gone {
-		c.place = c.bound.idle.PushBack(c)
+	if c.running--; c.running == 0 && !c.gone && c.place == nil {
+		c.place = c.source.idle.PushBack(c)
+	}
+}
+
+// displace takes the connection out of the idle ones; the lock is held.
+func (c *connection) displace() {
+	if c.place != nil {
+		c.source.idle.Remove(c.place)
+		c.place = nil
 	}
 }
 
@@ -119,17 +175,56 @@ func (c *connection) leave() {
 		return
 	}
 	c.gone = true
+	c.displace()
 	c.bound.open--
-	if c.place != nil {
-		c.bound.idle.Remove(c.place)
-		c.place = nil
+	if c.source.open--; c.source.open == 0 {
+		delete(c.bound.sources, c.name)
 	}
 }
 
-// Close implements net.Conn.
+// Read implements net.Conn.
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+// CloseWrite sends that the server answers no more. net/http calls it when it has
+// answered a request before the whole of it was read.
+func (c *connection) CloseWrite() error { return c.Close() }
+
+// Close implements net.Conn. To close a connection with bytes unread resets it, and
+// the client loses the answer (RFC 9112, section 9.6). So Close tells the client,
+// and reads on within bounds; meanwhile the connection is the first to make room
+// for another.
 func (c *connection) Close() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	c.bound.mu.Lock()
+	switch {
+	case c.lingers:
+		c.bound.mu.Unlock()
+		return nil
+	case c.gone || !ok || c.ended.Load():
+		c.leave()
+		c.bound.mu.Unlock()
+		return c.Conn.Close()
+	}
+	c.lingers = true
+	c.displace()
+	c.place = c.source.idle.PushFront(c)
+	c.bound.mu.Unlock()
+	err := half.CloseWrite()
+	go c.linger()
+	return err
+}
+
+func (c *connection) linger() {
+	_ = c.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
 	c.bound.mu.Lock()
 	c.leave()
 	c.bound.mu.Unlock()
-	return c.Conn.Close()
+	_ = c.Conn.Close()
 }

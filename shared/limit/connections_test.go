@@ -138,3 +138,38 @@ func TestConnectionsOverHTTP2(t *testing.T) {
 		}
 	}
 }
+
+// One address takes neither the connections of another nor the last ones that are
+// free, whether it sends requests or nothing.
+func TestConnectionsOfOneSource(t *testing.T) {
+	for name, sends := range map[string]string{"silent": "", "busy": "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			s, entered, _ := server(t, 8, false)
+			kept := open(t, s, "")
+			from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+			for n := range 40 {
+				c, err := from.DialContext(t.Context(), "tcp", s.Listener.Addr().String())
+				if err != nil {
+					t.Skipf("the machine has no second address: %v", err)
+				}
+				defer func() { _ = c.Close() }()
+				if _, err := io.WriteString(c, sends); err != nil && n < 6 {
+					t.Fatal(err)
+				}
+				if sends != "" && n < 6 {
+					<-entered
+				}
+			}
+			for name, c := range map[string]net.Conn{"another address": open(t, s, ""), "a connection from before": kept} {
+				if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				res, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				_ = res.Body.Close()
+			}
+		})
+	}
+}
