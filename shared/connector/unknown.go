@@ -88,3 +88,8 @@ func (r *Registry) Suggest(name string) string {
 	}
 	return nearest.To(name, known, also)
 }
+
+// Unknown returns the error of a name that no type has.
+func (r *Registry) Unknown(name string) string {
+	return "There is no such type: GET /credential_types lists those there are." + nearest.Hint(r.Suggest(name))
+}

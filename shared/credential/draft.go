@@ -12,7 +12,6 @@ import (
 	"credence/shared/fault"
 	"credence/shared/identity"
 	"credence/shared/jsontree"
-	"credence/shared/nearest"
 )
 
 // Limits of what a client may send, besides those of the credentials object.
@@ -113,7 +112,7 @@ func (s Service) prepareSecret(p *prepared, f *faults, current string) *fault.Er
 		if name == "" {
 			return nil
 		}
-		f.add("/credentials_type", fault.DetailUnknown, "There is no such type: GET /credential_types lists those there are."+nearest.Hint(s.Types.Suggest(name)))
+		f.add("/credentials_type", fault.DetailUnknown, s.Types.Unknown(name))
 		return fault.New(fault.CodeInvalidConnectorType, "Invalid connector type")
 	}
 	p.typ = typ

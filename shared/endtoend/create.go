@@ -96,6 +96,7 @@ func exampleAnswer(t *testing.T, su *suite) {
 	if !reflect.DeepEqual(r.again(t).value, r.value) {
 		t.Error("reading it gives another object than making it")
 	}
+	su.admin.get(t, r.path+"?expand=all").refused(t, http.StatusBadRequest, "invalid_parameter")
 	if !reflect.DeepEqual(su.admin.get(t, r.path+"?expand=1").ok(t).value, r.value) {
 		t.Error("expand=1 changes something")
 	}

@@ -328,6 +328,7 @@ func listFaults(t *testing.T, su *suite) {
 		"per_page=0": "per_page", "per_page=1001": "per_page", "per_page=-5": "per_page", "per_page=": "per_page",
 		"id=x": "id", "id=0": "id", "brief=maybe": "brief", "org_id=x": "org_id", "cursor=nonsense": "cursor", "per_page=2&cursor=AAAA": "cursor",
 		"credentials_type=s3&connector_type=rest": "connector_type", "tag=x": "tags", "credential_type=s3": "credentials_type", "search=x": "name",
+		"credentials_type=postgresql": "credentials_type", "credentials_type=canary": "credentials_type", "connector_type=S3": "connector_type",
 		"sort_by=secret": "sort_by", "sort_order=UP": "sort_order", "access_role=king": "access_role", "validity=maybe": "validity",
 		"expiring_within=": "expiring_within", "expiring_within=14": "expiring_within", "expiring_within=0d": "expiring_within",
 		"expiring_within=30m": "expiring_within", "expiring_within=-1d": "expiring_within", "expiring_within=3651d": "expiring_within",

@@ -200,7 +200,7 @@ func (o *Object) unquote(name string, n jsontree.Node, rule TextRule) (string, b
 	case rule.Exact && !clean(value, rule.Lines):
 		o.Fault(name, fault.DetailForbidden, fmt.Sprintf("The field %q holds control characters or such that turn the direction of writing.", o.label(name)))
 	case rule.OneOf != nil && !slices.Contains(rule.OneOf, value):
-		o.Fault(name, fault.DetailUnknown, fmt.Sprintf("The field %q must be one of: %s.", o.label(name), strings.Join(rule.OneOf, ", ")))
+		o.Fault(name, fault.DetailUnknown, fmt.Sprintf("The field %q must be ", o.label(name))+oneOf(value, rule.OneOf))
 	default:
 		return value, true
 	}

@@ -231,7 +231,8 @@ func (q *Query) Bool(name string) (value, there bool) {
 	case v == "false" || v == "False" || v == "0":
 		return false, true
 	}
-	q.fault(name, fault.DetailWrongKind, fmt.Sprintf("The parameter %q must be true or false.", name))
+	near := nearest.To(v, []string{"true", "false"}, map[string]string{"yes": "true", "on": "true", "no": "false", "off": "false"})
+	q.fault(name, fault.DetailWrongKind, fmt.Sprintf("The parameter %q must be true or false.", name)+nearest.Hint(near))
 	return false, false
 }
 
@@ -243,10 +244,16 @@ func (q *Query) Enum(name, otherwise string, allowed ...string) string {
 		return otherwise
 	}
 	if !slices.Contains(allowed, v) {
-		q.fault(name, fault.DetailUnknown, fmt.Sprintf("The parameter %q must be one of: %s.", name, strings.Join(allowed, ", ")))
+		q.fault(name, fault.DetailUnknown, fmt.Sprintf("The parameter %q must be ", name)+oneOf(v, allowed))
 		return otherwise
 	}
 	return v
+}
+
+// oneOf ends the sentence that a value must be one of those allowed, and suggests
+// the nearest.
+func oneOf(sent string, allowed []string) string {
+	return "one of: " + strings.Join(allowed, ", ") + "." + nearest.Hint(nearest.To(sent, allowed, nil))
 }
 
 // Date is the beginning (UTC) of a day written YYYY-MM-DD; zero where absent.

@@ -59,27 +59,32 @@ func TestAnEmptyTextIsNoNumber(t *testing.T) {
 }
 
 func TestQuerySaysAllFaultsAtOnce(t *testing.T) {
-	withRequest(t, "/?n=8&m=x&k=1.0&b=yes&e=canary&t=a%00&u=aaa&d=canary&l=aaa&w=1&w=2&v=%FF&x=0x1", "", func(r *httpapi.Request) {
+	withRequest(t, "/?n=8&m=x&k=1.0&b=yes&e=canary&f=Onwer&t=a%00&u=aaa&d=canary&l=aaa&w=1&w=2&v=%FF&x=0x1", "", func(r *httpapi.Request) {
 		q := r.Query()
 		for _, name := range []string{"n", "m", "k", "w", "x"} {
 			q.Int(name, 1, 7)
 		}
 		q.Bool("b")
 		q.Enum("e", "owner", "admin")
+		q.Enum("f", "", "owner", "admin")
 		q.Text("t", 9)
 		q.Text("u", 2)
 		q.Text("v", 2)
 		q.Date("d")
 		q.Texts("l", 2)
 		want := []string{
-			"?n out_of_range", "?m wrong_kind", "?k wrong_kind", "?w duplicate", "?x wrong_kind", "?b wrong_kind", "?e unknown_value",
+			"?n out_of_range", "?m wrong_kind", "?k wrong_kind", "?w duplicate", "?x wrong_kind", "?b wrong_kind", "?e unknown_value", "?f unknown_value",
 			"?t malformed", "?u too_long", "?v malformed", "?d malformed", "?l too_long",
 		}
 		err := q.Err()
 		if got := details(err); !reflect.DeepEqual(got, want) || !fault.Is(err, fault.CodeInvalidParameter) {
 			t.Errorf("faults are %q, want %q", got, want)
 		}
-		if strings.Contains(fmt.Sprintf("%+v", err.(*fault.Error).Details), "canary") {
+		said := fmt.Sprintf("%+v", err.(*fault.Error).Details)
+		if !strings.Contains(said, "Did you mean true?") || !strings.Contains(said, "Did you mean owner?") {
+			t.Errorf("the nearest values are not named: %s", said)
+		}
+		if strings.Contains(said, "canary") || strings.Contains(said, "Onwer") {
 			t.Error("the error repeats what was sent")
 		}
 	})

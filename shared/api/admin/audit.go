@@ -25,9 +25,9 @@ const maxAuditDays = 36500
 func (a API) audit(ctx context.Context, operator identity.Caller, c Command) (Reply, error) {
 	now := time.Now()
 	q := audit.Query{Limit: c.Limit, After: c.After}
-	var ok bool
-	if q.Filter, ok = auditlog.Events(c.Events, auditlog.OrgEvents()); !ok {
-		return Reply{}, fault.New(fault.CodeInvalidRequest, "Each event must be one of these, or one with ! before it: "+auditlog.Names(auditlog.OrgEvents())+".")
+	var err error
+	if q.Filter, err = auditlog.Events(c.Events, auditlog.OrgEvents()); err != nil {
+		return Reply{}, fault.New(fault.CodeInvalidRequest, "Each event must be "+err.Error())
 	}
 	if q.Limit == 0 {
 		q.Limit = auditLimit
@@ -35,7 +35,6 @@ func (a API) audit(ctx context.Context, operator identity.Caller, c Command) (Re
 	if q.Limit < 1 || q.Limit > maxAuditLimit {
 		return Reply{}, fault.New(fault.CodeInvalidRequest, fmt.Sprintf("The limit must be 1 to %d.", maxAuditLimit))
 	}
-	var err error
 	if q.From, q.To, err = days(c.From, c.To); err != nil {
 		return Reply{}, err
 	}
@@ -62,8 +61,11 @@ func days(first, last string) (from, to time.Time, err error) {
 		to, err = time.Parse(time.DateOnly, last)
 		to = to.AddDate(0, 0, 1)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		err = fault.New(fault.CodeInvalidRequest, "Give from and to as days, such as 2026-01-31.")
+	case last != "" && !from.Before(to):
+		err = fault.New(fault.CodeInvalidRequest, "The day from is after the day to. Exchange them.")
 	}
 	return from, to, err
 }

@@ -5,6 +5,7 @@ package auditlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"credence/shared/fault"
 	"credence/shared/httpapi"
 	"credence/shared/identity"
+	"credence/shared/nearest"
 	"credence/shared/store"
 )
 
@@ -65,6 +67,9 @@ func Answer(r *httpapi.Request, now time.Time, events []audit.Event, read func(a
 	q := r.Query()
 	paging := q.Paging()
 	query := audit.Query{From: q.Date("from"), To: q.Date("to"), Filter: filter(q, events), Limit: httpapi.MaxUnpaged}
+	if !query.To.IsZero() && query.From.After(query.To) {
+		q.Fault("from", fault.DetailConflict, `The day "from" is after the day "to". Exchange them.`)
+	}
 	if err := q.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -110,10 +115,9 @@ func feed(p audit.Page) httpapi.Feed {
 // filter reads event_filter and change_filter: names, of which one with a "!"
 // before it excludes what it names.
 func filter(q *httpapi.Query, events []audit.Event) audit.Filter {
-	f, ok := Events(q.Texts("event_filter", 40), events)
-	if !ok {
-		q.Fault("event_filter", fault.DetailUnknown,
-			`The parameter "event_filter" must be one of these, or one with "!" before it to exclude it: `+Names(events)+".")
+	f, err := Events(q.Texts("event_filter", 40), events)
+	if err != nil {
+		q.Fault("event_filter", fault.DetailUnknown, `The parameter "event_filter" must be `+err.Error())
 	}
 	for _, name := range q.Texts("change_filter", 64) {
 		if bare, not := strings.CutPrefix(name, "!"); not {
@@ -126,22 +130,25 @@ func filter(q *httpapi.Query, events []audit.Event) audit.Filter {
 }
 
 // Events returns the filter of a list of names, each of one of the events and
-// with "!" before it to exclude it. It reports false for any other name.
-func Events(list []string, events []audit.Event) (audit.Filter, bool) {
+// with "!" before it to exclude it. The error of any other name ends a sentence
+// that begins with the name of the list, such as "The parameter must be".
+func Events(list []string, events []audit.Event) (audit.Filter, error) {
 	var f audit.Filter
 	for _, name := range list {
 		bare, not := strings.CutPrefix(name, "!")
 		event := audit.Event(bare)
 		switch {
 		case !slices.Contains(events, event):
-			return audit.Filter{}, false
+			names := Names(events)
+			return audit.Filter{}, errors.New(`one of these, or one with "!" before it to exclude it: ` +
+				names + "." + nearest.Hint(nearest.To(bare, strings.Split(names, ", "), nil)))
 		case not:
 			f.Without = append(f.Without, event)
 		default:
 			f.Events = append(f.Events, event)
 		}
 	}
-	return f, true
+	return f, nil
 }
 
 // Names lists events for a message.

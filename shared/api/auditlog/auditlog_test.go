@@ -134,7 +134,7 @@ func TestFilters(t *testing.T) {
 	}
 	for query, pointer := range map[string]string{
 		"event_filter=update": "?event_filter", "event_filter=!explode": "?event_filter", "event_filter=!": "?event_filter",
-		"from=yesterday": "?from", "to=2031-02-30": "?to", "page=601": "?page", "per_page=0": "?per_page", "cursor=x": "?cursor",
+		"from=yesterday": "?from", "to=2031-02-30": "?to", "from=2026-02-02&to=2026-02-01": "?from", "page=601": "?page", "per_page=0": "?per_page", "cursor=x": "?cursor",
 	} {
 		k.fill(7000)
 		w := k.get(path + "?" + query)

@@ -96,8 +96,8 @@ func (a Reading) filter(q *httpapi.Query, org int64) credential.Filter {
 		Tags:     q.Texts("tags", credential.MaxTagRunes),
 	}
 	f.Least, _ = access.ParseRole(q.Enum("access_role", "owner", "collaborator", "operator", "admin", "administrator", "owner"))
-	f.Type, _ = q.Text("credentials_type", 64)
-	if other, ok := q.Text("connector_type", 64); ok {
+	f.Type, _ = a.kind(q, "credentials_type")
+	if other, ok := a.kind(q, "connector_type"); ok {
 		if f.Type != "" && f.Type != other {
 			q.Fault("connector_type", fault.DetailConflict, "It has another value than credentials_type, which means the same. Send one of the two.")
 		}
@@ -114,8 +114,19 @@ func (a Reading) filter(q *httpapi.Query, org int64) credential.Filter {
 	return f
 }
 
+// kind reads the name of a type.
+func (a Reading) kind(q *httpapi.Query, name string) (string, bool) {
+	v, there := q.Text(name, 64)
+	if _, known := a.Service.Types.Lookup(v); there && !known {
+		q.Fault(name, fault.DetailUnknown, a.Service.Types.Unknown(v))
+	}
+	return v, there
+}
+
 func (a Reading) get(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {
-	if err := r.Query().Err(); err != nil { // expand changes nothing
+	q := r.Query()
+	q.Bool("expand") // changes nothing
+	if err := q.Err(); err != nil {
 		return httpapi.Answer{}, err
 	}
 	v, err := a.Service.Get(ctx, r.Caller, l)
