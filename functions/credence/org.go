@@ -53,7 +53,7 @@ func (c *anOrg) does(ctx context.Context, io streams, action string) error {
 
 type orgSet struct {
 	anOrg
-	AuditDays int `required:"" placeholder:"DAYS" help:"How long audit entries are kept that are no changes of a credential; changes are always kept."`
+	AuditDays int `required:"" placeholder:"DAYS" help:"How long audit entries are kept that are no changes of a credential, 1 to 36500 days; changes are always kept."`
 }
 
 // Run changes the settings and prints the organisation.

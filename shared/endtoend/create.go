@@ -167,13 +167,14 @@ func serviceFields(t *testing.T, su *suite) {
 		"managed": true, "api_keys": []object{{"a": 1}}, "connector": object{"id": 1}, "credentials_non_secure_data": object{"bucket": "claimed"},
 		"referenced_resource_ids": object{"data_sources": []int{1}}, "org": object{"id": su.other.org},
 		"vendor": nil, "auth_template": nil, "template_config": object{}, "last_probe": object{"verdict": "valid"}, "expires_at": then,
+		"version": 99, "secret_version": 99,
 	}
 	c := su.admin.create(t, with(su.s3(label("claims")), claims))
 	same := func(t *testing.T, r *reply) {
 		t.Helper()
 		if r.int("id") == 7 || r.int("owner", "id") != su.admin.user || r.int("org", "id") != su.admin.org || r.text("created_at") == then ||
 			r.at("verified_status") != nil || r.at("verified_at") != nil || r.at("copied_from_id") != nil ||
-			!reflect.DeepEqual(r.at("access_roles"), []any{"owner"}) || r.at("credentials_non_secure_data", "bucket") != "reports-2031" ||
+			r.int("version") == 99 || r.int("secret_version") != 1 || !reflect.DeepEqual(r.at("access_roles"), []any{"owner"}) || r.at("credentials_non_secure_data", "bucket") != "reports-2031" ||
 			len(r.at("referenced_resource_ids").(object)) != 0 {
 			t.Error("a client sets what only the service sets")
 		}
@@ -182,6 +183,9 @@ func serviceFields(t *testing.T, su *suite) {
 	same(t, su.admin.put(t, c.path, with(claims, object{"description": "claimed"})).ok(t).form(t, fullForm))
 	// A client may send back the object that it read.
 	read := c.again(t)
+	if r := su.admin.put(t, c.path, object{"version": 99}).ok(t).form(t, fullForm); !reflect.DeepEqual(r.value, read.value) {
+		t.Error("a version alone is a change")
+	}
 	same(t, su.admin.put(t, c.path, raw(read.body)).ok(t).form(t, fullForm))
 	if c.again(t).text("description") != "claimed" {
 		t.Error("sending back the object read changes the description")

@@ -186,9 +186,9 @@ func (o *Object) unquote(name string, n jsontree.Node, rule TextRule) (string, b
 	value := n.Text()
 	if !rule.Exact && rule.OneOf == nil {
 		var err error
-		var invisible *naming.InvisibleError
-		if value, err = naming.Clean(value, rule.Lines); errors.As(err, &invisible) {
-			o.Fault(name, fault.DetailForbidden, fmt.Sprintf("The field %q holds %v. Remove it.", o.label(name), invisible))
+		var character *naming.CharacterError
+		if value, err = naming.Clean(value, rule.Lines); errors.As(err, &character) {
+			o.Fault(name, fault.DetailForbidden, fmt.Sprintf("The field %q holds %v. Remove it.", o.label(name), character))
 			return "", false
 		}
 	}

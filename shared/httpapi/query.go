@@ -142,13 +142,13 @@ func (q *Query) Texts(name string, limit int) []string {
 }
 
 func (q *Query) word(name, v string, limit int) (string, bool) {
-	var invisible *naming.InvisibleError
+	var character *naming.CharacterError
 	text, err := naming.Clean(v, false)
 	switch {
 	case !utf8.ValidString(v):
 		q.fault(name, fault.DetailMalformed, fmt.Sprintf("The parameter %q is not valid UTF-8.", name))
-	case errors.As(err, &invisible):
-		q.fault(name, fault.DetailMalformed, fmt.Sprintf("The parameter %q holds %v. Remove it.", name, invisible))
+	case errors.As(err, &character):
+		q.fault(name, fault.DetailMalformed, fmt.Sprintf("The parameter %q holds %v. Remove it.", name, character))
 	case utf8.RuneCountInString(text) > limit:
 		q.fault(name, fault.DetailTooLong, fmt.Sprintf("The parameter %q may have at most %d characters.", name, limit))
 	default:

@@ -16,6 +16,8 @@ func TestClean(t *testing.T) {
 		"a\u00a0b":              "a b",
 		"a\u3000b":              "a b",
 		"cafe\u0301":            "caf\u00e9",
+		"q\u0301\u0323":         "q\u0323\u0301",
+		"नमस्ते":                "नमस्ते",
 		"\u1112\u1161\u11ab":    "\ud55c",
 		"":                      "",
 		" \u2029 ":              "",
@@ -33,7 +35,7 @@ func TestClean(t *testing.T) {
 			t.Errorf("%+q: %+q, %v; want %+q", sent, got, err, want)
 		}
 	}
-	for sent, want := range map[string]naming.InvisibleError{
+	for sent, want := range map[string]naming.CharacterError{
 		"ware\u200bhouse":  {Rune: 0x200b, At: 5},
 		"warehouse\u200b":  {Rune: 0x200b, At: 10},
 		"\ufeffwarehouse":  {Rune: 0xfeff, At: 1},
@@ -53,11 +55,36 @@ func TestClean(t *testing.T) {
 		"a\x00b":           {Rune: 0, At: 2},
 		"a\nb":             {Rune: '\n', At: 2},
 		"a\u2028b":         {Rune: 0x2028, At: 2},
+		"\u0301":           {Rune: 0x301, At: 1}, // combining marks with nothing to combine with
+		" \u0301a":         {Rune: 0x301, At: 1},
+		"a \u0301":         {Rune: 0x301, At: 3},
+		"a\u00a0\u0308b":   {Rune: 0x308, At: 3},
+		"\u20e3":           {Rune: 0x20e3, At: 1},
+		"\u093e":           {Rune: 0x93e, At: 1},
+		"\u2800":           {Rune: 0x2800, At: 1},
+		"a\u2800b":         {Rune: 0x2800, At: 2},
+		"\ufffc":           {Rune: 0xfffc, At: 1},
+		"a\U0001d159":      {Rune: 0x1d159, At: 2},
+		"a\U00016fe4":      {Rune: 0x16fe4, At: 2},
+		"\u2065":           {Rune: 0x2065, At: 1},
+		"a\ufffe":          {Rune: 0xfffe, At: 2},
+		"\uffa0":           {Rune: 0xffa0, At: 1},
 		"a\ue000b":         {Rune: 0xe000, At: 2},
 	} {
-		var got *naming.InvisibleError
+		var got *naming.CharacterError
 		if text, err := naming.Clean(sent, false); !errors.As(err, &got) || *got != want || text != "" {
 			t.Errorf("%+q: %+q, %v; want %v", sent, text, err, &want)
+		}
+	}
+	if _, err := naming.Clean("a\n\u0301", true); err == nil {
+		t.Error("a mark that begins a line is accepted")
+	}
+	for r, want := range map[rune]string{
+		0x200b: "the invisible character U+200B at position 3",
+		0x301:  "the combining mark without a letter before it, U+0301 at position 3",
+	} {
+		if got := (&naming.CharacterError{Rune: r, At: 3}).Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 	if got, err := naming.Clean(" a\r\n\tb\u00a0 \n", true); err != nil || got != "a\r\n\tb" {

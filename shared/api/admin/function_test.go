@@ -134,7 +134,7 @@ func TestFunctionReadsTheAudit(t *testing.T) {
 	}
 	for _, event := range []string{
 		`{"action":"audit","events":["explode"]}`, `{"action":"audit","from":"today"}`, `{"action":"audit","from":"2026-02-02","to":"2026-02-01"}`, `{"action":"audit","limit":1001}`,
-		`{"action":"org set"}`, `{"action":"org set","audit_days":36501}`,
+		`{"action":"org set"}`, `{"action":"org set","audit_days":0}`, `{"action":"org set","audit_days":-1}`, `{"action":"org set","audit_days":36501}`,
 	} {
 		if got := invoke(event); got.Code != "invalid_request" {
 			t.Errorf("%s: %+v", event, got)
