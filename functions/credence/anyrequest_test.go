@@ -107,7 +107,7 @@ func signedIn(t *testing.T, s *server) []string {
 		"CREDENCE_OTHER_TOKEN="+session(t, s.url, other))
 }
 
-func session(t *testing.T, api, key string) string {
+func session(t testing.TB, api, key string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+"/token", nil)
 	if err != nil {

@@ -31,9 +31,10 @@ const (
 	bodiesTotal = 32 << 20
 	bodiesOfOrg = 8 << 20
 
-	// Of the routes that are Heavy so many run at once; the others wait.
+	// Of the routes that are Heavy so many run at once; the others wait. One costs
+	// a core for as long as it runs, so an organisation has one.
 	heavyTotal = 4
-	heavyOfOrg = 2
+	heavyOfOrg = 1
 	heavyWait  = 2 * time.Second
 
 	// A long answer is counted until the client has it.

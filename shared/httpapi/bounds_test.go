@@ -147,7 +147,7 @@ func TestBoundsAreShared(t *testing.T) {
 		body  int
 		most  int // requests of one organisation at once
 	}{
-		"heavy routes": {httpapi.Route{Pattern: "POST /a", Needs: access.Read, Heavy: true}, 0, 2},
+		"heavy routes": {httpapi.Route{Pattern: "POST /a", Needs: access.Read, Heavy: true}, 0, 1},
 		"long bodies":  {httpapi.Route{Pattern: "POST /a", Needs: access.Update}, 256 << 10, 32},
 		"requests":     {httpapi.Route{Pattern: "POST /a", Needs: access.Read}, 0, 256},
 		"short bodies": {httpapi.Route{Pattern: "POST /a", Needs: access.Update}, 1, 256},
@@ -199,4 +199,48 @@ func TestBoundsAreShared(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stalled is a client that has asked for a long answer and reads none of it.
+type stalled struct {
+	*httptest.ResponseRecorder
+	began chan struct{}
+	leave chan struct{}
+}
+
+func (s stalled) Write(p []byte) (int, error) {
+	s.began <- struct{}{}
+	<-s.leave
+	return s.ResponseRecorder.Write(p)
+}
+
+// An organisation whose clients do not read their answers has its share of them;
+// beyond that its answers are 429, and another organisation's are sent.
+func TestLongAnswersAreShared(t *testing.T) {
+	const most = 15 // of a megabyte and two bytes each
+	h := newCrowd(t, httpapi.Route{Pattern: "GET /a", Needs: access.Read, Handle: func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
+		return httpapi.Answer{Body: strings.Repeat("x", 1<<20)}, nil
+	}})
+	request := func(org string) *http.Request {
+		r := httptest.NewRequest("GET", "/a", nil)
+		r.Header.Set("Authorization", "Bearer "+org)
+		return r
+	}
+	began, leave := make(chan struct{}, most), make(chan struct{})
+	var all sync.WaitGroup
+	for range most {
+		all.Go(func() { h.ServeHTTP(stalled{httptest.NewRecorder(), began, leave}, request("1")) })
+	}
+	for range most {
+		<-began
+	}
+	for org, want := range map[string]int{"1": 429, "2": 200} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, request(org))
+		if w.Code != want || want == 429 && w.Header().Get("Retry-After") == "" {
+			t.Errorf("organisation %s: %d, want %d", org, w.Code, want)
+		}
+	}
+	close(leave)
+	all.Wait()
 }

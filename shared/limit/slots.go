@@ -23,12 +23,15 @@ var (
 )
 
 // Slots bounds work under way: a total for the process, and a share of it for
-// each holder, so that one holder never takes what the others need. It may be
-// used by many goroutines at once. A nil *Slots admits everything, for a process
+// each holder, so that one holder never takes what the others need. The last
+// quarter of the total is for holders of the first level that have nothing under
+// way, so that a few holders never take it together either. It may be used by
+// many goroutines at once. A nil *Slots admits everything, for a process
 // that serves one request at a time.
 type Slots struct {
-	total  *semaphore.Weighted
-	size   int64
+	common *semaphore.Weighted // three quarters of the total
+	last   *semaphore.Weighted // the rest
+	size   int64               // of common
 	shares []int64
 
 	mu      sync.Mutex
@@ -54,8 +57,9 @@ type share struct {
 // NewSlots makes Slots of total units. The i-th share is the number of units
 // that one holder of level i may have, such as an organisation and a key.
 func NewSlots(total int64, shares ...int64) *Slots {
+	last := total / 4
 	return &Slots{
-		total: semaphore.NewWeighted(total), size: total, shares: shares,
+		common: semaphore.NewWeighted(total - last), last: semaphore.NewWeighted(last), size: total - last, shares: shares,
 		holders: map[holder]*share{}, spare: make([][]*share, len(shares)),
 	}
 }
@@ -77,8 +81,10 @@ func (s *Slots) Take(ctx context.Context, wait time.Duration, n int64, ids ...in
 	h := &hold{slots: s, units: min(n, s.size), shares: make([]*share, 0, len(ids))}
 	patience := patience{ctx: ctx, wait: wait}
 	defer patience.end()
+	first := false
 	for level, id := range ids {
-		own := s.join(holder{level, id})
+		own, alone := s.join(holder{level, id})
+		first = first || level == 0 && alone
 		if !patience.acquire(own.units, h.units) {
 			s.leave(own)
 			h.free()
@@ -86,7 +92,14 @@ func (s *Slots) Take(ctx context.Context, wait time.Duration, n int64, ids ...in
 		}
 		h.shares = append(h.shares, own)
 	}
-	if h.total = patience.acquire(s.total, h.units); !h.total {
+	switch {
+	case s.common.TryAcquire(h.units):
+		h.of = s.common
+	case first && s.last.TryAcquire(h.units):
+		h.of = s.last
+	case patience.acquire(s.common, h.units):
+		h.of = s.common
+	default:
 		h.free()
 		return nil, ErrTotal
 	}
@@ -98,7 +111,7 @@ type hold struct {
 	slots  *Slots
 	units  int64
 	shares []*share
-	total  bool // it has units of the total, too
+	of     *semaphore.Weighted // the part of the total that it has units of; nil if none
 	freed  atomic.Bool
 }
 
@@ -107,8 +120,8 @@ func (h *hold) free() {
 	if h.freed.Swap(true) {
 		return
 	}
-	if h.total {
-		h.slots.total.Release(h.units)
+	if h.of != nil {
+		h.of.Release(h.units)
 	}
 	for _, own := range slices.Backward(h.shares) {
 		own.units.Release(h.units)
@@ -116,12 +129,12 @@ func (h *hold) free() {
 	}
 }
 
-// join returns the share of a holder. It exists while somebody waits for it or has
-// a part of it.
-func (s *Slots) join(h holder) *share {
+// join returns the share of a holder, and whether nobody else uses it. It exists
+// while somebody waits for it or has a part of it.
+func (s *Slots) join(h holder) (own *share, alone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	own := s.holders[h]
+	own = s.holders[h]
 	if own == nil {
 		if spare := s.spare[h.level]; len(spare) > 0 {
 			own, s.spare[h.level] = spare[len(spare)-1], spare[:len(spare)-1]
@@ -132,7 +145,7 @@ func (s *Slots) join(h holder) *share {
 		s.holders[h] = own
 	}
 	own.users++
-	return own
+	return own, own.users == 1
 }
 
 // leave undoes join. A share without users has all its units.

@@ -13,7 +13,7 @@ import (
 
 func TestSlots(t *testing.T) {
 	ctx := t.Context()
-	s := limit.NewSlots(10, 6, 4)
+	s := limit.NewSlots(12, 6, 4) // of which the last 3 are for organisations without any
 	take := func(n, org, key int64, want error) func() {
 		t.Helper()
 		free, err := s.Take(ctx, 0, n, org, key)
@@ -26,15 +26,23 @@ func TestSlots(t *testing.T) {
 	take(1, 1, 1, limit.ErrShare) // of the key
 	second := take(2, 1, 2, nil)
 	take(1, 1, 3, limit.ErrShare) // of the organisation
-	other := take(99, 2, 7, nil)  // is the whole share of a key
+	other := take(3, 2, 7, nil)
+	take(1, 2, 8, limit.ErrTotal)
+	third := take(2, 3, 9, nil)
 	take(1, 3, 9, limit.ErrTotal)
+	take(2, 4, 9, limit.ErrTotal)
+	fourth := take(1, 4, 9, nil)
+	take(1, 5, 9, limit.ErrTotal)
+	third()
+	fourth()
 	first()
 	first() // gives nothing back twice
 	take(1, 3, 9, nil)()
 	take(4, 1, 1, nil)()
 	second()
 	other()
-	for range 100 { // nothing is left behind by what was refused
+	take(99, 2, 7, nil)() // is the whole share of a key
+	for range 100 {       // nothing is left behind by what was refused
 		take(4, 1, 1, nil)()
 	}
 	free, err := (*limit.Slots)(nil).Take(ctx, 0, 99, 1)
@@ -46,7 +54,7 @@ func TestSlots(t *testing.T) {
 
 // A holder that waits for its share keeps nobody else waiting.
 func TestSlotsWaiting(t *testing.T) {
-	s := limit.NewSlots(2, 1)
+	s := limit.NewSlots(4, 1)
 	held, err := s.Take(t.Context(), 0, 1, 1)
 	if err != nil {
 		t.Fatal(err)
