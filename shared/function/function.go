@@ -5,6 +5,7 @@ package function
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"time"
@@ -43,14 +44,13 @@ func Start(handler func(p *Process) (lambda.Handler, error)) {
 	lambda.Start(h)
 }
 
-// start returns every missing variable at once, and before what follows from one.
+// start returns every missing variable at once, the region included, and before the
+// errors that follow from one.
 func (p *Process) start(ctx context.Context, handler func(p *Process) (lambda.Handler, error)) (lambda.Handler, error) {
-	var err error
-	if p.AWS, err = boot.AWS(ctx, p.Logger); err != nil {
-		return nil, err
-	}
+	var noAWS error
+	p.AWS, noAWS = boot.AWS(ctx, p.Logger)
 	h, err := handler(p)
-	if missing := p.Err(); missing != nil {
+	if missing := errors.Join(p.Err(), noAWS); missing != nil {
 		return nil, missing
 	}
 	return h, err

@@ -32,7 +32,8 @@ func TestMissingVariables(t *testing.T) {
 	}
 }
 
-// TestNoRegion: a function without a region does not start, and nothing is made.
+// TestNoRegion: a function without a region does not start, and the error names the
+// missing variables beside the region.
 func TestNoRegion(t *testing.T) {
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"} {
 		t.Setenv(name, "")
@@ -40,11 +41,12 @@ func TestNoRegion(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", t.TempDir()+"/none")
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	p := &Process{Logger: slog.New(slog.DiscardHandler)}
-	_, err := p.start(t.Context(), func(*Process) (lambda.Handler, error) {
-		t.Error("the handler is made")
+	t.Setenv("META_TABLE", "")
+	_, err := p.start(t.Context(), func(p *Process) (lambda.Handler, error) {
+		p.Tables(dynamo.Tables{Meta: p.Required("META_TABLE")})
 		return nil, nil
 	})
-	if err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
+	if err == nil || !strings.Contains(err.Error(), "AWS_REGION") || !strings.Contains(err.Error(), "META_TABLE") {
 		t.Errorf("the error is %v", err)
 	}
 }
