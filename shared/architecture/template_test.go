@@ -126,19 +126,6 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
-// TestTemplateIsSmall: CloudFormation takes a template of up to 51,200 bytes
-// without a bucket to read it from.
-// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-func TestTemplateIsSmall(t *testing.T) {
-	info, err := os.Stat(filepath.Join(root(t), "template.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Size() > 51200 {
-		t.Errorf("template.yaml has %d bytes, %d too many", info.Size(), info.Size()-51200)
-	}
-}
-
 // TestKeyPolicy: the account administers the key and cannot use it; what lets the
 // roles use it is told, word for word, to whom has a key already.
 func TestKeyPolicy(t *testing.T) {
