@@ -128,8 +128,6 @@ func (a *Attempt) explain(stage string, err error) Finding {
 	return classify(stage, err, host, port)
 }
 
-func before(a, b string) bool { return slices.Index(stageOrder, a) < slices.Index(stageOrder, b) }
-
 // begin opens a stage; it returns the time spent in closed stages so far, so
 // that a stage does not count the time of those within it.
 func (a *Attempt) begin(name string) time.Duration {
@@ -187,62 +185,6 @@ func (a *Attempt) closeBelow(name string) {
 		late := classify(o.name, context.DeadlineExceeded, a.hostField, a.portField)
 		a.record(o.name, took, &late)
 	}
-}
-
-// record notes how a stage ended; the lock is held. A stage that ends again
-// (a second dial) adds its time, and its last outcome counts. The time of one
-// that was not reached went into the lower one that failed.
-func (a *Attempt) record(name string, took time.Duration, f *Finding) {
-	s := a.stages[name]
-	s.Name = name
-	spent := took
-	switch {
-	case f == nil:
-		s.Outcome, s.Message = StageOK, stageOK[name]
-		if a.failedAt == name {
-			a.failure, a.failedAt = nil, ""
-		}
-	case a.failure != nil && before(a.failedAt, name):
-		s.Outcome, s.Message, spent = StageSkipped, "", 0
-		a.spend(a.failedAt, took)
-	case before(f.home(), name):
-		// The driver met a fault of a lower stage inside its own call.
-		s.Outcome, s.Message, spent = StageSkipped, "", 0
-		a.record(f.home(), took, f)
-	default:
-		if a.failure != nil && before(name, a.failedAt) { // another connection's: one stage stands failed, the lowest
-			higher := a.stages[a.failedAt]
-			higher.Outcome, higher.Message = StageSkipped, ""
-			a.stages[a.failedAt] = higher
-		}
-		s.Outcome, s.Message = StageFailed, f.text()
-		a.failure, a.failedAt = f, name
-	}
-	a.stages[name] = s
-	a.spend(name, spent)
-}
-
-// spend adds to a stage's time; the lock is held.
-func (a *Attempt) spend(name string, took time.Duration) {
-	s := a.stages[name]
-	s.Millis += took.Milliseconds()
-	a.stages[name] = s
-}
-
-// home is the stage to which a code belongs whoever reports it; "access", the
-// last, where any may.
-func (f Finding) home() string {
-	switch f.Code {
-	case CodeDNSNotFound, CodeDNSTimeout:
-		return DNS
-	case CodeTCPRefused, CodeTCPTimeout:
-		return TCP
-	case CodeTLSUntrusted, CodeTLSNameMismatch, CodeTLSExpired, CodeTLSUnsupported:
-		return TLS
-	case CodeProtocolMismatch:
-		return Protocol
-	}
-	return Access
 }
 
 // Warn adds a warning beside the verdict, with the field to change, if one is,
