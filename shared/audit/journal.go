@@ -16,7 +16,7 @@ import (
 )
 
 // Journal records what belongs to no credential: sign-ins, and changes of
-// service keys, users and the organisation. Each day has its own partition, so
+// service keys, users, teams and the organisation. Each day has its own partition, so
 // that none grows with all sign-ins of an organisation.
 type Journal struct{}
 
@@ -30,6 +30,9 @@ func (Journal) Write(o identity.Occurrence) (store.Write, error) {
 	e := By(o.By, Event(o.Event), o.At)
 	e.ID, e.Org, e.OwnerID = cmp.Or(o.ID, id.New(o.At)), o.Org, o.User
 	switch {
+	case o.Team != 0:
+		e.Subject = Subject{Type: identity.TeamResource, ID: o.Team, Name: o.TeamName}
+		e.Summary = []string{strings.TrimSpace(fmt.Sprintf("team %d %s", o.Team, o.TeamName))}
 	case o.Key != 0:
 		e.Subject = Subject{Type: identity.KeyResource, ID: o.Key, Name: o.KeyName}
 		e.Summary = []string{strings.TrimSpace(fmt.Sprintf("service key %d %s", o.Key, o.KeyName))}
@@ -40,6 +43,7 @@ func (Journal) Write(o identity.Occurrence) (store.Write, error) {
 		e.Subject = Subject{Type: identity.OrgResource, ID: o.Org}
 		e.Summary = []string{fmt.Sprintf("organisation %d", o.Org)}
 	}
+	e.Summary = append(e.Summary, o.Details...)
 	if o.By.IsOperator() {
 		e.Summary = append(e.Summary, "by the operator")
 	}

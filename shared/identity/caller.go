@@ -27,7 +27,8 @@ type User struct {
 	FullName  string
 	Admin     bool // of the organisation
 	Active    bool
-	KeyCount  int // service keys that exist; at most MaxKeysPerUser
+	KeyCount  int     // service keys that exist; at most MaxKeysPerUser
+	Teams     []int64 // that the user is a member of, in ascending order; at most MaxTeamsPerUser
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	Rev       int64 // of the stored row: the precondition of its next write
@@ -108,7 +109,8 @@ type Origin struct {
 type Caller struct {
 	Org     Org
 	User    User
-	KeyID   int64 // the service key that the session came from
+	Teams   []int64 // User.Teams, for the roles that the teams were granted
+	KeyID   int64   // the service key that the session came from
 	KeyName string
 	// Lineage, Scopes and Expires are the key's rights: the scopes that the key
 	// and all keys of its lineage hold, and the earliest of their expiries.

@@ -21,6 +21,7 @@ type subject struct {
 	text, token string
 	who, admin  identity.Caller
 	other       identity.Key
+	team        identity.Team
 }
 
 // task is one operation, whose calls of the store are to fail.
@@ -82,6 +83,21 @@ var tasks = []task{
 	{name: "user add", event: identity.EventUserCreated, again: []fault.Code{fault.CodeInvalidRequest}, do: func(ctx context.Context, w *world, _ subject) error {
 		return second(w.CreateUser(ctx, w.org, identity.User{Email: "made@acme.example"}))
 	}},
+	{name: "user invite", event: identity.EventUserCreated, again: []fault.Code{fault.CodeInvalidRequest}, do: func(ctx context.Context, w *world, s subject) error {
+		address := "invited@acme.example"
+		return second(w.Invite(ctx, s.admin, identity.UserDraft{Email: &address}))
+	}},
+	{name: "team add", event: identity.EventTeamCreated, again: []fault.Code{fault.CodeInvalidRequest}, do: func(ctx context.Context, w *world, s subject) error {
+		name := "Data"
+		return second(w.CreateTeam(ctx, s.who, identity.TeamDraft{Name: &name, Members: members(identity.AddMembers, w.member)}))
+	}},
+	{name: "team update", event: identity.EventTeamUpdated, do: func(ctx context.Context, w *world, s subject) error {
+		name := "Others"
+		return second(w.UpdateTeam(ctx, s.admin, s.team.ID, identity.TeamDraft{Name: &name, Members: members(identity.ReplaceMembers, w.admin)}))
+	}},
+	{name: "team delete", event: identity.EventTeamDeleted, again: []fault.Code{fault.CodeNotFound}, do: func(ctx context.Context, w *world, s subject) error {
+		return w.DeleteTeam(ctx, s.admin, s.team.ID, false, nil)
+	}},
 	{name: "org add", event: identity.EventUserCreated, again: []fault.Code{fault.CodeConflict}, do: func(ctx context.Context, w *world, _ subject) error {
 		return second(w.CreateOrg(ctx, identity.Org{Name: "Made", EmailDomain: "made.example"}, identity.User{Email: "a@made.example"}, false))
 	}},
@@ -103,7 +119,11 @@ func (o task) met(t *testing.T) (*world, subject) {
 	if o.name == "key activate" {
 		must(w.PauseKey(t.Context(), session.Caller, other.ID))(t)
 	}
-	s := subject{text: text, token: session.Token, who: session.Caller, other: other, admin: w.caller(w.admin)}
+	var team identity.Team
+	if o.name == "team update" || o.name == "team delete" {
+		team = w.team(w.member, "Team", w.member)
+	}
+	s := subject{team: team, text: text, token: session.Token, who: session.Caller, other: other, admin: w.caller(w.admin)}
 	w.move(time.Hour) // a sign-in notes the last use again
 	return w, s
 }
@@ -117,8 +137,8 @@ func (w *world) facts() string {
 		if k.Table != store.Meta || kind == "REF" { // the marker of a refusal, which its entry shows
 			continue
 		}
-		fact := kind + fmt.Sprint(len(i.Attributes.Bytes("list")))
-		for _, name := range []string{"name", "full_name", "active", "admin", "keys", "paused", "scopes", "made", "suspended", "audit_days"} {
+		fact := kind + fmt.Sprint(len(i.Attributes.Bytes("list")), len(i.Attributes.Bytes("members")), strings.Count(i.Attributes.Text("teams"), ""))
+		for _, name := range []string{"name", "full_name", "active", "admin", "keys", "paused", "scopes", "made", "suspended", "audit_days", "count"} {
 			if v, ok := i.Attributes[name]; ok && (name != "made" || kind == "KEY") {
 				fact += fmt.Sprintf(" %s=%v", name, v)
 			}

@@ -23,9 +23,10 @@ const (
 	RemedyHarmless = "Nothing is lost: no answer of the service is built on this row. It goes when a clean backup is restored."
 )
 
-// Inspect compares the rows of an organisation's users and service keys with one
-// another: the organisation and its place in the list, each user and the row of
-// the user's address, the number of keys and the keys. It returns the users too.
+// Inspect compares the rows of an organisation's users, service keys and teams with
+// one another: the organisation and its place in the list, each user and the row of
+// the user's address, the number of keys and the keys, teams, their names, their
+// members and the number of teams. It returns the users too.
 // A finding is looked for once more, since a change may have been seen half made.
 // May be called again at will.
 func Inspect(ctx context.Context, s store.Store, org int64) ([]User, []Finding, error) {
@@ -44,11 +45,11 @@ func Inspect(ctx context.Context, s store.Store, org int64) ([]User, []Finding, 
 }
 
 func inspect(ctx context.Context, s store.Store, org int64) ([]User, []Finding, error) {
-	i := inspection{store: s, org: org, mails: map[string]int64{}}
+	i := inspection{store: s, org: org, mails: map[string]int64{}, names: map[store.Key]int64{}}
 	if err := i.orgRows(ctx); err != nil {
 		return nil, nil, err
 	}
-	for _, prefix := range []string{"MAIL#", userPrefix} {
+	for _, prefix := range []string{"MAIL#", userPrefix, teamNamePrefix, teamPrefix} {
 		if err := i.each(ctx, OrgPartition(org), prefix, i.row); err != nil {
 			return nil, nil, err
 		}
@@ -57,6 +58,9 @@ func inspect(ctx context.Context, s store.Store, org int64) ([]User, []Finding, 
 		if err := i.user(ctx, u); err != nil {
 			return nil, nil, err
 		}
+	}
+	if err := i.memberships(ctx); err != nil {
+		return nil, nil, err
 	}
 	for mail, user := range i.mails {
 		i.found(MailKey(org, mail), fmt.Sprintf("An address leads to user %d, who does not have it.", user), RemedyRestore)
@@ -69,6 +73,8 @@ type inspection struct {
 	org      int64
 	mails    map[string]int64 // whose user was not met yet
 	users    []User
+	names    map[store.Key]int64 // of teams that were not met yet
+	teams    []Team
 	findings []Finding
 }
 
@@ -112,6 +118,14 @@ func (i *inspection) each(ctx context.Context, partition, prefix string, do func
 func (i *inspection) row(item store.Item) {
 	if mail, ok := strings.CutPrefix(item.Key.Sort, "MAIL#"); ok {
 		i.mails[mail] = item.Attributes.Int("user")
+		return
+	}
+	if strings.HasPrefix(item.Key.Sort, teamNamePrefix) {
+		i.names[item.Key] = item.Attributes.Int("team")
+		return
+	}
+	if strings.HasPrefix(item.Key.Sort, teamPrefix) {
+		i.team(item)
 		return
 	}
 	u, err := DecodeUser(item)

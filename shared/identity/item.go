@@ -14,6 +14,10 @@ import (
 //	ORG#<o>       ORG                 the organisation
 //	ORG#<o>       USER#<u>            a user; rev counts its writes
 //	ORG#<o>       MAIL#<address>      the user of an address
+//	ORG#<o>       TEAM#<t>            a team with its members; rev counts its writes
+//	ORG#<o>       TEAMNAME#<SHA-256>  the team of a name, in lower case
+//	ORG#<o>       TEAMS               the number of teams
+//	ORG#<o>#T#<t> CRED#<c>            a credential that a team was granted; package credential's
 //	ORG#<o>#U#<u> KEY#<k>             a service key; rev counts its writes
 //	ORG#<o>#U#<u> SES#<k>             the sessions of a key; expires with the last
 //	ORG#<o>#U#<u> REF#<k>#<hour>      the journal's entry of a failed sign-in in an hour; expires after it
@@ -95,13 +99,18 @@ func DecodeUser(i store.Item) (User, error) {
 		return User{}, fmt.Errorf("reading a user's row: %w", errRow)
 	}
 	a := i.Attributes
+	teams, err := decodeTeams(a.Text("teams"))
+	if err != nil {
+		return User{}, fmt.Errorf("reading a user's row: %w", err)
+	}
 	return User{
 		ID: id, OrgID: org, Email: a.Text("email"), FullName: a.Text("full_name"),
-		Admin: a.Bool("admin"), Active: a.Bool("active"), KeyCount: int(a.Int("keys")),
+		Admin: a.Bool("admin"), Active: a.Bool("active"), KeyCount: int(a.Int("keys")), Teams: teams,
 		CreatedAt: a.Time("created"), UpdatedAt: a.Time("updated"), Rev: a.Int("rev"),
 	}, nil
 }
 
+// encodeUser makes the row of a user without teams; inTeams alone writes those.
 func encodeUser(u User) store.Item {
 	a := store.Attributes{
 		"email": u.Email, "full_name": u.FullName, "admin": u.Admin, "active": u.Active,

@@ -7,15 +7,20 @@ import (
 )
 
 // Occurrence is an event that belongs to no credential: a sign-in, or a change
-// of a service key, a user or the organisation.
+// of a service key, a user, a team or the organisation.
 type Occurrence struct {
 	Org     int64
 	User    int64 // the user concerned, or the owner of the key concerned; 0 = none
 	Key     int64 // the key concerned; 0 = none
 	KeyName string
-	Event   string // one of the Event constants
-	By      Caller // the actor and the origin; without a user for the operator and for failed sign-ins
-	At      time.Time
+	Team    int64 // the team concerned, whose owner is User; 0 = none
+	// TeamName and Details are for Team and for a user: the details are lines such as
+	// "changed status". They name fields and users, and no value.
+	TeamName string
+	Details  []string
+	Event    string // one of the Event constants
+	By       Caller // the actor and the origin; without a user for the operator and for failed sign-ins
+	At       time.Time
 	// ID names the entry; 0 = a new id. Two occurrences of one ID are kept once.
 	ID      int64
 	Expires time.Time // zero = never
@@ -40,6 +45,11 @@ const (
 	EventOrgSuspended  = "org_suspended"
 	EventOrgActivated  = "org_activated"
 	EventOrgUpdated    = "org_updated" // a setting was changed
+
+	EventTeamCreated        = "team_created"
+	EventTeamUpdated        = "team_updated"
+	EventTeamMembersChanged = "team_members_changed"
+	EventTeamDeleted        = "team_deleted"
 )
 
 // Events lists the events of an Occurrence.
@@ -48,6 +58,7 @@ func Events() []string {
 		EventSignIn, EventSignInRefused, EventRefresh, EventSignOut, EventKeyCreated, EventKeyUpdated, EventKeyRotated, EventKeyPaused,
 		EventKeyActivated, EventKeyDeleted, EventUserCreated, EventUserUpdated, EventUserSuspended, EventUserActivated,
 		EventOrgSuspended, EventOrgActivated, EventOrgUpdated,
+		EventTeamCreated, EventTeamUpdated, EventTeamMembersChanged, EventTeamDeleted,
 	}
 }
 

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"credence/shared/fault"
 	"credence/shared/store"
@@ -14,11 +15,14 @@ const UserResource = "User"
 // OrgResource is the name of an organisation in errors.
 const OrgResource = "Org"
 
-// UserDraft is a requested change of a user. A nil field stays as it is.
+// UserDraft is a requested user, or a requested change of one. A nil field stays as
+// it is, or takes its default in a new user.
 type UserDraft struct {
-	FullName *string
-	Active   *bool
-	Admin    *bool
+	Email    *string     // of a user that exists, no other than the present one
+	FullName *string     // default: the address without its domain
+	Active   *bool       // default: true
+	Admin    *bool       // default: false
+	Idem     Idempotency // Invite only
 }
 
 // Users lists the users of the caller's organisation, oldest first. It requires
@@ -96,8 +100,11 @@ func (s *Service) UpdateUser(ctx context.Context, who Caller, user int64, d User
 		if err != nil {
 			return err
 		}
-		var event string
-		if u, event = d.apply(before); event == "" {
+		if d.Email != nil && !strings.EqualFold(*d.Email, before.Email) {
+			return invalid("/email", fault.DetailForbidden, "The address of a user does not change. Leave \"email\" out, or invite a user with the other address.")
+		}
+		event, told := "", []string(nil)
+		if u, event, told = d.apply(before); event == "" {
 			return nil // nothing changes, so nothing is written
 		}
 		if err := mayChange(who, before, u); err != nil {
@@ -116,7 +123,7 @@ func (s *Service) UpdateUser(ctx context.Context, who Caller, user int64, d User
 			})
 		}
 		note, err := s.journal.Write(Occurrence{
-			Org: who.Org.ID, User: user, Event: event, By: who, At: u.UpdatedAt,
+			Org: who.Org.ID, User: user, Details: told, Event: event, By: who, At: u.UpdatedAt,
 		})
 		if err != nil {
 			return err
@@ -146,27 +153,22 @@ func mayChange(who Caller, before, after User) error {
 	return nil
 }
 
-// apply returns the changed user and the event that names the change, "" where
-// nothing changes.
-func (d UserDraft) apply(u User) (User, string) {
-	before, event := u, EventUserUpdated
-	if d.FullName != nil {
-		u.FullName = *d.FullName
+// apply returns the changed user, the event that names the change, "" where nothing
+// changes, and a line for each field that changes.
+func (d UserDraft) apply(u User) (after User, event string, told []string) {
+	if d.FullName != nil && *d.FullName != u.FullName {
+		u.FullName, event, told = *d.FullName, EventUserUpdated, append(told, "changed full_name")
 	}
-	if d.Admin != nil {
-		u.Admin = *d.Admin
+	if d.Admin != nil && *d.Admin != u.Admin {
+		u.Admin, event, told = *d.Admin, EventUserUpdated, append(told, "changed is_admin")
 	}
 	if d.Active != nil && *d.Active != u.Active {
-		u.Active = *d.Active
-		event = EventUserSuspended
+		u.Active, event, told = *d.Active, EventUserSuspended, append(told, "changed status")
 		if u.Active {
 			event = EventUserActivated
 		}
 	}
-	if u == before {
-		event = ""
-	}
-	return u, event
+	return u, event, told
 }
 
 // rewritten makes the write of a changed user. Attributes of the row that this

@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"errors"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -57,7 +58,7 @@ func TestUpdateUser(t *testing.T) {
 				want = applied(before, row.draft)
 				want.Rev, want.UpdatedAt = before.Rev+1, w.time
 			}
-			if after != want || err == nil && got != want {
+			if !reflect.DeepEqual(after, want) || err == nil && !reflect.DeepEqual(got, want) {
 				t.Errorf("stored %+v, returned %+v, want %+v", after, got, want)
 			}
 			if events := w.journal(); row.event == "" && len(events)+w.store.commits > 0 || row.event != "" && (len(events) != 1 || events[0] != row.event) {

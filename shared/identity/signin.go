@@ -144,7 +144,7 @@ func usable(k Key, now time.Time) bool { return !k.Paused && now.Before(k.Expire
 
 func (p principal) caller(from Origin) Caller {
 	return Caller{
-		Org: p.org, User: p.user, KeyID: p.key.ID, KeyName: p.key.Name, Lineage: p.key.Lineage, Scopes: p.scopes, Expires: p.expires, Origin: from,
+		Org: p.org, User: p.user, Teams: p.user.Teams, KeyID: p.key.ID, KeyName: p.key.Name, Lineage: p.key.Lineage, Scopes: p.scopes, Expires: p.expires, Origin: from,
 	}
 }
 

@@ -1,0 +1,81 @@
+package identity
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"credence/shared/store"
+)
+
+// Ref names a user or a team of an organisation in a request: by its id, or, if
+// that is 0, by the user's address or the team's name.
+type Ref struct {
+	ID   int64
+	Name string
+}
+
+// FindUsers reads the rows of users, one for each of refs and in their order; the
+// zero Item where the organisation has no such user.
+func FindUsers(ctx context.Context, s store.Store, org int64, refs []Ref) ([]store.Item, error) {
+	return find(ctx, s, refs, directory{
+		"user", func(name string) store.Key { return MailKey(org, name) },
+		func(id int64) store.Key { return UserKey(org, id) },
+	})
+}
+
+// FindTeams is FindUsers for teams.
+func FindTeams(ctx context.Context, s store.Store, org int64, refs []Ref) ([]store.Item, error) {
+	return find(ctx, s, refs, directory{
+		"team", func(name string) store.Key { return TeamNameKey(org, name) },
+		func(id int64) store.Key { return TeamKey(org, id) },
+	})
+}
+
+// HasDomain reports whether the organisation has this e-mail domain.
+func (o Org) HasDomain(domain string) bool {
+	return domain != "" && strings.EqualFold(o.EmailDomain, domain)
+}
+
+// directory is where the rows of users or teams are.
+type directory struct {
+	attribute string // of a name's row: the id
+	byName    func(name string) store.Key
+	byID      func(id int64) store.Key
+}
+
+func find(ctx context.Context, s store.Store, refs []Ref, d directory) ([]store.Item, error) {
+	ids := make([]int64, len(refs))
+	var names []store.Key
+	var named []int
+	for n, r := range refs {
+		if ids[n] = r.ID; r.ID == 0 {
+			names, named = append(names, d.byName(r.Name)), append(named, n)
+		}
+	}
+	rows, err := getAll(ctx, s, names)
+	if err != nil {
+		return nil, err
+	}
+	for n, row := range rows {
+		ids[named[n]] = row.Attributes.Int(d.attribute) // 0, which names nothing, where there is no row
+	}
+	keys := make([]store.Key, len(ids))
+	for n, id := range ids {
+		keys[n] = d.byID(id)
+	}
+	return getAll(ctx, s, keys)
+}
+
+// getAll is Get for any number of keys.
+func getAll(ctx context.Context, s store.Store, keys []store.Key) ([]store.Item, error) {
+	items := make([]store.Item, 0, len(keys))
+	for some := range slices.Chunk(keys, store.MaxKeysPerGet) {
+		got, err := s.Get(ctx, some...)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, got...)
+	}
+	return items, nil
+}
