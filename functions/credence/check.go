@@ -34,6 +34,7 @@ type checked struct {
 	Bytes         int64          `json:"bytes,omitzero"`
 	Records       int            `json:"records,omitzero"`
 	WithoutSum    int            `json:"records_without_checksum,omitzero"`
+	Permissions   int            `json:"permissions,omitzero"` // of the data folder and its files
 	Organisations int            `json:"organisations"`
 	Users         int            `json:"users"`
 	Credentials   int            `json:"credentials"`
@@ -93,6 +94,9 @@ func (c *checkCommand) Run(ctx context.Context, io streams) error {
 
 func (c *checkCommand) check(ctx context.Context, terminal io.Writer) (*checked, error) {
 	r := &checked{What: c.Data, Findings: []checkFinding{}, Opened: c.Open}
+	if c.File == "" || c.Open {
+		r.Permissions, r.Findings = checkRights(c.Data)
+	}
 	if c.File == "" && c.Store == storeDynamo {
 		s, err := openDynamo(ctx, c.where)
 		if err != nil {
@@ -286,13 +290,16 @@ func (c *checked) print(w io.Writer) error {
 			return err
 		}
 	}
-	opened := ""
+	opened, rights := "", ""
 	if c.Opened {
 		opened = ", each opened"
 	}
-	_, err := fmt.Fprintf(w, "%s: %s, %s, %s, %s, %s%s, %s, %s: %s.\n", c.What, count(c.Records, "record"), count(c.Organisations, "organisation"),
+	if c.Permissions > 0 {
+		rights = ", " + count(c.Permissions, "file permission")
+	}
+	_, err := fmt.Fprintf(w, "%s: %s, %s, %s, %s, %s%s, %s, %s%s: %s.\n", c.What, count(c.Records, "record"), count(c.Organisations, "organisation"),
 		count(c.Users, "user"), count(c.Credentials, "credential"), count(c.Secrets, "secret"), opened, count(c.References, "reference"),
-		count(int(c.AuditEntries), "audit entry"), count(len(c.Findings)+c.More, "fault"))
+		count(int(c.AuditEntries), "audit entry"), rights, count(len(c.Findings)+c.More, "fault"))
 	if err == nil && c.WithoutSum > 0 {
 		_, err = fmt.Fprintf(w, "%d records are of an older format, without a checksum. %s\n", c.WithoutSum, remedyOld)
 	}

@@ -134,6 +134,9 @@ func brief(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
+const noRoom = "the disk does not take the file: it is full, or a quota or a limit of file sizes (ulimit -f) is reached. " +
+	"Nothing that was stored is lost. Make room, then repeat the command."
+
 // explain turns what may go wrong around a start into what to do about it.
 func explain(err error) string {
 	var path *os.PathError
@@ -152,10 +155,10 @@ func explain(err error) string {
 		return "another process has this data folder open. Stop it, or choose another with --data."
 	case errors.Is(err, embedded.ErrNewerFormat):
 		return "a newer version of Credence wrote this data. Start that version, or choose another folder with --data."
+	case errors.Is(err, embedded.ErrNotWritten), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return noRoom
 	case errors.Is(err, store.ErrUnavailable):
 		return "the store does not answer. With --store dynamodb, start the engine or check --dynamodb-endpoint; else see whether the disk is full."
-	case errors.Is(err, syscall.ENOSPC):
-		return "the disk is full. Make room, then start again; what was acknowledged is safe."
 	case errors.Is(err, os.ErrNotExist) && errors.As(err, &path):
 		return path.Path + " does not exist. Check the path, or create the folder."
 	case errors.Is(err, os.ErrPermission) && errors.As(err, &path):

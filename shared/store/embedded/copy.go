@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -26,7 +27,9 @@ func (s *Store) Copy(ctx context.Context, to func(size int64) (io.Writer, error)
 		}
 		w, err := to(tx.Size())
 		if err == nil {
-			_, err = tx.WriteTo(ending{ctx, w})
+			e := &ending{ctx: ctx, w: w}
+			_, err = tx.WriteTo(e)
+			err = cmp.Or(e.failed, err)
 		}
 		if err != nil {
 			return fmt.Errorf("copying the store: %w", err)
@@ -35,17 +38,21 @@ func (s *Store) Copy(ctx context.Context, to func(size int64) (io.Writer, error)
 	})
 }
 
-// ending is a writer that fails once its context has ended.
+// ending is a writer that fails once its context has ended. It keeps its error, of
+// which the engine returns the text alone.
 type ending struct {
-	ctx context.Context
-	w   io.Writer
+	ctx    context.Context
+	w      io.Writer
+	failed error
 }
 
-func (e ending) Write(b []byte) (int, error) {
-	if err := e.ctx.Err(); err != nil {
-		return 0, err
+func (e *ending) Write(b []byte) (int, error) {
+	if e.failed = e.ctx.Err(); e.failed != nil {
+		return 0, e.failed
 	}
-	return e.w.Write(b)
+	n, err := e.w.Write(b)
+	e.failed = err
+	return n, err
 }
 
 // Each calls do for every item of a table that has not expired, in the order of
@@ -123,6 +130,18 @@ func Compact(ctx context.Context, dir string, drop func(store.Item) bool, opts .
 	return done, nil
 }
 
+// ErrNotWritten reports a new file of a compaction that the disk did not take. The
+// error of the engine below it is a text alone, without the system's error.
+var ErrNotWritten = errors.New("the disk does not take the new file of the store")
+
+// written marks the error of a write to a new file.
+func written(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrNotWritten, err)
+}
+
 // rewriteBytes bounds what one transaction of a rewrite holds in memory.
 const rewriteBytes = 32 << 20
 
@@ -131,11 +150,11 @@ func (s *Store) rewrite(ctx context.Context, path string, drop func(store.Item) 
 	var done Compacted
 	db, err := bolt.Open(path, 0o600, &bolt.Options{NoSync: true, NoStatistics: true, FreelistType: bolt.FreelistMapType})
 	if err != nil {
-		return done, err
+		return done, written(err)
 	}
 	db.AllocSize = growth(0)
 	w := &rewriter{db: db, head: header{least: recordVersion}}
-	err = db.Update(fill)
+	err = written(db.Update(fill))
 	for _, table := range tables {
 		if err != nil {
 			break
@@ -152,7 +171,7 @@ func (s *Store) rewrite(ctx context.Context, path string, drop func(store.Item) 
 		err = w.end()
 	}
 	if err == nil {
-		err = db.Sync()
+		err = written(db.Sync())
 	}
 	done.Dropped = -done.Kept
 	for _, t := range s.head.tallies {
@@ -182,12 +201,12 @@ func (w *rewriter) put(table string, i store.Item) error {
 	b := w.tx.Bucket([]byte(table))
 	b.FillPercent = 1 // keys come in order
 	if err := b.Put(key, record); err != nil {
-		return err
+		return written(err)
 	}
 	w.head.count(table, 1, binary.BigEndian.Uint32(record[1:]))
 	if !i.Expires.IsZero() {
 		if err := w.tx.Bucket([]byte(bucketExpiry)).Put(expiryKey(i.Expires.Unix(), table, key), nil); err != nil {
-			return err
+			return written(err)
 		}
 	}
 	if w.size += len(key) + len(record); w.size > rewriteBytes {
@@ -202,14 +221,14 @@ func (w *rewriter) flush() error {
 	}
 	tx := w.tx
 	w.tx = nil
-	return tx.Commit()
+	return written(tx.Commit())
 }
 
 func (w *rewriter) end() error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	return w.db.Update(func(tx *bolt.Tx) error { return stamp(tx, w.head) })
+	return written(w.db.Update(func(tx *bolt.Tx) error { return stamp(tx, w.head) }))
 }
 
 // drop ends a transaction that was left open by an error.
