@@ -10,6 +10,7 @@ import (
 	"credence/shared/credential"
 	"credence/shared/envelope/awskms"
 	"credence/shared/function"
+	"credence/shared/resource"
 	"credence/shared/store/dynamo"
 )
 
@@ -24,7 +25,7 @@ func handler(p *function.Process) (lambda.Handler, error) {
 	return admin.Function{
 		API:       admin.API{Identity: p.Identity, Store: p.Store},
 		Rewrapper: credential.Rewrapper{Store: p.Store, Keys: keys, Current: keys.Current()},
-		Inspector: credential.Inspector{Store: p.Store},
+		Inspector: credential.Inspector{Store: p.Store, Users: resource.Inspect},
 		Logger:    p.Logger,
 	}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"credence/shared/credential"
 	"credence/shared/envelope/localkms"
 	"credence/shared/identity"
+	"credence/shared/resource"
 	"credence/shared/store"
 	"credence/shared/store/embedded"
 )
@@ -189,7 +190,7 @@ func (c *checkCommand) items(ctx context.Context, r *checked, s store.Store, fil
 	if err != nil {
 		return err
 	}
-	i := credential.Inspector{Store: s}
+	i := credential.Inspector{Store: s, Users: resource.Inspect}
 	for _, id := range []string{ring.Current, ring.Previous} {
 		if id != "" {
 			i.KeyIDs = append(i.KeyIDs, id)
@@ -238,32 +239,37 @@ func (c *checked) take(done credential.Inspected) {
 // logs verifies the audit logs of credentials that are deleted, which no list leads
 // to, and that every other log has its credential.
 func (c *checked) logs(ctx context.Context, file *embedded.Store) error {
-	var heads []store.Key
+	var heads []store.Item
 	err := file.Each(ctx, store.Audit, func(i store.Item) error {
 		if i.Key.Sort == "HEAD" {
-			heads = append(heads, i.Key)
+			heads = append(heads, i)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, key := range heads {
+	for _, head := range heads {
+		key := head.Key
 		org, id, ok := audit.PlaceOf(key.Partition)
 		if !ok {
 			c.add(key.Partition, "The place of an audit log does not decode.", identity.RemedyRestore)
 			continue
 		}
-		found, err := file.Get(ctx, credential.RowKey(org, id), key)
+		row, ok := resource.RowKey(audit.DecodeHead(head).Type, org, id)
+		if !ok {
+			row = credential.RowKey(org, id)
+		}
+		found, err := file.Get(ctx, row, key)
 		if err != nil {
 			return err
 		}
 		gone := audit.DecodeHead(found[1]).Gone
 		switch {
 		case found[0].Found() && gone:
-			c.add(key.Partition, fmt.Sprintf("The audit log of credential %d says that it is deleted, and it is there.", id), identity.RemedyRestore)
+			c.add(key.Partition, fmt.Sprintf("The audit log of %d says that it is deleted, and it exists.", id), identity.RemedyRestore)
 		case !found[0].Found() && !gone:
-			c.add(key.Partition, fmt.Sprintf("There is an audit log of credential %d, which is gone without having been deleted.", id), identity.RemedyRestore)
+			c.add(key.Partition, fmt.Sprintf("There is an audit log of %d, which does not exist and was not deleted.", id), identity.RemedyRestore)
 		case !found[0].Found():
 			report, err := audit.Verify(ctx, file, org, id)
 			if err != nil {
@@ -271,7 +277,7 @@ func (c *checked) logs(ctx context.Context, file *embedded.Store) error {
 			}
 			c.AuditEntries += report.Changes + report.Observations
 			for _, f := range report.Faults {
-				c.add(f.Key.Partition+" "+f.Key.Sort, fmt.Sprintf("The audit log of the deleted credential %d: %s", id, f.Message), identity.RemedyRestore)
+				c.add(f.Key.Partition+" "+f.Key.Sort, fmt.Sprintf("The audit log of %d, which is deleted: %s", id, f.Message), identity.RemedyRestore)
 			}
 		}
 	}

@@ -157,6 +157,13 @@ func TestAuditPage(t *testing.T) {
 		"My organisation", "TIME", "sign_in", "TIME", `"event":"key_created"`, "AUDIT DAYS  90")
 }
 
+func TestSourcesPage(t *testing.T) {
+	t.Parallel()
+	wants(t, runDocument(t, "../../docs/sources.md", served),
+		`"status":"INIT"`, `"source_type":"rest"`, `"sink_type":"rest"`, `"data_sources":[{"type":"data_source"`, `"error":"Method Not Allowed"`,
+		`"data_credentials_id":null`, `"message":"Ok"`, `"status":"PAUSED"`, `"copied_from_id":`, `"message":"Ok"`, `"event":"destroy"`)
+}
+
 func TestKeysPage(t *testing.T) {
 	t.Parallel()
 	wants(t, runDocument(t, "../../docs/keys.md", ""),

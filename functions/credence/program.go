@@ -15,6 +15,7 @@ import (
 	"credence/shared/api/credentials"
 	"credence/shared/api/health"
 	"credence/shared/api/openapi"
+	"credence/shared/api/resources"
 	"credence/shared/api/signin"
 	"credence/shared/audit"
 	types "credence/shared/connector/builtin"
@@ -23,6 +24,7 @@ import (
 	"credence/shared/probe"
 	probers "credence/shared/probe/builtin"
 	"credence/shared/probe/netguard"
+	"credence/shared/resource"
 )
 
 // program is the service put together.
@@ -59,6 +61,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 		credentials.Reading{Service: service, Clock: time.Now}.Routes(),
 		credentials.Creating{Editor: editor}.Routes(),
 		credentials.Editing{Editor: editor}.Routes(),
+		resources.API{Service: resource.Service{Credentials: editor}, Clock: time.Now}.Routes(),
 		credentials.Revealing{
 			Revealer: credential.Revealer{Service: service, Keys: d.keys},
 			Copier:   credential.Copier{Editor: editor, Keys: d.keys},

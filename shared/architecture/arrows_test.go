@@ -18,7 +18,7 @@ type rule struct {
 
 var (
 	everything = func(string) bool { return true }
-	domain     = exactly("shared/credential", "shared/identity", "shared/access", "shared/audit", "shared/id",
+	domain     = exactly("shared/credential", "shared/resource", "shared/identity", "shared/access", "shared/audit", "shared/id",
 		"shared/connector", "shared/probe", "shared/envelope", "shared/store", "shared/secret", "shared/fault", "shared/queue")
 	// probers are not netguard: every probe goes out by it, so shared/probe
 	// itself is built on it.
@@ -87,7 +87,7 @@ func roomRules() []rule {
 			plant: [2]string{"shared/httpapi", "shared/credential"},
 		},
 		{
-			name: "the shell and the endpoints on credentials see no rows", from: anyOf("shared/httpapi", "shared/api/credentials"), to: anyOf("shared/store", "shared/envelope"),
+			name: "the shell and the endpoints on credentials see no rows", from: anyOf("shared/httpapi", "shared/api/credentials", "shared/api/resources"), to: anyOf("shared/store", "shared/envelope"),
 			plant: [2]string{"shared/httpapi", "shared/store"},
 		},
 		{

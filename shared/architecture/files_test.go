@@ -77,7 +77,7 @@ type layer struct {
 var layers = []layer{
 	{"core", nil, []string{"credential", "draft", "ends", "item", "key", "load", "secret", "service", "verdict"}},
 	{"read", []string{"core"}, []string{"inspect", "keyring", "list", "reveal", "rewrap"}},
-	{"change", []string{"core"}, []string{"create", "delete", "idempotency", "reference", "update", "version"}},
+	{"change", []string{"core"}, []string{"create", "delete", "idempotency", "reference", "update", "use", "version"}},
 	{"prove", []string{"core"}, []string{"browse", "outcome", "probe", "request", "slot"}},
 	{"switch", []string{"core", "change", "prove"}, []string{"propose"}},
 }

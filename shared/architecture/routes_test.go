@@ -22,6 +22,7 @@ import (
 	"credence/shared/api/credentials"
 	"credence/shared/api/health"
 	"credence/shared/api/openapi"
+	"credence/shared/api/resources"
 	"credence/shared/api/signin"
 	"credence/shared/httpapi"
 )
@@ -38,6 +39,7 @@ var families = map[string][]httpapi.Route{
 	"credence/shared/api/credentials.Revealing": credentials.Revealing{}.Routes(),
 	"credence/shared/api/health.API":            health.API{}.Routes(),
 	"credence/shared/api/openapi.API":           openapi.API{}.Routes(),
+	"credence/shared/api/resources.API":         resources.API{}.Routes(),
 	"credence/shared/api/signin.API":            signin.API{}.Routes(),
 	"credence/shared/api/signin.People":         signin.People{}.Routes(),
 }

@@ -21,6 +21,7 @@ type Head struct {
 	Hash       string
 	OwnerID    int64
 	OwnerEmail string
+	Type       string // of what the chain is about, as in Subject; "" = a credential
 	Gone       bool
 }
 
@@ -40,6 +41,7 @@ func DecodeHead(i store.Item) Head {
 		Hash:       a.Text("hash"),
 		OwnerID:    a.Int("owner"),
 		OwnerEmail: a.Text("owner_email"),
+		Type:       a.Text("type"),
 		Gone:       a.Bool("gone"),
 	}
 }
@@ -64,6 +66,7 @@ func Record(head Head, e Entry, gone bool) ([]store.Write, error) {
 	next := store.Attributes{
 		"n": head.Number + 1, "last": e.ID, "hash": hash, "owner": e.OwnerID, "owner_email": e.OwnerEmail, "gone": gone,
 	}
+	next.SetText("type", e.Subject.Type)
 	condition := store.Absent()
 	if head.Number > 0 {
 		condition = store.Equal("hash", head.Hash)

@@ -30,14 +30,14 @@ var (
 	amazon = pattern.New(`^[A-Za-z0-9/+]{40}$`)
 )
 
-// inPublic reports whether a text that is shown to others carries a secret: a
+// InPublic reports whether a text that is shown to others carries a secret: a
 // URL with a user or password, a secret by its name, or one by its form; also
 // where the text is encoded for a URL, or in base64.
-func inPublic(text string) bool {
+func InPublic(text string) bool {
 	if carriesSecret(text) {
 		return true
 	}
-	if plain, err := url.QueryUnescape(text); err == nil && plain != text && inPublic(plain) {
+	if plain, err := url.QueryUnescape(text); err == nil && plain != text && InPublic(plain) {
 		return true
 	}
 	plain, err := decodeBase64(text)

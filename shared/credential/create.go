@@ -34,10 +34,11 @@ func (e Editor) Create(ctx context.Context, who identity.Caller, d Draft, idem I
 			view.Warnings = p.settings.Warnings()
 			return view, err
 		}
-		c := newCredential(who, p)
-		c.CreatedAt = e.now()
-		c.UpdatedAt, c.ID = c.CreatedAt, id.New(c.CreatedAt)
-		err := e.insert(ctx, who, c, p, idem.Writes(who, c.CreatedAt, made(c))...)
+		c := e.newCredential(who, p)
+		writes, err := e.insert(ctx, who, c, p)
+		if err == nil {
+			err = e.Store.Commit(ctx, append(writes, idem.Writes(who, c.CreatedAt, made(c))...)...)
+		}
 		if err == nil {
 			return View{Credential: c, Role: access.Owner, Owner: who.User, Org: who.Org, Warnings: p.settings.Warnings()}, nil
 		}
@@ -49,9 +50,10 @@ func (e Editor) Create(ctx context.Context, who identity.Caller, d Draft, idem I
 	}
 }
 
-func newCredential(who identity.Caller, p prepared) Credential {
+func (e Editor) newCredential(who identity.Caller, p prepared) Credential {
+	now := e.now()
 	c := Credential{
-		Org: who.Org.ID, Owner: who.User.ID, Type: p.typ.Name, Format: "1", Interval: Daily,
+		ID: id.New(now), CreatedAt: now, UpdatedAt: now, Org: who.Org.ID, Owner: who.User.ID, Type: p.typ.Name, Format: "1", Interval: Daily,
 		Version: 1, SecretVersion: 1, LastSecret: 1, Validity: Untested,
 	}
 	p.apply(&c)
@@ -78,17 +80,19 @@ func (p prepared) apply(c *Credential) {
 	}
 }
 
-func (e Editor) insert(ctx context.Context, who identity.Caller, c Credential, p prepared, extra ...store.Write) error {
+// insert makes the writes of a new credential, with its secret sealed. Their
+// conditions are that the id is new.
+func (e Editor) insert(ctx context.Context, who identity.Caller, c Credential, p prepared) ([]store.Write, error) {
 	record, err := envelope.Seal(ctx, e.Keys, binding(c, c.LastSecret), p.canonical)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	secret, err := secretWrites(who, c, p, record, e.now())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return e.commit(ctx, &change{
-		who: who, after: c, event: audit.Created, writes: append(secret, extra...),
+	return e.writes(&change{
+		who: who, after: c, event: audit.Created, writes: secret,
 		fields:  map[string]audit.Change{"name": {nil, c.Name}, "credentials_type": {nil, c.Type}},
 		summary: append([]string{"created"}, names("with", p.settings.Known())...),
 	})

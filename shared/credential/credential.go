@@ -120,6 +120,9 @@ type Reference struct {
 	Name   string
 	Owner  int64 // the user who linked it
 	Number bool  // the id came as a number
+	// HeldBy is the sort key, in the organisation's partition, of the row of a data
+	// source or sink, which alone removes the reference; "" = a client registered it.
+	HeldBy string
 }
 
 // PublicOrEmpty is the public settings as an object, whatever is stored.

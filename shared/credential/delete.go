@@ -118,5 +118,9 @@ func (r Reference) sentence() string {
 	if r.Name != "" {
 		named = fmt.Sprintf(", %q,", r.Name)
 	}
-	return fmt.Sprintf("The %s %s%s uses the credential. Delete it, or remove it from referenced_by.", r.Kind, r.ID, named)
+	how := "Delete it, or remove it from referenced_by."
+	if r.HeldBy != "" {
+		how = "Delete it, or give it another credential."
+	}
+	return fmt.Sprintf("The %s %s%s uses the credential. %s", r.Kind, r.ID, named, how)
 }

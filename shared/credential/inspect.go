@@ -23,6 +23,8 @@ type Inspector struct {
 	KeyIDs []string
 	// Keys opens each secret too, and drops it at once; nil = none is opened.
 	Keys envelope.Decrypter
+	// Users inspects what uses credentials and is stored beside them; nil = nothing.
+	Users func(ctx context.Context, s store.Store, org int64) ([]identity.Finding, error)
 }
 
 // Inspected is how far an inspection came.
@@ -51,6 +53,13 @@ func (i Inspector) Org(ctx context.Context, org int64, cursor string, limit int)
 			if err := r.ownedBy(ctx, u.ID); err != nil {
 				return Inspected{}, err
 			}
+		}
+		if i.Users != nil {
+			findings, err := i.Users(ctx, i.Store, org)
+			if err != nil {
+				return Inspected{}, err
+			}
+			r.done.Findings = append(r.done.Findings, findings...)
 		}
 	}
 	for after := cursor; limit > 0; limit -= inspectPage {
@@ -298,6 +307,9 @@ func (r *inspection) own(ctx context.Context, c Credential, vault map[int64]stor
 		switch kind {
 		case "REF":
 			references++
+			if err := r.holder(ctx, c, item); err != nil {
+				return err
+			}
 		case "VER":
 			v, err := decodeVersion(item)
 			if err != nil {
@@ -333,6 +345,19 @@ func (r *inspection) own(ctx context.Context, c Credential, vault map[int64]stor
 		}
 	}
 	return nil
+}
+
+// holder inspects the row that a reference names as its holder.
+func (r *inspection) holder(ctx context.Context, c Credential, reference store.Item) error {
+	row := reference.Attributes.Text("held")
+	if row == "" {
+		return nil
+	}
+	there, err := r.there(ctx, meta(identity.OrgPartition(c.Org), row))
+	if err == nil && !there {
+		r.found(reference.Key, identity.RemedyRestore, "A data source or sink uses credential %d and does not exist.", c.ID)
+	}
+	return err
 }
 
 // secret inspects a sealed record from outside and, where Keys are given, opens it.

@@ -68,7 +68,8 @@ func lastReadKey(org, id int64, by identity.Caller) store.Key {
 	return meta(ownPartition(org, id), store.NewKeyText().Int(lastReadPrefix+"U", by.User.ID).Int("-K", by.KeyID).String())
 }
 
-func referenceKey(org, id int64, r Reference) store.Key {
+// ReferenceKey is the key of the row of a user of a credential.
+func ReferenceKey(org, id int64, r Reference) store.Key {
 	prefix := referencePrefix + r.Kind + "#"
 	if n, err := strconv.ParseInt(r.ID, 10, 64); r.Number && err == nil {
 		return meta(ownPartition(org, id), store.NewKeyText().Padded(prefix, n).String())

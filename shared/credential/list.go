@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"credence/shared/access"
@@ -193,7 +192,7 @@ func (s Service) load(ctx context.Context, who identity.Caller, rows []indexed) 
 			keys = append(keys, identity.UserKey(who.Org.ID, r.owner))
 		}
 	}
-	items, err := s.getAll(ctx, keys)
+	items, err := store.GetAll(ctx, s.Store, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -227,29 +226,30 @@ func (s Service) load(ctx context.Context, who identity.Caller, rows []indexed) 
 	return views, nil
 }
 
-// readers bounds how many reads of a list are under way at once.
-const readers = 8
-
-// getAll is Get for any number of keys.
-func (s Service) getAll(ctx context.Context, keys []store.Key) ([]store.Item, error) {
-	items := make([]store.Item, len(keys))
-	errs := make([]error, (len(keys)+store.MaxKeysPerGet-1)/store.MaxKeysPerGet)
-	slots := make(chan struct{}, readers)
-	var wg sync.WaitGroup
-	for n, chunk := range slices.Collect(slices.Chunk(keys, store.MaxKeysPerGet)) {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			got, err := s.Store.Get(ctx, chunk...)
-			copy(items[n*store.MaxKeysPerGet:], got)
-			errs[n] = err
-		})
+// Seen returns those of the credentials that the caller holds a role on, by id. It
+// reads them in one round, and their owners in another.
+func (s Service) Seen(ctx context.Context, who identity.Caller, ids []int64) (map[int64]View, error) {
+	rows := make([]indexed, 0, len(ids))
+	for _, id := range ids {
+		rows = append(rows, indexed{id: id, owner: who.User.ID})
 	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
+	views, err := s.load(ctx, who, rows)
+	if err != nil {
+		return nil, err
+	}
+	seen, keys := make(map[int64]View, len(views)), make([]store.Key, len(views))
+	for i, v := range views {
+		keys[i] = identity.UserKey(who.Org.ID, v.Credential.Owner)
+	}
+	owners, err := store.GetAll(ctx, s.Store, keys)
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range views {
+		if v.Owner, err = s.ownerFrom(v.Credential, owners[i]); err != nil {
 			return nil, err
 		}
+		seen[v.ID] = v
 	}
-	return items, nil
+	return seen, nil
 }

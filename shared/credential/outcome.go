@@ -184,7 +184,7 @@ func (s Service) History(ctx context.Context, who identity.Caller, l *ForRead) (
 // see the credential, or, once it is deleted, to its last owner and the
 // organisation's admins.
 func (s Service) Log(ctx context.Context, who identity.Caller, l *ForLog, q audit.Query) (audit.Page, error) {
-	if l.head.Gone {
+	if l.head.Gone && l.head.Type == "" {
 		if l.head.OwnerID != who.User.ID && !who.User.Admin {
 			return audit.Page{}, notFound(l.id)
 		}

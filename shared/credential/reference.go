@@ -63,7 +63,7 @@ func referencesIn(own []store.Item) []Reference {
 		}
 		kind, name, _ := strings.Cut(rest, "#")
 		a := item.Attributes
-		r := Reference{Kind: kind, ID: name, Name: a.Text("name"), Owner: a.Int("owner"), Number: a.Bool("number")}
+		r := Reference{Kind: kind, ID: name, Name: a.Text("name"), Owner: a.Int("owner"), Number: a.Bool("number"), HeldBy: a.Text("held")}
 		if n, err := strconv.ParseInt(name, 10, 64); r.Number && err == nil {
 			r.ID = strconv.FormatInt(n, 10)
 		}
@@ -100,13 +100,16 @@ func (s Service) relink(ctx context.Context, who identity.Caller, l *ForChange, 
 		if list, err = s.references(ctx, c); err != nil {
 			return err
 		}
-		key := func(r Reference) string { return referenceKey(c.Org, c.ID, r).Sort }
+		key := func(r Reference) string { return ReferenceKey(c.Org, c.ID, r).Sort }
 		at := slices.IndexFunc(list, func(other Reference) bool { return key(other) == key(r) })
 		if on == (at >= 0) {
 			return nil
 		}
 		if on && c.References >= MaxReferences {
-			return fault.New(fault.CodeLimitReached, fmt.Sprintf("At most %d things may use one credential.", MaxReferences)).On(ResourceType, c.ID)
+			return tooManyReferences(c.ID)
+		}
+		if !on && list[at].HeldBy != "" {
+			return fault.Invalid([]fault.Detail{{Pointer: "/id", Code: fault.DetailInUse, Message: list[at].sentence()}})
 		}
 		if err := s.commitLink(ctx, who, c, l.head, r, on); err != nil {
 			return err
@@ -123,20 +126,33 @@ func (s Service) relink(ctx context.Context, who identity.Caller, l *ForChange, 
 	return list, err
 }
 
+func tooManyReferences(id int64) error {
+	return fault.New(fault.CodeLimitReached, fmt.Sprintf("At most %d things may use one credential.", MaxReferences)).On(ResourceType, id)
+}
+
 // commitLink moves the row, the count of them and the trail at once, so that a
 // deletion sees either all of the link or none of it.
 func (s Service) commitLink(ctx context.Context, who identity.Caller, c Credential, head audit.Head, r Reference, on bool) error {
-	ch := change{who: who, before: c, after: c, head: head, event: audit.Unlinked, summary: []string{r.Kind + " " + r.ID}}
-	key := referenceKey(c.Org, c.ID, r)
+	return s.commit(ctx, linkOf(who, c, head, r, on))
+}
+
+// linkOf is the change that adds a user of a credential or removes one.
+func linkOf(who identity.Caller, c Credential, head audit.Head, r Reference, on bool) *change {
+	ch := &change{who: who, before: c, after: c, head: head, event: audit.Unlinked, summary: []string{r.Kind + " " + r.ID}}
 	if on {
 		ch.event = audit.Linked
 		ch.after.References++
-		a := store.Attributes{"owner": who.User.ID, "number": r.Number}
-		a.SetText("name", r.Name)
-		ch.writes = []store.Write{{Verb: store.Put, Item: store.Item{Key: key, Attributes: a}, If: store.Absent()}}
+		ch.writes = []store.Write{encodeReference(c, r, who)}
 	} else {
 		ch.after.References--
-		ch.writes = []store.Write{remove(key, store.Present())}
+		ch.writes = []store.Write{remove(ReferenceKey(c.Org, c.ID, r), store.Present())}
 	}
-	return s.commit(ctx, &ch)
+	return ch
+}
+
+func encodeReference(c Credential, r Reference, who identity.Caller) store.Write {
+	a := store.Attributes{"owner": who.User.ID, "number": r.Number}
+	a.SetText("name", r.Name)
+	a.SetText("held", r.HeldBy)
+	return store.Write{Verb: store.Put, Item: store.Item{Key: ReferenceKey(c.Org, c.ID, r), Attributes: a}, If: store.Absent()}
 }

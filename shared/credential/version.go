@@ -208,7 +208,11 @@ func (e Editor) duplicate(ctx context.Context, who identity.Caller, from origina
 			return View{}, err
 		}
 		// A secret that was deleted by now does not live on in a copy.
-		err = e.insert(ctx, who, c, p, append(idem.Writes(who, c.CreatedAt, made(c)), observed, exists(from.Credential))...)
+		writes, err := e.insert(ctx, who, c, p)
+		if err == nil {
+			writes = append(append(writes, idem.Writes(who, c.CreatedAt, made(c))...), observed, exists(from.Credential))
+			err = e.Store.Commit(ctx, writes...)
+		}
 		if err == nil {
 			return View{Credential: c, Role: access.Owner, Owner: who.User, Org: who.Org, Warnings: e.doubts("", from.version)}, nil
 		}

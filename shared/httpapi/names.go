@@ -29,10 +29,10 @@ func FieldsOf(of any) []string {
 	return names
 }
 
-// only adds an error for each member that is not among the names. A name that
+// Only adds an error for each member that is not among the names. A name that
 // was sent may be a secret in the wrong place, so an error repeats only one that
 // is near a known name.
-func (o *Object) only(names Names) {
+func (o *Object) Only(names Names) {
 	strange := 0
 	for _, p := range o.fields.Parts {
 		sent := p.Name

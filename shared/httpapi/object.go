@@ -62,7 +62,7 @@ func (r *Request) BodyOf(names Names) (*Object, error) {
 		return nil, malformed("", fault.DetailWrongKind, "The body must be a JSON object.")
 	}
 	o := &Object{fields: n, faults: new([]fault.Detail)}
-	o.only(names)
+	o.Only(names)
 	return o, nil
 }
 

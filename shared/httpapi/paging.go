@@ -160,6 +160,15 @@ func nextStart[T any](p *Paging, rows []T, mark func(row T) Mark) Start {
 // SortedList sorts all rows of a list by their marks and answers the page asked
 // for.
 func SortedList[T any](r *Request, p *Paging, all []T, ascending bool, mark func(row T) Mark) (Answer, error) {
+	page, err := Sorted(p, all, ascending, mark)
+	if err != nil {
+		return Answer{}, err
+	}
+	return List(r, p, len(all), page, mark), nil
+}
+
+// Sorted sorts all rows of a list by their marks and returns the page asked for.
+func Sorted[T any](p *Paging, all []T, ascending bool, mark func(row T) Mark) ([]T, error) {
 	compare := func(x, y Mark) int {
 		n := cmp.Or(cmp.Compare(x.Text, y.Text), cmp.Compare(x.Number, y.Number), cmp.Compare(x.ID, y.ID))
 		if ascending {
@@ -170,9 +179,9 @@ func SortedList[T any](r *Request, p *Paging, all []T, ascending bool, mark func
 	slices.SortFunc(all, func(x, y T) int { return compare(mark(x), mark(y)) })
 	from, to, err := p.Window(len(all), func(i int, m Mark) int { return compare(mark(all[i]), m) })
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
-	return List(r, p, len(all), all[from:to], mark), nil
+	return all[from:to], nil
 }
 
 // link points to a neighbouring page. The target is relative (RFC 8288, section

@@ -50,7 +50,7 @@ func Of(e audit.Entry) Entry {
 		Summary: slices.Concat([]string{}, e.Summary), Changes: e.Changes, IP: e.Origin.IP, UserAgent: e.Origin.UserAgent,
 		URL: e.Origin.URL, OrgID: e.Org, OwnerID: e.OwnerID, OwnerEmail: e.OwnerEmail, CreatedAt: httpapi.Timestamp(e.At),
 	}
-	if e.Credential == 0 {
+	if e.Credential == 0 || e.Subject.Type != "" {
 		w.ItemType, w.ItemID = e.Subject.Type, e.Subject.ID
 	}
 	if w.Changes == nil {

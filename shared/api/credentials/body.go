@@ -36,13 +36,27 @@ var draftNames = sync.OnceValue(func() httpapi.Names {
 	}
 })
 
-// draft reads the body of a create or update. Fields of the wrong kind are kept
-// as faults in the draft, so that the domain answers them with its own.
+// draft reads the body of a create or update.
 func draft(r *httpapi.Request) (credential.Draft, error) {
 	o, err := r.BodyOf(draftNames())
 	if err != nil {
 		return credential.Draft{}, err
 	}
+	d := fields(o)
+	d.Faults = o.Faults()
+	return d, nil
+}
+
+// DraftIn reads a credential to create from an object inside another body. The
+// errors of its fields are among those of the body, and not in the draft.
+func DraftIn(o *httpapi.Object) credential.Draft {
+	o.Only(draftNames())
+	return fields(o)
+}
+
+// fields reads the fields of a credential. The errors of fields stay in o, so that
+// they are answered together with those that the domain finds.
+func fields(o *httpapi.Object) credential.Draft {
 	var d credential.Draft
 	if v, state := o.Text("name", httpapi.TextRule{Max: credential.MaxNameRunes}); state != httpapi.Absent {
 		d.Name = &v // null is no name, which the domain refuses
@@ -64,8 +78,7 @@ func draft(r *httpapi.Request) (credential.Draft, error) {
 	d.Owner = present(o.Int("owner_id", 1, id.Max))
 	d.Org = present(o.Int("org_id", 1, id.Max))
 	d.Interval = present(o.Text("probe_interval", word))
-	d.Faults = o.Faults()
-	return d, nil
+	return d
 }
 
 // word is a text that the domain compares with the words it knows.

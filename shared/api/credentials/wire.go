@@ -20,8 +20,8 @@ type full struct {
 	ID          int64                `json:"id"`
 	Name        string               `json:"name"`
 	Description *string              `json:"description"`
-	Owner       owner                `json:"owner"`
-	Org         org                  `json:"org"`
+	Owner       Owner                `json:"owner"`
+	Org         Org                  `json:"org"`
 	AccessRoles []string             `json:"access_roles"`
 	Type        string               `json:"credentials_type"`
 	Connector   *catalogue.Connector `json:"connector"`
@@ -57,8 +57,8 @@ type index struct {
 	ID          int64                `json:"id"`
 	Name        string               `json:"name"`
 	Description *string              `json:"description"`
-	Owner       owner                `json:"owner"`
-	Org         org                  `json:"org"`
+	Owner       Owner                `json:"owner"`
+	Org         Org                  `json:"org"`
 	AccessRoles []string             `json:"access_roles"`
 	Format      string               `json:"credentials_version"`
 	Type        string               `json:"credentials_type"`
@@ -81,13 +81,15 @@ func endsOf(e credential.Ends) ends {
 	return ends{Secret: httpapi.Timestamp(e.Secret), Certificate: httpapi.Timestamp(e.Certificate)}
 }
 
-type owner struct {
+// Owner is the wire form of the owner of a thing.
+type Owner struct {
 	ID       int64  `json:"id"`
 	FullName string `json:"full_name"`
 	Email    string `json:"email"`
 }
 
-type org struct {
+// Org is the wire form of the organisation of a thing.
+type Org struct {
 	ID               int64   `json:"id"`
 	Name             string  `json:"name"`
 	EmailDomain      *string `json:"email_domain"`
@@ -111,10 +113,12 @@ func nullable[T comparable](v T) *T {
 	return &v
 }
 
-func ownerOf(u identity.User) owner { return owner{ID: u.ID, FullName: u.FullName, Email: u.Email} }
+// OwnerOf returns the wire form of an owner.
+func OwnerOf(u identity.User) Owner { return Owner{ID: u.ID, FullName: u.FullName, Email: u.Email} }
 
-func orgOf(o identity.Org) org {
-	return org{ID: o.ID, Name: o.Name, EmailDomain: nullable(o.EmailDomain)}
+// OrgOf returns the wire form of an organisation.
+func OrgOf(o identity.Org) Org {
+	return Org{ID: o.ID, Name: o.Name, EmailDomain: nullable(o.EmailDomain)}
 }
 
 // renderer makes objects of the wire; it knows the declarations of types.
@@ -129,9 +133,12 @@ func (w renderer) connector(name string) *catalogue.Connector {
 	return &c
 }
 
+// Of returns the wire form of one credential for another family's answers.
+func Of(types *connector.Registry, v credential.View) any { return renderer{types}.full(v) }
+
 func (w renderer) full(v credential.View) full {
 	f := full{
-		ID: v.ID, Name: v.Name, Description: v.Description, Owner: ownerOf(v.Owner), Org: orgOf(v.Org),
+		ID: v.ID, Name: v.Name, Description: v.Description, Owner: OwnerOf(v.Owner), Org: OrgOf(v.Org),
 		AccessRoles: []string{v.Role.String()}, Type: v.Type, Connector: w.connector(v.Type),
 		Format: v.Format, APIKeys: []jsontext.Value{}, Public: jsontext.Value("{}"), Tags: slices.Concat([]string{}, v.Tags),
 		Status: nullable(v.Status), VerifiedAt: httpapi.Timestamp(v.VerifiedAt), CopiedFrom: nullable(v.CopiedFrom),

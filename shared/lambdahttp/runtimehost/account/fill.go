@@ -26,6 +26,8 @@ import (
 //	${OTHER_TOKEN}  one of an admin of another organisation
 //	${CREDENTIAL}   the id of a new credential of that organisation, whose
 //	                secret was changed once, so that it has the versions 1 and 2
+//	${SOURCE}       the id of a new data source of that admin with a new credential
+//	${SINK}         the same of a data sink
 //	${SERVICE_KEY}  the id of a new service key of that admin
 //	${USER}         the id of a new user of that organisation
 //
@@ -55,6 +57,8 @@ func (f *Filler) Fill(ctx context.Context, event []byte) ([]byte, error) {
 		{"${TOKEN}", func(ctx context.Context) (string, error) { return f.token(ctx, 0) }},
 		{"${OTHER_TOKEN}", func(ctx context.Context) (string, error) { return f.token(ctx, 1) }},
 		{"${CREDENTIAL}", f.credential},
+		{"${SOURCE}", func(ctx context.Context) (string, error) { return f.resource(ctx, "/data_sources") }},
+		{"${SINK}", func(ctx context.Context) (string, error) { return f.resource(ctx, "/data_sinks") }},
 		{"${SERVICE_KEY}", f.serviceKey},
 		{"${USER}", f.user},
 	} {
@@ -160,7 +164,18 @@ func (f *Filler) credential(ctx context.Context) (string, error) {
 	return id, f.ask(ctx, "PUT /data_credentials/{id}", "/data_credentials/"+id, "Bearer "+token, change, &out)
 }
 
+// resource creates a data source or sink and, with it, its credential.
+func (f *Filler) resource(ctx context.Context, path string) (string, error) {
+	const body = `{"name":"example","data_credentials":{"credentials_type":"rest","credentials":{"api_key":"one","base_url":"https://127.0.0.1/"}}}`
+	return f.made(ctx, path, body)
+}
+
 func (f *Filler) serviceKey(ctx context.Context) (string, error) {
+	return f.made(ctx, "/service_keys", `{"name":"example"}`)
+}
+
+// made returns the id of a thing that a POST creates.
+func (f *Filler) made(ctx context.Context, path, body string) (string, error) {
 	token, err := f.token(ctx, 0)
 	if err != nil {
 		return "", err
@@ -168,7 +183,7 @@ func (f *Filler) serviceKey(ctx context.Context) (string, error) {
 	var out struct {
 		ID int64 `json:"id"`
 	}
-	err = f.ask(ctx, "POST /service_keys", "/service_keys", "Bearer "+token, `{"name":"example"}`, &out)
+	err = f.ask(ctx, "POST "+path, path, "Bearer "+token, body, &out)
 	return strconv.FormatInt(out.ID, 10), err
 }
 

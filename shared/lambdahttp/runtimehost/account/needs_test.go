@@ -49,6 +49,16 @@ var needs = [][4]string{
 	{"UpdateFunction", "AuditTable", "PutItem", "change the name"},
 	{"UpdateFunction", "Key", "GenerateDataKey", "change the secret"},
 
+	{"ResourcesFunction", "MetaTable", "BatchGetItem", "read a data source"},
+	{"ResourcesFunction", "MetaTable", "Query", "list data sources"},
+	{"ResourcesFunction", "MetaTable", "PutItem", "create a data source"},
+	{"ResourcesFunction", "MetaTable", "DeleteItem", "delete a data source"},
+	{"ResourcesFunction", "VaultTable", "PutItem", "create a data source"},
+	{"ResourcesFunction", "AuditTable", "BatchGetItem", "read a data source"},
+	{"ResourcesFunction", "AuditTable", "Query", "read the log of a data source"},
+	{"ResourcesFunction", "AuditTable", "PutItem", "create a data source"},
+	{"ResourcesFunction", "Key", "GenerateDataKey", "create a data source"},
+
 	{"RevealFunction", "MetaTable", "BatchGetItem", "reveal"},
 	{"RevealFunction", "MetaTable", "PutItem", "copy"},
 	{"RevealFunction", "MetaTable", "ConditionCheckItem", "reveal"},
@@ -102,6 +112,11 @@ var operations = map[string]operation{
 	"change the secret":              {request: "PUT /data_credentials/${CREDENTIAL}", body: `{"credentials":{"api_key":"three","base_url":"https://api.example.com/"}}`},
 	"delete":                         {request: "DELETE /data_credentials/${CREDENTIAL}"},
 	"roll back":                      {request: "POST /data_credentials/${CREDENTIAL}/rollback", body: `{"version":1}`},
+	"create a data source":           {request: "POST /data_sources", body: `{"name":"n","data_credentials":{"credentials_type":"rest","credentials":{"api_key":"k","base_url":"https://api.example.com/"}}}`},
+	"read a data source":             {request: "GET /data_sources/${SOURCE}"},
+	"list data sources":              {request: "GET /data_sources"},
+	"delete a data source":           {request: "DELETE /data_sources/${SOURCE}"},
+	"read the log of a data source":  {request: "GET /data_sources/${SOURCE}/audit_log"},
 	"reveal":                         {request: "GET /data_credentials/${CREDENTIAL}/credentials"},
 	"copy":                           {request: "POST /data_credentials/${CREDENTIAL}/copy"},
 	// This machine itself, which no probe may reach, but for which all is done
