@@ -19,6 +19,9 @@ func another(value secret.Value) secret.Value {
 	made := bytes.Clone(text)
 	for range 8 {
 		randomise(made[from:])
+		if uuid := made[from:]; isUUID(uuid) { // its version and variant (RFC 9562 section 4) stay
+			uuid[14], uuid[19] = text[from+14], text[from+19]
+		}
 		if !bytes.Equal(made, text) {
 			return secret.New(made)
 		}
@@ -38,6 +41,10 @@ func fixed(text []byte) int {
 		return from + prefix
 	}
 	return from
+}
+
+func isUUID(text []byte) bool {
+	return len(text) == 36 && text[8] == '-' && text[13] == '-' && text[18] == '-' && text[23] == '-'
 }
 
 const hexDigits = "0123456789abcdefABCDEF"

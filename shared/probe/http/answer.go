@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+
 	"credence/shared/probe"
 )
 
@@ -26,8 +28,11 @@ func (a answer) class() class {
 			c.location = u.Host + u.EscapedPath()
 		}
 	}
-	if c.family == 2 && a.whole {
-		c.body = a.read()
+	if c.family == 2 {
+		// Of a body that is cut off, only a page is known for what it is.
+		if r := a.read(); a.whole || r.kind == bodyHTML {
+			c.body = r
+		}
 	}
 	return c
 }
@@ -45,8 +50,8 @@ func (a answer) succeeds() bool { return a.status/100 == 2 && !a.class().body.fa
 // unavailable are answers that say nothing of a secret.
 func (a answer) unavailable() error {
 	switch {
-	case strings.EqualFold(a.header.Get("Cf-Mitigated"), "challenge"): // https://developers.cloudflare.com/cloudflare-challenges
-		return probe.Found(probe.CodeSourceIPDenied, "A protection against bots before the system (Cloudflare) answers with a challenge for browsers, so the request did not reach the system. Have it admit the egress addresses of this service.")
+	case a.stopped():
+		return probe.Found(probe.CodeSourceIPDenied, "A protection before the system (a firewall for web applications, or one against bots) answers in its place, so the request did not reach the system. Have it admit the egress addresses of this service.")
 	case a.limited():
 		return probe.Found(probe.CodeRateLimited, "")
 	case a.status == http.StatusNetworkAuthenticationRequired: // RFC 6585 §6
@@ -55,6 +60,20 @@ func (a answer) unavailable() error {
 		return probe.Found(probe.CodeTargetUnavailable, "The server reports a failure of its own (status %d). Try again later, or ask its operator.", a.status)
 	}
 	return nil
+}
+
+// stopped reports whether a firewall or a protection against bots answers in place
+// of the system, by its headers or its page.
+// https://developers.cloudflare.com/cloudflare-challenges
+// https://docs.aws.amazon.com/waf/latest/developerguide/waf-captcha-and-challenge-how-it-works.html
+func (a answer) stopped() bool {
+	switch {
+	case strings.EqualFold(a.header.Get("Cf-Mitigated"), "challenge"), a.header.Get("X-Amzn-Waf-Action") != "":
+		return true
+	case a.status == http.StatusForbidden && a.header.Get("X-DataDome") != "":
+		return true
+	}
+	return a.status != http.StatusUnauthorized && a.status < 500 && wordsStopped.MatchString(inWords(a.body))
 }
 
 // limited reports whether an answer asks to come back later. Some systems
@@ -102,7 +121,11 @@ func (a answer) says(words interface{ MatchString(string) bool }) bool {
 	for _, c := range challenges(a.header) {
 		text += " " + inWords([]byte(c.params["error"]+" "+c.params["error_description"]))
 	}
-	return words.MatchString(strings.ReplaceAll(text, everyCause, ""))
+	text = strings.ReplaceAll(text, everyCause, "")
+	for other := wordsOther.FindStringSubmatch(text); other != nil; other = wordsOther.FindStringSubmatch(text) {
+		text = strings.ReplaceAll(text, other[0], " ")
+	}
+	return words.MatchString(text)
 }
 
 // everyCause is the sentence of RFC 6749 §5.2 on invalid_grant, in the form of
@@ -112,6 +135,20 @@ const everyCause = "the provided authorization grant e g authorization code reso
 // rejects reports whether the answer rejects the secret in so many words, and
 // not the want of one.
 func (a answer) rejects() bool { return a.says(wordsRejects) && !a.says(wordsMissing) }
+
+// names reports whether an error rejects the secret by a name that nothing else in
+// a request has: an unknown key may be one of its body, and a token one of a page.
+func (a answer) names() bool { return a.says(wordsNamed) && !a.says(wordsMissing) }
+
+// affirms reports whether a body reports success, in contradiction to the status.
+func (a answer) affirms() bool {
+	var members struct {
+		OK            bool `json:"ok"`
+		Success       bool `json:"success"`
+		Authenticated bool `json:"authenticated"`
+	}
+	return json.Unmarshal(document(a.body), &members) == nil && (members.OK || members.Success || members.Authenticated)
+}
 
 // recognises reports whether a 403 is for a missing right: the secret was
 // recognised.

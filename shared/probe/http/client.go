@@ -2,8 +2,11 @@ package httpprobe
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
+	"compress/zlib"
 	"context"
+	"encoding/binary"
 	"io"
 	"net/http"
 	"strings"
@@ -27,6 +30,7 @@ type answer struct {
 	body      []byte
 	whole     bool // the body is complete
 	wantsCert bool // the TLS handshake requested a client certificate that there was none for
+	packed    bool // the body is in a coding that is not read
 }
 
 // bodyTime is how long the body of an answer is waited for, once its status is
@@ -67,23 +71,37 @@ func (c *client) send(ctx context.Context, p plan, glance bool) (answer, error) 
 	if err != nil {
 		return answer{}, err
 	}
-	body, whole := unpacked(body, response.Header.Get("Content-Encoding"))
-	return answer{response.StatusCode, response.Header, body, whole && !more, c.attempt.CertificateRequested()}, nil
+	got := answer{status: response.StatusCode, header: response.Header, wantsCert: c.attempt.CertificateRequested()}
+	body, got.whole, got.packed = unpacked(body, response.Header.Get("Content-Encoding"))
+	got.body, got.whole = inUTF8(body), got.whole && !more
+	return got, nil
 }
 
-// unpacked decodes gzip, which some servers send though it was not requested.
-// It returns at most roundtrip.MaxBody bytes, and whether these are all.
-func unpacked(body []byte, encoding string) ([]byte, bool) {
-	if !strings.EqualFold(strings.TrimSpace(encoding), "gzip") {
-		return body, true
+// unpacked decodes gzip and deflate, which some servers send though they were not
+// requested. It returns at most roundtrip.MaxBody bytes, whether these are all, and
+// whether the body is in another coding (RFC 9110 section 8.4.1).
+func unpacked(body []byte, coding string) (plain []byte, whole, other bool) {
+	var unpack func(io.Reader) (io.ReadCloser, error)
+	switch strings.ToLower(strings.TrimSpace(coding)) {
+	case "", "identity":
+		return body, true, false
+	case "gzip", "x-gzip":
+		unpack = func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }
+	case "deflate":
+		unpack = zlib.NewReader
+		if len(body) > 1 && binary.BigEndian.Uint16(body)%31 != 0 { // RFC 1950 section 2.2: some send it without its header
+			unpack = func(r io.Reader) (io.ReadCloser, error) { return flate.NewReader(r), nil }
+		}
+	default:
+		return nil, false, len(body) > 0
 	}
-	z, err := gzip.NewReader(bytes.NewReader(body))
+	z, err := unpack(bytes.NewReader(body))
 	if err != nil {
-		return nil, false
+		return nil, false, len(body) > 0
 	}
-	plain, err := io.ReadAll(io.LimitReader(z, roundtrip.MaxBody+1))
+	plain, err = io.ReadAll(io.LimitReader(z, roundtrip.MaxBody+1))
 	if len(plain) > roundtrip.MaxBody {
-		return plain[:roundtrip.MaxBody], false
+		return plain[:roundtrip.MaxBody], false, false
 	}
-	return plain, err == nil
+	return plain, err == nil, false
 }

@@ -173,6 +173,9 @@ func (x *exchange) sends(text string) bool {
 // refused reads the answer of the token address: nil for 2xx without an error.
 func (t *trial) refused(got answer) error {
 	x := t.exchange
+	if err := got.unavailable(); err != nil {
+		return err
+	}
 	failed, code := x.failed(got)
 	if x.client != nil && (failed || got.status/100 != 2) {
 		if err := x.client.refused(x, got, code); err != nil {
@@ -183,9 +186,6 @@ func (t *trial) refused(got answer) error {
 		if err := t.grantRefused(got, grant, code); err != nil {
 			return err
 		}
-	}
-	if err := got.unavailable(); err != nil {
-		return err
 	}
 	if x.refuseReason != nil && got.status/100 != 2 {
 		if err := x.refuseReason(x, got, code); err != nil {
@@ -214,19 +214,34 @@ func (t *trial) refused(got answer) error {
 // failed reports whether an answer holds an error, whatever its status, and the
 // error code of RFC 6749 §5.2 if it is one.
 func (x *exchange) failed(got answer) (failed bool, code string) {
+	said := got.read()
 	if x.plain {
-		return got.read().kind == bodyHTML, ""
+		return said.kind == bodyHTML || said.failed, ""
 	}
-	var members struct {
-		Error  jsontext.Value `json:"error"`
-		Errors jsontext.Value `json:"errors"`
-	}
-	if json.Unmarshal(got.body, &members) != nil {
+	var members map[string]jsontext.Value
+	if json.Unmarshal(document(got.body), &members, jsontext.AllowDuplicateNames(true)) != nil {
 		form, err := url.ParseQuery(strings.TrimSpace(string(got.body)))
 		return err == nil && form.Get("error") != "", form.Get("error")
 	}
-	_ = json.Unmarshal(members.Error, &code)
-	return holds(members.Error) || holds(members.Errors), code
+	return said.failed, errorCode(members)
+}
+
+// errorCode is the error code of an answer: RFC 6749's member, or that of systems
+// that put it into an object, or under another name.
+func errorCode(members map[string]jsontext.Value) string {
+	for _, name := range []string{"error", "ErrorCode", "errorCode", "error_code", "code"} {
+		var code string
+		var object map[string]jsontext.Value
+		switch value := members[name]; {
+		case json.Unmarshal(value, &code) == nil && code != "":
+			return code
+		case json.Unmarshal(value, &object) == nil:
+			if code := errorCode(map[string]jsontext.Value{"code": object["code"], "error": object["type"]}); code != "" {
+				return code
+			}
+		}
+	}
+	return ""
 }
 
 // token finds the token in an answer: JSON, or the form encoding that some
@@ -234,13 +249,16 @@ func (x *exchange) failed(got answer) (failed bool, code string) {
 func (x *exchange) token(got answer) ([]byte, error) {
 	value := x.find(got.body)
 	switch {
-	case value == nil || !headerValue(string(value)):
+	case value == nil || !headerValue(string(value)) || slices.Contains(noTokens, strings.ToLower(string(value))):
 		return nil, probe.Found(probe.CodeProtocolMismatch, "The token address answers, but without a token where one is expected. Check the address and the path of the token.").At(x.field)
 	case x.sends(string(value)):
 		return nil, probe.Found(probe.CodeProtocolMismatch, "The token address answers with a value that it was sent, which is no token. Check the address and the path of the token.").At(x.field)
 	}
 	return value, nil
 }
+
+// noTokens are texts in place of a token where there is none.
+var noTokens = []string{"null", "undefined", "none", "nil", "false", "0", "-1", "error", "invalid"}
 
 func (x *exchange) find(body []byte) []byte {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\uFEFF")))

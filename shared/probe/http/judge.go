@@ -41,14 +41,14 @@ func (t *trial) judge(ctx context.Context) error {
 	case t.expect.stated() && t.expect.missed(got) == "":
 		return t.compare(ctx, got)
 	case got.status == http.StatusUnauthorized:
-		return t.rejected(got)
+		return t.rejected(ctx, got)
 	case got.status == http.StatusForbidden && t.plan.tested():
 		return t.forbidden(ctx, got)
 	case got.status == http.StatusForbidden:
 		return probe.Found(probe.CodeAuthRejected, "This credential authenticates with nothing, and the address refuses that (status 403). Choose the way to authenticate that the system requires, or another address.").At(t.plan.urlField).Answered(got.status)
 	case t.expect.stated():
 		return t.unexpected(got)
-	case got.status == http.StatusBadRequest && t.plan.tested() && got.rejects():
+	case got.status == http.StatusBadRequest && t.plan.tested() && got.names():
 		return t.badRequest(ctx, got)
 	case !got.succeeds():
 		return t.inconclusive(got)
@@ -80,6 +80,17 @@ func (t *trial) compare(ctx context.Context, got answer) error {
 		}
 		return t.same(got, got)
 	}
+	if t.plan.leavesOut() && !t.expect.stated() && got.doubtful() {
+		return t.unproven(errDoubtful.At(t.plan.urlField))
+	}
+	if err := t.differing(ctx, got); err != nil {
+		return err
+	}
+	return t.steady(ctx, got)
+}
+
+// differing makes the counter-examples and compares their answers.
+func (t *trial) differing(ctx context.Context, got answer) error {
 	own := t.ownHeaders()
 	if len(own) < 2 {
 		return t.against(ctx, got, t.plan.counter())
@@ -115,32 +126,14 @@ func (t *trial) against(ctx context.Context, got answer, counter plan) error {
 	case err != nil:
 		return err
 	}
-	if t.expect.stated() {
-		if t.expect.missed(other) == "" {
-			return t.same(got, other)
-		}
-		t.attempt.Reject(other.class().String())
-		return nil
-	}
-	if err := other.unavailable(); err != nil {
+	met := t.expect.stated() && t.expect.missed(other) == ""
+	if err := other.unavailable(); err != nil && !met {
 		return err
 	}
-	if !differs(got, other) {
+	if met || !t.expect.stated() && !differs(got, other) {
 		return t.same(got, other)
 	}
 	t.attempt.Reject(other.class().String())
-	if other.status == http.StatusUnauthorized {
-		return nil
-	}
-	// Anything but 401 may have another cause than the secret, such as a limit
-	// of requests. The secret was accepted, so sending it again is harmless.
-	again, err := t.ask(ctx, t.plan)
-	switch {
-	case err != nil:
-		return err
-	case again.class() != got.class():
-		return probe.Found(probe.CodeSecretNotTested, "The address answers the same request with status %d, then with status %d: the difference is not caused by the secret. Try again, or name an address with stable answers.", got.status, again.status).At(t.plan.urlField)
-	}
 	return nil
 }
 
@@ -172,6 +165,9 @@ func (t *trial) forbidden(ctx context.Context, got answer) error {
 			return err
 		case other.status == http.StatusUnauthorized:
 			recognised = got.recognises() || !t.plan.account() && !got.rejects()
+			if again, err := t.ask(ctx, t.plan); recognised && (err != nil || again.status != got.status) {
+				return t.changing(got, again, err)
+			}
 		case other.status == http.StatusForbidden:
 			recognised = got.recognises() && !got.rejects() && other.rejects()
 		}

@@ -179,6 +179,9 @@ func (c *clientAuth) refused(x *exchange, got answer, code string) error {
 	case "unsupported_grant_type":
 		return probe.Found(probe.CodeAuthMethodUnsupported, "The token address does not offer the client credentials grant (unsupported_grant_type), so the secret was not checked. Check oauth2.access.token.url.").At(fieldAccessURL)
 	case "invalid_request":
+		if status == http.StatusUnauthorized { // Apigee's answer to a wrong client
+			return c.rejected(x, got)
+		}
 		return c.badRequest(x, got)
 	case "temporarily_unavailable", "server_error":
 		return probe.Found(probe.CodeTargetUnavailable, "The token address reports a failure of its own (status %d). Try again later, or ask its operator.", status)

@@ -21,7 +21,7 @@ func (t *trial) badRequest(ctx context.Context, got answer) error {
 		if err != nil {
 			return err
 		}
-		if other.status != got.status || !other.rejects() {
+		if other.status != got.status || !other.names() {
 			return t.plan.hinted(probe.Found(probe.CodeSecretNotTested, "The address answers with status %d and an error that names the secret, and otherwise to another secret. It may be the request that is malformed: check the secret, and where and how it is sent.", got.status).At(t.plan.field()), t.settings)
 		}
 	}
@@ -37,9 +37,12 @@ func (t *trial) byName(got answer) error {
 }
 
 // rejected decides on a 401.
-func (t *trial) rejected(got answer) error {
+func (t *trial) rejected(ctx context.Context, got answer) error {
 	field, offered := t.plan.field(), challenges(got.header)
 	if err := t.stated(got); err != nil {
+		return err
+	}
+	if err := t.unrelated(ctx, got); err != nil {
 		return err
 	}
 	switch {
@@ -68,6 +71,30 @@ func (t *trial) rejected(got answer) error {
 	return t.plan.hinted(probe.Found(probe.CodeAuthRejected, "The system rejects the secret (status 401). Enter it again, or create a new one there; check too that it is sent where the system expects it.").At(field).Answered(got.status), t.settings)
 }
 
+// unrelated is the finding for a 401 that is not about the secret: it contradicts
+// itself, it is about the audience of a token, or it names a missing right or plan
+// where another secret is rejected in other words.
+func (t *trial) unrelated(ctx context.Context, got answer) error {
+	at := func(f probe.Finding) error { return f.At(t.plan.urlField) }
+	switch {
+	case !t.plan.tested() || t.exchange != nil:
+		return nil
+	case got.affirms():
+		return at(probe.Found(probe.CodeSecretNotTested, "The address answers with status 401 and a body that reports success, so the two contradict each other. Set test.expect.status and test.expect.pointer to what a successful answer has, or enter another address."))
+	case t.plan.places != nil && t.plan.field() != fieldJWTSecret && got.says(wordsAudience):
+		return at(probe.Found(probe.CodeSecretNotTested, "The system rejects the audience of the token (status 401): it was issued for another API. Enter an address of that API, or a token that was issued for this one."))
+	case t.plan.account() || !got.says(wordsScope) || got.rejects():
+		return nil
+	}
+	if t.attempt.Rejection() == "" {
+		other, err := t.ask(ctx, t.plan.counter())
+		if err != nil || other.status == http.StatusUnauthorized && other.says(wordsScope) {
+			return err // it says so to every secret
+		}
+	}
+	return at(probe.Found(probe.CodeSecretNotTested, "The system recognises the secret, but its account lacks a right or a plan that this address requires (status 401). Have it granted, or enter another address."))
+}
+
 func errTokenRefused(status int) probe.Finding {
 	return probe.Found(probe.CodeTokenRefused, "The token address accepted the secret and issued a token, but the API rejects the token (status %d). Check what the token is requested for (audience, scope, resource), where it is sent, and that both addresses belong to one system.", status)
 }
@@ -86,6 +113,8 @@ func (t *trial) stated(got answer) error {
 		return at(probe.Found(probe.CodeAuthMFARequired, ""))
 	case got.header.Get("X-Authentication-Denied-Reason") != "":
 		return at(probe.Found(probe.CodeAuthLocked, ""))
+	case t.exchange == nil && got.says(wordsWay):
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The system does not accept this way to authenticate, or it is disabled there (status %d). Use another one, such as a token in place of a password, or have this one enabled.", got.status).At(fieldAuthType)
 	case ok:
 		return at(f)
 	case got.status == http.StatusUnauthorized && t.exchange == nil && (reason(challenges(got.header)) == "insufficient_scope" || got.says(wordsNoScope) && !got.rejects()):
@@ -144,7 +173,7 @@ func (p plan) otherScheme(offered []challenge) bool {
 		case strings.EqualFold(s.header, "Authorization") && scheme == "basic":
 			return !offers(offered, scheme, "xbasic", "x-basic") // names that keep browsers from asking
 		case strings.EqualFold(s.header, "Authorization"): // some systems name their challenge otherwise than the scheme they accept
-			return !offers(offered, scheme) && onlyOf(offered, "basic", "digest", "negotiate", "ntlm")
+			return !offers(offered, scheme) && onlyOf(offered, "basic", "digest", "negotiate", "ntlm", "dpop", "hawk")
 		default: // a key in a header or parameter of its own
 			return onlyOf(offered, "basic", "digest", "bearer", "negotiate", "ntlm", "dpop", "hawk")
 		}

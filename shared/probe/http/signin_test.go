@@ -298,8 +298,8 @@ func unsupportedWaysAreNotDialled(t *testing.T) {
 }
 
 // The request is what it says: the path and query as given, no proxy, no
-// cookie, no header but ours and the user's. It is made once with the secret and
-// once without.
+// cookie, no header but ours and the user's. It is made with the secret, with another, and
+// with the secret again.
 func TestRequests(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://"+probetest.ClosedPort(t))
 	var with, without atomic.Int64
@@ -326,7 +326,7 @@ func TestRequests(t *testing.T) {
 	})
 	got := run(t, settings{"api_key": key, "base_url": url + "/a%2Fb/?x=%20&y", "request.headers": `{"X-Own":"acme"}`}, probe.Config{})
 	expect(t, got, probe.CodeOK, "")
-	if with.Load() != 1 || without.Load() != 1 {
+	if with.Load() != 2 || without.Load() != 1 {
 		t.Errorf("%d requests with the secret, %d without", with.Load(), without.Load())
 	}
 }

@@ -1,0 +1,107 @@
+package httpprobe
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"credence/shared/probe"
+)
+
+// leavesOut reports whether the counter-example leaves the secret out in place of
+// another one. The answer to a wrong secret is then never seen.
+func (p plan) leavesOut() bool { return p.account() || p.certAlone || p.blame == fieldTestBody }
+
+// doubtful reports whether a success may be the rejection of a password in a form
+// of the system's own. It is stricter than the class, which also compares the
+// answers to two keys.
+func (a answer) doubtful() bool {
+	body := document(a.body)
+	switch {
+	case a.packed:
+		return true
+	case !a.whole || len(body) == 0:
+		return false
+	case body[0] == '{' || body[0] == '[':
+		return jsonDoubtful(first(body), 4)
+	case body[0] == '<':
+		return false // its words are read for the class
+	}
+	return slices.Contains([]string{"-1", "0", "false", "null", "no", "ko", "nok", "err", "fail"}, strings.ToLower(string(bytes.Trim(body, `"`))))
+}
+
+// jsonDoubtful looks for members that report an error, as far down as levels.
+func jsonDoubtful(value jsontext.Value, levels int) bool {
+	var list []jsontext.Value
+	if json.Unmarshal(value, &list) == nil && len(list) > 0 {
+		value = list[0]
+	}
+	var members map[string]jsontext.Value
+	if levels == 0 || value.Kind() != '{' || json.Unmarshal(value, &members, jsontext.AllowDuplicateNames(true)) != nil {
+		return false
+	}
+	coded, told := false, false
+	for name, value := range members {
+		name = plainName(name)
+		coded, told = coded || textCode(name, value), told || (name == "message" || name == "msg" || name == "text")
+		if memberFails(name, value) || outcomeFails(name, value) || (value.Kind() == '{' || value.Kind() == '[') && jsonDoubtful(value, levels-1) {
+			return true
+		}
+	}
+	return coded && told
+}
+
+// textCode reports whether a member is a code with digits that is no success.
+func textCode(name string, value jsontext.Value) bool {
+	var text string
+	if !slices.Contains([]string{"code", "retcode", "returncode", "responsecode", "resultcode", "status"}, name) || json.Unmarshal(value, &text) != nil {
+		return false
+	}
+	return strings.ContainsAny(text, "123456789") && text != "1" && !strings.HasPrefix(text, "20")
+}
+
+// outcomeFails reads members whose value is the outcome in some systems, and data
+// in others.
+func outcomeFails(name string, value jsontext.Value) bool {
+	var text string
+	_ = json.Unmarshal(value, &text)
+	switch name {
+	case "result", "status", "outcome", "response", "granted", "accessgranted", "loginresult", "authorized", "authorised":
+		return value.Kind() == 'f' || string(value) == "-1"
+	case "state", "login", "auth", "loginstatus", "authentication":
+		return value.Kind() == 'f' || statusFails(strings.ToLower(text))
+	case "typename": // __typename, of GraphQL's unions
+		return strings.HasSuffix(text, "Error") || strings.HasSuffix(text, "Failure")
+	}
+	return false
+}
+
+var errDoubtful = probe.Found(probe.CodeSecretNotTested, "The address answers with success, and its body may report an error in a form that is not known here. No wrong secret is sent to compare with, since it would count towards a lockout. Set test.expect.pointer and test.expect.value to a member that only a successful answer has.")
+
+// steady makes the request once more, now that another secret was answered
+// otherwise: the difference may have another cause, such as a limit of requests
+// without a key, or one broken server of several. The secret was accepted, so that
+// sending it again is harmless.
+func (t *trial) steady(ctx context.Context, got answer) error {
+	if t.proven {
+		return nil
+	}
+	again, err := t.ask(ctx, t.plan)
+	if err == nil && (t.expect.stated() && t.expect.missed(again) == "" || !t.expect.stated() && !differs(got, again)) {
+		return nil
+	}
+	return t.changing(got, again, err)
+}
+
+// changing is the finding for two answers to one request, of which err is why the
+// second says nothing.
+func (t *trial) changing(got, again answer, err error) error {
+	if err != nil {
+		return err
+	}
+	return probe.Found(probe.CodeSecretNotTested, "The address answers the same request with status %d, then with status %d: the difference is not caused by the secret. Try again, or enter an address with stable answers.", got.status, again.status).At(t.plan.urlField)
+}
