@@ -18,8 +18,6 @@ import (
 	"strconv"
 	"testing"
 	"time"
-
-	"github.com/go-json-experiment/json"
 )
 
 // inside is set for a process that has a network of its own.
@@ -105,27 +103,6 @@ func signedIn(t *testing.T, s *server) []string {
 	return append(os.Environ(),
 		"CREDENCE_KEY="+admin, "CREDENCE_TOKEN="+session(t, s.url, asks), "CREDENCE_LAST_TOKEN="+session(t, s.url, asks),
 		"CREDENCE_OTHER_TOKEN="+session(t, s.url, other))
-}
-
-func session(t testing.TB, api, key string) string {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+"/token", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Basic "+key)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	var out struct {
-		Token string `json:"access_token"`
-	}
-	if err := json.UnmarshalRead(res.Body, &out); err != nil || out.Token == "" {
-		t.Fatalf("signing in answers %d: %v", res.StatusCode, err)
-	}
-	return out.Token
 }
 
 // random runs schemathesis to its end and returns what it says, in which

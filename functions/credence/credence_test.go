@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"credence/shared/endtoend"
 )
 
@@ -93,6 +95,28 @@ func key(t *testing.T, printed string) string {
 		t.Fatalf("the output shows %d keys alone on a line, want one, once", len(found))
 	}
 	return found[0]
+}
+
+// session authenticates with a key and returns the token.
+func session(t testing.TB, api, key string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+"/token", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Basic "+key)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	var out struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.UnmarshalRead(res.Body, &out); err != nil || out.Token == "" {
+		t.Fatalf("signing in answers %d: %v", res.StatusCode, err)
+	}
+	return out.Token
 }
 
 // command runs an admin command to its end.

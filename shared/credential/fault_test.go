@@ -21,9 +21,10 @@ import (
 // task is one request of the domain, from the read that signs it in to its
 // last call.
 type task struct {
-	name  string
-	event audit.Event // of the entry that it leaves; an observation where sends or reads is set
-	do    func(ctx context.Context, w *world, id int64) error
+	name   string
+	routes []string    // that do it; a test of shared/architecture requires a task for each route
+	event  audit.Event // of the entry that it leaves; an observation where sends or reads is set
+	do     func(ctx context.Context, w *world, id int64) error
 	// sends: a secret leaves towards a target; reads: it leaves towards the
 	// caller. Either may be repeated, and leaves one more entry each time.
 	sends, reads bool
@@ -68,7 +69,7 @@ var (
 )
 
 var tasks = []task{
-	{name: "create", event: audit.Created, do: func(ctx context.Context, w *world, _ int64) error {
+	{name: "create", routes: []string{"POST /data_credentials"}, event: audit.Created, do: func(ctx context.Context, w *world, _ int64) error {
 		if _, err := w.store.Get(ctx, credential.RowKey(w.owner.Org.ID, 1)); err != nil {
 			return err
 		}
@@ -77,7 +78,7 @@ var tasks = []task{
 		_, err := w.editor.Create(ctx, w.heir, d, idempotency)
 		return err
 	}},
-	{name: "update the name", event: audit.Updated, again: overtakenTo, do: changes(func(*world) credential.Draft {
+	{name: "update the name", routes: []string{"PUT /data_credentials/{id}"}, event: audit.Updated, again: overtakenTo, do: changes(func(*world) credential.Draft {
 		return credential.Draft{Name: ptr("n"), Interval: ptr("hourly")}
 	})},
 	{name: "update the secret", event: audit.Updated, again: overtakenTo, do: changes(func(*world) credential.Draft {
@@ -86,36 +87,37 @@ var tasks = []task{
 	{name: "transfer", event: audit.Transfer, again: overtakenTo, do: changes(func(w *world) credential.Draft {
 		return credential.Draft{Owner: &w.heir.User.ID}
 	})},
-	{name: "tags", event: audit.Updated, again: overtakenTo, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
-		_, err := w.editor.EditTags(ctx, w.admin, read, credential.Match{version}, func(now []string) []string { return append(now, "c") })
-		return err
-	})},
-	{name: "roll back", event: audit.RolledBack, again: overtakenTo, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
+	{name: "tags", routes: []string{"POST /data_credentials/{id}/tags", "PUT /data_credentials/{id}/tags", "DELETE /data_credentials/{id}/tags"}, event: audit.Updated, again: overtakenTo,
+		do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
+			_, err := w.editor.EditTags(ctx, w.admin, read, credential.Match{version}, func(now []string) []string { return append(now, "c") })
+			return err
+		})},
+	{name: "roll back", routes: []string{"POST /data_credentials/{id}/rollback"}, event: audit.RolledBack, again: overtakenTo, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
 		_, err := w.editor.RollBack(ctx, w.admin, read, 1, credential.Match{version})
 		return err
 	})},
-	{name: "link", event: audit.Linked, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
+	{name: "link", routes: []string{"POST /data_credentials/{id}/referenced_by"}, event: audit.Linked, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
 		list, err := w.service.Link(ctx, w.owner, read, pipeline)
 		if err == nil && len(list) != 2 {
 			w.Errorf("answered %v", list)
 		}
 		return err
 	})},
-	{name: "unlink", event: audit.Unlinked, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
+	{name: "unlink", routes: []string{"DELETE /data_credentials/{id}/referenced_by"}, event: audit.Unlinked, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
 		list, err := w.service.Unlink(ctx, w.owner, read, linked)
 		if err == nil && len(list) != 0 {
 			w.Errorf("answered %v", list)
 		}
 		return err
 	})},
-	{name: "delete", event: audit.Destroyed, again: []fault.Code{fault.CodeNotFound}, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
+	{name: "delete", routes: []string{"DELETE /data_credentials/{id}"}, event: audit.Destroyed, again: []fault.Code{fault.CodeNotFound}, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
 		return w.editor.Delete(ctx, w.owner, read, nil)
 	})},
-	{name: "copy", event: audit.Copied, reads: true, do: with(func(ctx context.Context, w *world, read *credential.ForRead) error {
+	{name: "copy", routes: []string{"POST /data_credentials/{id}/copy"}, event: audit.Copied, reads: true, do: with(func(ctx context.Context, w *world, read *credential.ForRead) error {
 		_, err := w.copier.Copy(ctx, w.owner, read, idempotency)
 		return err
 	})},
-	{name: "reveal", event: audit.Revealed, reads: true, do: with(func(ctx context.Context, w *world, read *credential.ForRead) error {
+	{name: "reveal", routes: []string{"GET /data_credentials/{id}/credentials"}, event: audit.Revealed, reads: true, do: with(func(ctx context.Context, w *world, read *credential.ForRead) error {
 		r, err := w.revealer.Reveal(ctx, w.owner, read, func(int64) bool { return false })
 		if err != nil && r.Object.Len() > 0 {
 			w.Error("an error, and the secret beside it")
@@ -129,7 +131,10 @@ var tasks = []task{
 		}
 		return err
 	})},
-	{name: "probe", event: audit.Probed, sends: true, do: with(func(ctx context.Context, w *world, read *credential.ForProbe) error {
+	{name: "probe", routes: []string{
+		"POST /data_credentials/{id}/probe", "PUT /data_credentials/{id}/probe", "GET /data_credentials/{id}/probe",
+		"POST /data_credentials/{id}/probe/authenticate", "PUT /data_credentials/{id}/probe/authenticate", "GET /data_credentials/{id}/probe/authenticate",
+	}, event: audit.Probed, sends: true, do: with(func(ctx context.Context, w *world, read *credential.ForProbe) error {
 		_, err := w.tester.Probe(ctx, w.owner, read)
 		return err
 	})},
@@ -137,19 +142,19 @@ var tasks = []task{
 		_, err := w.tester.ProbeFor(ctx, w.owner, read)
 		return err
 	})},
-	{name: "tree", event: audit.Probed, sends: true, do: with(func(ctx context.Context, w *world, read *credential.ForProbe) error {
+	{name: "tree", routes: []string{"POST /data_credentials/{id}/probe/tree"}, event: audit.Probed, sends: true, do: with(func(ctx context.Context, w *world, read *credential.ForProbe) error {
 		_, _, err := w.tester.Tree(ctx, w.owner, read, credential.Look{Depth: 1})
 		return err
 	})},
-	{name: "sample", event: audit.Probed, sends: true, do: with(func(ctx context.Context, w *world, read *credential.ForProbe) error {
+	{name: "sample", routes: []string{"POST /data_credentials/{id}/probe/sample"}, event: audit.Probed, sends: true, do: with(func(ctx context.Context, w *world, read *credential.ForProbe) error {
 		_, _, err := w.tester.Sample(ctx, w.owner, read, credential.Look{At: probe.Place{Table: "t"}})
 		return err
 	})},
-	{name: "probe before saving", event: audit.Probed, sends: true, unsaved: true, do: with(func(ctx context.Context, w *world, _ *credential.ForRead) error {
+	{name: "probe before saving", routes: []string{"POST /data_credentials/probe"}, event: audit.Probed, sends: true, unsaved: true, do: with(func(ctx context.Context, w *world, _ *credential.ForRead) error {
 		_, err := w.tester.Try(ctx, w.owner, credential.Draft{Type: ptr("postgres"), Credentials: postgres("n")})
 		return err
 	})},
-	{name: "proposal", event: audit.Probed, sends: true, again: overtakenTo, do: with(func(ctx context.Context, w *world, read *credential.ForSwitch) error {
+	{name: "proposal", routes: []string{"POST /data_credentials/{id}/versions"}, event: audit.Probed, sends: true, again: overtakenTo, do: with(func(ctx context.Context, w *world, read *credential.ForSwitch) error {
 		d := credential.Draft{Credentials: postgres("n"), IfMatch: credential.Match{version}, Idem: idempotency}
 		_, _, switched, err := w.switcher.Propose(ctx, w.admin, read, d)
 		if switched != (err == nil) {

@@ -26,16 +26,17 @@ type subject struct {
 
 // task is one operation, whose calls of the store are to fail.
 type task struct {
-	name  string
-	event string // of the entry that it leaves
-	do    func(ctx context.Context, w *world, s subject) error
-	more  bool // a repeat has the effect once more
+	name   string
+	routes []string // that do it; a test of shared/architecture requires a task for each route
+	event  string   // of the entry that it leaves
+	do     func(ctx context.Context, w *world, s subject) error
+	more   bool // a repeat has the effect once more
 	// again are the answers to a repeat of what was done before, besides success.
 	again []fault.Code
 }
 
 var tasks = []task{
-	{name: "sign in", event: identity.EventSignIn, more: true, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "sign in", routes: []string{"POST /token"}, event: identity.EventSignIn, more: true, do: func(ctx context.Context, w *world, s subject) error {
 		return second(w.SignIn(ctx, s.text, from))
 	}},
 	{name: "a refused sign-in", event: identity.EventSignInRefused, do: func(ctx context.Context, w *world, s subject) error {
@@ -46,38 +47,42 @@ var tasks = []task{
 		}
 		return err
 	}},
-	{name: "refresh", event: identity.EventRefresh, more: true, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "refresh", routes: []string{"POST /token/refresh"}, event: identity.EventRefresh, more: true, do: func(ctx context.Context, w *world, s subject) error {
 		return second(w.Refresh(ctx, s.token, from))
 	}},
-	{name: "logout", event: identity.EventSignOut, again: []fault.Code{fault.CodeUnauthenticated}, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "logout", routes: []string{"POST /token/logout"}, event: identity.EventSignOut, again: []fault.Code{fault.CodeUnauthenticated}, do: func(ctx context.Context, w *world, s subject) error {
 		return w.Logout(ctx, s.token, from)
 	}},
-	{name: "key create", event: identity.EventKeyCreated, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "key create", routes: []string{"POST /service_keys"}, event: identity.EventKeyCreated, do: func(ctx context.Context, w *world, s subject) error {
 		d := named("made once")
 		d.Idem = identity.Idempotency{Key: "0123456789abcdef", Body: []byte("{}")}
 		return second2(w.CreateKey(ctx, s.who, d))
 	}},
-	{name: "key update", event: identity.EventKeyUpdated, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "key update", routes: []string{"PUT /service_keys/{id}"}, event: identity.EventKeyUpdated, do: func(ctx context.Context, w *world, s subject) error {
 		return second(w.UpdateKey(ctx, s.who, s.other.ID, named("renamed")))
 	}},
-	{name: "key pause", event: identity.EventKeyPaused, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "key pause", routes: []string{"PUT /service_keys/{id}/pause", "POST /service_keys/{id}/pause"}, event: identity.EventKeyPaused, do: func(ctx context.Context, w *world, s subject) error {
 		return second(w.PauseKey(ctx, s.who, s.other.ID))
 	}},
-	{name: "key activate", event: identity.EventKeyActivated, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "key activate", routes: []string{"PUT /service_keys/{id}/activate", "POST /service_keys/{id}/activate"}, event: identity.EventKeyActivated, do: func(ctx context.Context, w *world, s subject) error {
 		return second(w.ActivateKey(ctx, s.who, s.other.ID))
 	}},
-	{name: "key rotate", event: identity.EventKeyRotated, more: true, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "key rotate", routes: []string{"PUT /service_keys/{id}/rotate", "POST /service_keys/{id}/rotate"}, event: identity.EventKeyRotated, more: true, do: func(ctx context.Context, w *world, s subject) error {
 		return second2(w.RotateKey(ctx, s.who, s.other.ID))
 	}},
-	{name: "key delete", event: identity.EventKeyDeleted, again: []fault.Code{fault.CodeNotFound}, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "key delete", routes: []string{"DELETE /service_keys/{id}"}, event: identity.EventKeyDeleted, again: []fault.Code{fault.CodeNotFound}, do: func(ctx context.Context, w *world, s subject) error {
 		return second(w.DeleteKey(ctx, s.who, s.other.ID))
 	}},
-	{name: "user update", event: identity.EventUserUpdated, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "user update", routes: []string{"PUT /users/{id}"}, event: identity.EventUserUpdated, do: func(ctx context.Context, w *world, s subject) error {
 		name := "Another name"
 		return second(w.UpdateUser(ctx, s.admin, w.member.ID, identity.UserDraft{FullName: &name}))
 	}},
 	{name: "user suspend", event: identity.EventUserSuspended, do: func(ctx context.Context, w *world, s subject) error {
 		active := false
+		return second(w.UpdateUser(ctx, s.admin, w.member.ID, identity.UserDraft{Active: &active}))
+	}},
+	{name: "user activate", event: identity.EventUserActivated, do: func(ctx context.Context, w *world, s subject) error {
+		active := true
 		return second(w.UpdateUser(ctx, s.admin, w.member.ID, identity.UserDraft{Active: &active}))
 	}},
 	{name: "user add", event: identity.EventUserCreated, again: []fault.Code{fault.CodeInvalidRequest}, do: func(ctx context.Context, w *world, _ subject) error {
@@ -95,6 +100,9 @@ var tasks = []task{
 		name := "Others"
 		return second(w.UpdateTeam(ctx, s.admin, s.team.ID, identity.TeamDraft{Name: &name, Members: members(identity.ReplaceMembers, w.admin)}))
 	}},
+	{name: "team members", event: identity.EventTeamMembersChanged, do: func(ctx context.Context, w *world, s subject) error {
+		return second(w.UpdateTeam(ctx, s.admin, s.team.ID, identity.TeamDraft{Members: members(identity.ReplaceMembers, w.admin)}))
+	}},
 	{name: "team delete", event: identity.EventTeamDeleted, again: []fault.Code{fault.CodeNotFound}, do: func(ctx context.Context, w *world, s subject) error {
 		return w.DeleteTeam(ctx, s.admin, s.team.ID, false, nil)
 	}},
@@ -103,6 +111,9 @@ var tasks = []task{
 	}},
 	{name: "org suspend", event: identity.EventOrgSuspended, do: func(ctx context.Context, w *world, _ subject) error {
 		return second(w.SuspendOrg(ctx, identity.Operator(w.org), true))
+	}},
+	{name: "org activate", event: identity.EventOrgActivated, do: func(ctx context.Context, w *world, _ subject) error {
+		return second(w.SuspendOrg(ctx, identity.Operator(w.org), false))
 	}},
 	{name: "org set", event: identity.EventOrgUpdated, do: func(ctx context.Context, w *world, _ subject) error {
 		return second(w.KeepAudit(ctx, identity.Operator(w.org), 90))
@@ -116,14 +127,18 @@ func (o task) met(t *testing.T) (*world, subject) {
 	_, text := w.rootKey(w.member)
 	session := w.signIn(text)
 	other, _ := w.rootKey(w.member)
-	if o.name == "key activate" {
+	s := subject{text: text, token: session.Token, who: session.Caller, other: other, admin: w.caller(w.admin)}
+	inactive := false
+	switch o.name {
+	case "team update", "team members", "team delete":
+		s.team = w.team(w.member, "Team", w.member)
+	case "key activate":
 		must(w.PauseKey(t.Context(), session.Caller, other.ID))(t)
+	case "user activate":
+		must(w.UpdateUser(t.Context(), s.admin, w.member.ID, identity.UserDraft{Active: &inactive}))(t)
+	case "org activate":
+		must(w.SuspendOrg(t.Context(), identity.Operator(w.org), true))(t)
 	}
-	var team identity.Team
-	if o.name == "team update" || o.name == "team delete" {
-		team = w.team(w.member, "Team", w.member)
-	}
-	s := subject{team: team, text: text, token: session.Token, who: session.Caller, other: other, admin: w.caller(w.admin)}
 	w.move(time.Hour) // a sign-in notes the last use again
 	return w, s
 }

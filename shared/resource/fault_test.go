@@ -94,8 +94,9 @@ func (w *world) load(ctx context.Context, id int64) (*resource.Load, error) {
 
 // task is one operation, whose calls of the store are to fail.
 type task struct {
-	name string
-	do   func(ctx context.Context, w *world) error
+	name   string
+	routes []string // that do it; a test of shared/architecture requires a task for each route
+	do     func(ctx context.Context, w *world) error
 	// again are the answers to a repeat of what was done before, besides success.
 	again []fault.Code
 }
@@ -116,26 +117,28 @@ func on(do func(ctx context.Context, w *world, l *resource.Load) error) func(con
 func only[T any](_ T, err error) error { return err }
 
 var tasks = []task{
-	{name: "create", do: func(ctx context.Context, w *world) error {
+	{name: "create", routes: []string{"POST /data_sources", "POST /data_sinks"}, do: func(ctx context.Context, w *world) error {
 		return only(w.service.Create(ctx, w.owner, resource.Sink, resource.Draft{Name: new("made"), Credential: &w.second}, once))
 	}},
 	{name: "create inline", do: func(ctx context.Context, w *world) error {
 		return only(w.service.Create(ctx, w.owner, resource.Sink, resource.Draft{Name: new("made"), Inline: new(w.draft())}, once))
 	}},
-	{name: "change", do: on(func(ctx context.Context, w *world, l *resource.Load) error {
+	{name: "change", routes: []string{"PUT /data_sources/{id}", "PUT /data_sinks/{id}"}, do: on(func(ctx context.Context, w *world, l *resource.Load) error {
 		config := jsontext.Value(`{"path":"in/"}`)
 		return only(w.service.Update(ctx, w.owner, l, resource.Draft{Name: new("changed"), Config: &config}))
 	})},
 	{name: "move", do: on(func(ctx context.Context, w *world, l *resource.Load) error {
 		return only(w.service.Update(ctx, w.owner, l, resource.Draft{Credential: &w.second}))
 	})},
-	{name: "pause", do: on(func(ctx context.Context, w *world, l *resource.Load) error {
+	{name: "pause", routes: []string{
+		"PUT /data_sources/{id}/pause", "PUT /data_sinks/{id}/pause", "PUT /data_sources/{id}/activate", "PUT /data_sinks/{id}/activate",
+	}, do: on(func(ctx context.Context, w *world, l *resource.Load) error {
 		return only(w.service.SetStatus(ctx, w.owner, l, resource.Paused))
 	})},
-	{name: "copy", do: on(func(ctx context.Context, w *world, l *resource.Load) error {
+	{name: "copy", routes: []string{"POST /data_sources/{id}/copy", "POST /data_sinks/{id}/copy"}, do: on(func(ctx context.Context, w *world, l *resource.Load) error {
 		return only(w.service.Copy(ctx, w.owner, l, once))
 	})},
-	{name: "delete", again: []fault.Code{fault.CodeNotFound}, do: on(func(ctx context.Context, w *world, l *resource.Load) error {
+	{name: "delete", routes: []string{"DELETE /data_sources/{id}", "DELETE /data_sinks/{id}"}, again: []fault.Code{fault.CodeNotFound}, do: on(func(ctx context.Context, w *world, l *resource.Load) error {
 		return w.service.Delete(ctx, w.owner, l)
 	})},
 	{name: "transfer", do: func(ctx context.Context, w *world) error {

@@ -161,7 +161,7 @@ func (s *server) launch(t *testing.T, options ...string) {
 func (s *server) command(name string, args ...string) *exec.Cmd {
 	c := exec.Command(name, args...)
 	c.Dir, c.Env = s.folder, []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	probetest.EndWithTest(c)
 	return c
 }
 

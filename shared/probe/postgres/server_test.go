@@ -185,7 +185,8 @@ func (s *server) command(name string, args ...string) *exec.Cmd {
 	}
 	c := exec.Command(path, args...)
 	c.Dir, c.Env = s.folder, []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: s.as, Pdeathsig: syscall.SIGKILL}
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: s.as}
+	probetest.EndWithTest(c)
 	return c
 }
 

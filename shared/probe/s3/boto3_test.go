@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -46,7 +45,7 @@ func venv(t *testing.T, name string) string {
 func run(t *testing.T, c *exec.Cmd, env ...string) {
 	t.Helper()
 	c.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8"}, env...)
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	probetest.EndWithTest(c)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
