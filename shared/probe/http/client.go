@@ -73,7 +73,7 @@ func (c *client) send(ctx context.Context, p plan, glance bool) (answer, error) 
 	}
 	got := answer{status: response.StatusCode, header: response.Header, wantsCert: c.attempt.CertificateRequested()}
 	body, got.whole, got.packed = unpacked(body, response.Header.Get("Content-Encoding"))
-	got.body, got.whole = inUTF8(body), got.whole && !more
+	got.body, got.whole = roundtrip.UTF8(body), got.whole && !more
 	return got, nil
 }
 

@@ -81,9 +81,10 @@ var errWithCertificate = probe.Found(probe.CodeAuthRejected, "The server refused
 
 var errSecure = probe.Found(probe.CodeTLSRequired, "The server takes encrypted connections only. Set sslmode to verify-full.").At(database.FieldTLS)
 
-// secureWanted is what ProxySQL and Azure say to a client without TLS, under a
-// code of several causes: https://github.com/sysown/proxysql
-var secureWanted = pattern.New(`(?i)SSL (connection )?is required`)
+// secureWanted is what ProxySQL, Azure and PlanetScale say to a client without TLS,
+// under codes of several causes: https://github.com/sysown/proxysql,
+// https://github.com/cloudreve/cloudreve/issues/1604
+var secureWanted = pattern.New(`(?i)SSL (connection )?is required|does not allow insecure connections`)
 
 // errUntold is a refusal by a server that requests a client certificate, of a
 // sign-in without one. An account that requires one (REQUIRE X509) refuses the
@@ -101,7 +102,7 @@ func (l *line) refused(err error) error {
 	f := refused(number, l.phase > greeted)
 	refusal := (*driver.MySQLError)(nil)
 	switch {
-	case (number == errAccessDenied || number == errAzureGateway) && errors.As(err, &refusal) && secureWanted.MatchString(refusal.Message):
+	case (number == errAccessDenied || number == errAzureGateway || number == errUnknown) && errors.As(err, &refusal) && secureWanted.MatchString(refusal.Message):
 		return errSecure
 	case number == errAzureGateway:
 		return database.NoRoute(database.FieldUser)

@@ -211,7 +211,7 @@ func (x *exchange) refused(state string) error {
 		x.presented && state == invalidAuthorization && x.asked != authCleartext:
 		return errRejected
 	case x.presented && state == invalidAuthorization:
-		return probe.Found(probe.CodeAuthLocked, "The server passes the sign-in on to another system (LDAP, RADIUS, PAM), and there it failed: the password is wrong, the account is locked, or that system is down. Check the account there, then probe again.").At(database.FieldUser)
+		return probe.Found(probe.CodeAuthLocked, "The server delegates authentication to another system (LDAP, RADIUS, PAM, or the IAM of a cloud), and it failed there: the password or token is wrong, the account is locked, or that system is down. Check the account there, then probe again.").At(database.FieldUser)
 	case state == invalidAuthorization:
 		// Refused before anything was asked: that is pg_hba.conf.
 		if x.login.Plaintext() {

@@ -3,7 +3,6 @@ package s3probe
 import (
 	"bytes"
 	"context"
-	"encoding/xml"
 	"errors"
 	"io"
 	"net/http"
@@ -106,42 +105,13 @@ func (q *request) Do(r *http.Request) (response *http.Response, err error) {
 	if err != nil {
 		return nil, err
 	}
-	response.Body = io.NopCloser(bytes.NewReader(body))
+	if q.most == 0 || response.StatusCode/100 != 2 { // no content of an object
+		body = plainXML(body)
+	}
 	q.got = head{status: response.StatusCode, header: response.Header, bytes: len(body), more: more}
 	q.got.read(body)
+	response.Body = io.NopCloser(bytes.NewReader(body))
 	return response, nil
-}
-
-// read reads an error document: that of S3, or that of STS, which wraps it.
-// Of a document that answers as asked, it reads the name alone.
-func (h *head) read(body []byte) {
-	var document struct {
-		XMLName  xml.Name
-		Code     string `xml:"Code"`
-		Message  string `xml:"Message"`
-		Argument string `xml:"ArgumentName"`
-		Region   string `xml:"Region"`
-		Wrapped  string `xml:"Error>Code"`
-		Inner    string `xml:"Error>Message"`
-	}
-	if h.status/100 == 2 {
-		var begin struct{ XMLName xml.Name }
-		_ = xml.Unmarshal(body, &begin)
-		h.root = begin.XMLName.Local
-		return
-	}
-	if xml.Unmarshal(body, &document) != nil {
-		return
-	}
-	switch h.root = document.XMLName.Local; h.root {
-	case "Error":
-		h.code, h.text, h.region = document.Code, document.Message, document.Region
-		if document.Argument == "Authorization" {
-			h.text += " authorization header"
-		}
-	case "ErrorResponse":
-		h.code, h.text = document.Wrapped, document.Inner
-	}
 }
 
 // bucketRegion returns the region that an answer names; "" for none.
@@ -313,9 +283,14 @@ func (s *store) refusesStranger(ctx context.Context, got answer, do ask) (bool, 
 	if f, ok := other.unavailable(); ok {
 		return false, f
 	}
-	refused := other.status/100 == 4
-	if got.kind != accepted {
-		refused = rejects(other.code)
+	refused := rejects(other.code)
+	if got.kind == accepted && other.status/100 == 4 && !refused {
+		// It may refuse everybody by now: one broken server of several, or a limit.
+		again := s.signed(ctx, do)
+		if again.kind == final {
+			return false, again.finding
+		}
+		refused = again.kind == accepted
 	}
 	if refused {
 		s.attempt.Reject(rejection)
