@@ -164,6 +164,13 @@ func TestSourcesPage(t *testing.T) {
 		`"data_credentials_id":null`, `"message":"Ok"`, `"status":"PAUSED"`, `"copied_from_id":`, `"message":"Ok"`, `"event":"destroy"`)
 }
 
+func TestUsagePage(t *testing.T) {
+	t.Parallel()
+	wants(t, runDocument(t, "../../docs/usage.md", served),
+		`"type":"pipeline"`, `"api_key":"correct-horse"`, `"read_by":[{"user":`, `"version":2,"active":true`, `"last_read_by":[]`, `"last_read_by":[{"principal"`,
+		`"api_key":"correct-horse-2"`, `"last_read_by":[{"principal"`, `"last_read_by":[]`, `[]`)
+}
+
 func TestKeysPage(t *testing.T) {
 	t.Parallel()
 	wants(t, runDocument(t, "../../docs/keys.md", ""),

@@ -92,6 +92,9 @@ func (c *checker) credential(k store.Key, row store.Item) {
 		if strings.HasPrefix(vk.Sort, "RES#") || strings.HasPrefix(vk.Sort, "USE#") {
 			c.expected[vk] = true
 		}
+		if strings.HasPrefix(vk.Sort, "USE#") {
+			c.need(store.Key{Table: store.Meta, Partition: fmt.Sprintf("ORG#%d#USED", org), Sort: k.Sort})
+		}
 		var sv int64
 		if _, err := fmt.Sscanf(vk.Sort, "VER#%d", &sv); err != nil {
 			continue

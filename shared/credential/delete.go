@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"credence/shared/access"
 	"credence/shared/audit"
@@ -68,21 +69,23 @@ func (e Editor) sweep(ctx context.Context, c Credential) {
 	}
 }
 
-// removals removes the secrets first, then what else belongs to the credential
-// alone, and last what would expire by itself.
+// removals removes the secrets first, then the day of the last read, then what else
+// belongs to the credential alone, and last what would expire by itself.
 func removals(c Credential, own []store.Item) []store.Write {
-	var secrets, rest, passing []store.Write
+	var secrets, used, rest, passing []store.Write
 	for _, item := range own {
 		gone := remove(item.Key, store.Always())
 		if sv, ok := versionNumber(item.Key.Sort); ok {
 			secrets = append(secrets, remove(secretKey(c.Org, c.ID, sv), store.Always()), gone)
+		} else if strings.HasPrefix(item.Key.Sort, lastReadPrefix) && len(used) == 0 {
+			used = []store.Write{remove(usedKey(c.Org, c.ID), store.Always()), gone}
 		} else if item.Expires.IsZero() {
 			rest = append(rest, gone)
 		} else {
 			passing = append(passing, gone)
 		}
 	}
-	return slices.Concat(secrets, rest, passing)
+	return slices.Concat(secrets, used, rest, passing)
 }
 
 // maxNamedUsers is how many users of a credential the refusal to delete it names.

@@ -38,6 +38,12 @@ func orgIndexPartition(org int64) string { return identity.OrgPartition(org) + "
 
 func orgIndexKey(org, id int64) store.Key { return meta(orgIndexPartition(org), rowSort(id)) }
 
+// usedPartition has, for each credential whose secret was read, the day of the last
+// read by anybody.
+func usedPartition(org int64) string { return identity.OrgPartition(org) + "#USED" }
+
+func usedKey(org, id int64) store.Key { return meta(usedPartition(org), rowSort(id)) }
+
 func userIndexKey(org, user, id int64) store.Key {
 	return meta(identity.UserPartition(org, user), rowSort(id))
 }

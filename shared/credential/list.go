@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"credence/shared/access"
+	"credence/shared/id"
 	"credence/shared/identity"
 	"credence/shared/store"
 )
@@ -37,6 +38,9 @@ type Filter struct {
 	// EndsBefore keeps what stops working, or has stopped, before that time: by
 	// its secret's end or its certificate's.
 	EndsBefore time.Time
+	// UnusedSince keeps what exists since before that time and whose secret nobody has
+	// read since then, to the day.
+	UnusedSince time.Time
 }
 
 // Query asks for a list.
@@ -72,6 +76,9 @@ func (s Service) List(ctx context.Context, who identity.Caller, q Query) ([]View
 	}
 	rows, err := s.index(ctx, who, q.Filter.Least)
 	if err != nil {
+		return nil, 0, err
+	}
+	if rows, err = s.unused(ctx, who.Org.ID, rows, q.Filter.UnusedSince); err != nil {
 		return nil, 0, err
 	}
 	if ids := q.Filter.IDs; ids != nil {
@@ -176,6 +183,26 @@ func (s Service) index(ctx context.Context, who identity.Caller, least access.Ro
 		rows = append(rows, indexed{id, cmp.Or(item.Attributes.Int("owner"), who.User.ID)})
 	}
 	return rows, nil
+}
+
+// unused leaves out what is newer than since, or was read since then; zero leaves out
+// nothing. It reads one small row for each credential of the organisation that was
+// ever read.
+func (s Service) unused(ctx context.Context, org int64, rows []indexed, since time.Time) ([]indexed, error) {
+	if since.IsZero() {
+		return rows, nil
+	}
+	page, err := s.Store.Range(ctx, store.Under(store.Meta, usedPartition(org), rowPrefix))
+	if err != nil {
+		return nil, err
+	}
+	read := map[int64]bool{}
+	for _, item := range page.Items {
+		if n, ok := rowID(item.Key.Sort); ok && item.Attributes.Text("day") >= since.UTC().Format(time.DateOnly) {
+			read[n] = true
+		}
+	}
+	return slices.DeleteFunc(rows, func(r indexed) bool { return read[r.id] || !id.Time(r.id).Before(since) }), nil
 }
 
 // load reads rows and their owners in one round of parallel reads. A row that

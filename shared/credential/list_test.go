@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"testing"
+	"time"
 
 	"credence/shared/access"
 	"credence/shared/credential"
@@ -268,5 +269,39 @@ func TestIndexRowsGrantNothing(t *testing.T) {
 	w.must(w.store.Store.Commit(context.Background(), store.Write{Verb: store.Put, Item: planted, If: store.Absent()}))
 	if views, _ := w.list(w.member, credential.Query{}); len(views) != 0 {
 		t.Error("it is listed")
+	}
+}
+
+// TestUnused: a credential is unused for a time if it exists since before that time and
+// nobody has read its secret in it.
+func TestUnused(t *testing.T) {
+	w := newWorld(t)
+	read, unread := w.create(w.owner), w.create(w.owner)
+	deleted := w.create(w.owner)
+	for _, id := range []int64{read.ID, deleted.ID} {
+		_, err := w.reveal(w.owner, id, 0)
+		w.must(err)
+	}
+	w.must(w.delete(w.owner, deleted.ID))
+	w.clock.advance(40 * 24 * time.Hour)
+	fresh := w.create(w.owner)
+	unused := func(days int) []int64 {
+		since := w.clock.peek().AddDate(0, 0, -days)
+		views, total := w.list(w.owner, credential.Query{Filter: credential.Filter{UnusedSince: since}, Ascending: true})
+		if total != len(views) {
+			t.Errorf("a total of %d for %d", total, len(views))
+		}
+		return listed(views)
+	}
+	if got := unused(30); !slices.Equal(got, []int64{read.ID, unread.ID}) {
+		t.Errorf("for 30 days: %v, want %v", got, []int64{read.ID, unread.ID})
+	}
+	if got := unused(60); len(got) != 0 {
+		t.Errorf("for 60 days: %v, want none, since none is as old", got)
+	}
+	_, err := w.reveal(w.owner, read.ID, 0)
+	w.must(err)
+	if got := unused(30); !slices.Equal(got, []int64{unread.ID}) {
+		t.Errorf("for 30 days, after a read: %v, want %v without %d", got, unread.ID, fresh.ID)
 	}
 }

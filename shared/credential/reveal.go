@@ -55,7 +55,7 @@ func (r Revealer) Reveal(ctx context.Context, who identity.Caller, l *ForRead, k
 	var use []store.Write
 	if w, changed := lastRead(before, readKey, c.SecretVersion, entry()); changed {
 		// Its row goes with the credential, so none is written after that is gone.
-		use = append(use, w, exists(c))
+		use = append(use, w, used(c, entry().At), exists(c))
 	}
 	if err := r.observe(ctx, entry, use...); err != nil {
 		if gone, cause := r.vanished(ctx, c, err); cause != nil || gone {
@@ -75,6 +75,13 @@ func lastRead(old store.Item, key store.Key, sv int64, e audit.Entry) (store.Wri
 	a := store.Attributes{"sv": sv, "day": day, "email": e.UserEmail}
 	item := store.Item{Key: key, Attributes: a, Expires: e.At.Add(lastReadTime)}
 	return store.Write{Verb: store.Put, Item: item, If: store.Always()}, true
+}
+
+// used records the day of the last read by anybody. It is written with lastRead, so at
+// most once a day for each key and version.
+func used(c Credential, at time.Time) store.Write {
+	item := store.Item{Key: usedKey(c.Org, c.ID), Attributes: store.Attributes{"day": at.Format(time.DateOnly)}}
+	return store.Write{Verb: store.Put, Item: item, If: store.Always()}
 }
 
 // lastReadTime is how long it is known that a key read a secret. Keys come and

@@ -19,12 +19,46 @@ import (
 	"credence/shared/store"
 )
 
-// LastRead is who last read which version of the secret, to the day.
+// LastRead is the last read of the secret by one service key, to the day. It is kept
+// for 400 days.
 type LastRead struct {
-	Principal string
+	Principal string // of the user and the key: U5-K7
 	Email     string
 	Version   int64
 	Day       string
+}
+
+// decodeRead reads the row of a LastRead. It reports false for any other row.
+func decodeRead(i store.Item) (LastRead, bool) {
+	principal, ok := strings.CutPrefix(i.Key.Sort, lastReadPrefix)
+	a := i.Attributes
+	return LastRead{Principal: principal, Email: a.Text("email"), Version: a.Int("sv"), Day: a.Text("day")}, ok
+}
+
+// Key returns the ids of the user and the service key.
+func (r LastRead) Key() (user, key int64) {
+	user, rest, _ := store.CutNumber(r.Principal, "U")
+	key, _ = store.Numbered(rest, "-K")
+	return user, key
+}
+
+// Usage returns what uses the credential and who has read its secret.
+func (s Service) Usage(ctx context.Context, who identity.Caller, l *ForRead) (Credential, []Reference, []LastRead, error) {
+	c, references, err := s.References(ctx, who, l)
+	if err != nil {
+		return Credential{}, nil, nil, err
+	}
+	page, err := s.Store.Range(ctx, store.Under(store.Meta, ownPartition(c.Org, c.ID), lastReadPrefix))
+	if err != nil {
+		return Credential{}, nil, nil, err
+	}
+	reads := make([]LastRead, 0, len(page.Items))
+	for _, item := range page.Items {
+		if r, ok := decodeRead(item); ok {
+			reads = append(reads, r)
+		}
+	}
+	return c, references, reads, nil
 }
 
 // Versions returns what is known of each version of the secret that is kept,
@@ -43,9 +77,8 @@ func (s Service) Versions(ctx context.Context, who identity.Caller, l *ForRead) 
 	var versions []Version
 	var reads []LastRead
 	for _, item := range page.Items {
-		if principal, ok := strings.CutPrefix(item.Key.Sort, lastReadPrefix); ok {
-			a := item.Attributes
-			reads = append(reads, LastRead{Principal: principal, Email: a.Text("email"), Version: a.Int("sv"), Day: a.Text("day")})
+		if read, ok := decodeRead(item); ok {
+			reads = append(reads, read)
 			continue
 		}
 		v, err := decodeVersion(item)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 func revealChecks() []check {
@@ -33,6 +34,16 @@ func reveal(t *testing.T, su *suite) {
 		t.Errorf("the ETag is %q", r.header.Get("ETag"))
 	}
 	su.events(t, c, "create", "reveal")
+	read, _ := su.admin.get(t, c.path+"/usage").ok(t).at("read_by").([]any)
+	if len(read) != 1 {
+		t.Fatalf("%d service keys have read it, want 1", len(read))
+	}
+	if o, _ := read[0].(object); toInt(o["version"]) != 1 || toInt(o["service_key_id"]) == 0 || o["last_read_on"] != time.Now().UTC().Format(time.DateOnly) {
+		t.Errorf("the usage has the reader %v", o)
+	}
+	if list := su.admin.get(t, "/data_credentials?unused_for=1h&id="+decimal(c.id)).ok(t).items(); len(list) != 0 {
+		t.Error("a credential that was created just now is listed as unused")
+	}
 }
 
 func revealExact(t *testing.T, su *suite) {

@@ -55,7 +55,7 @@ const mostDays = 3650
 // comes of a vendor's template, and every list has the brief form.
 var filters = []string{
 	"access_role", "credentials_type", "connector_type", "id[]", "status", "org_id", "name", "validity", "tags[]",
-	"expiring_within", "brief", "vendor_*", "auth_template_*",
+	"expiring_within", "unused_for", "brief", "vendor_*", "auth_template_*",
 }
 
 func (a Reading) list(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
@@ -107,6 +107,9 @@ func (a Reading) filter(q *httpapi.Query, org int64) credential.Filter {
 	f.Status, _ = q.Text("status", 1024)
 	if span := q.Span("expiring_within", mostDays); span > 0 {
 		f.EndsBefore = a.Clock().Add(span)
+	}
+	if span := q.Span("unused_for", mostDays); span > 0 {
+		f.UnusedSince = a.Clock().Add(-span)
 	}
 	q.Bool("brief")
 	other, there := q.Int("org_id", 1, id.Max)

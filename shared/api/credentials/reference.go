@@ -26,6 +26,15 @@ type usage struct {
 	Sources []reference `json:"data_sources"`
 	Sinks   []reference `json:"data_sinks"`
 	Others  []reference `json:"others"`
+	Readers []reader    `json:"read_by"`
+}
+
+// reader is a service key that has read the secret, and the last version that it read.
+type reader struct {
+	User    auditUser `json:"user"`
+	Key     int64     `json:"service_key_id"`
+	Version int64     `json:"version"`
+	Day     string    `json:"last_read_on"`
 }
 
 func referencesOf(org int64, list []credential.Reference) []reference {
@@ -62,11 +71,15 @@ func (r reference) mark() httpapi.Mark {
 }
 
 func (a Reading) usage(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {
-	c, list, err := a.Service.References(ctx, r.Caller, l)
+	c, list, reads, err := a.Service.Usage(ctx, r.Caller, l)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	u := usage{ID: c.ID, Name: c.Name, Sources: []reference{}, Sinks: []reference{}, Others: []reference{}}
+	u := usage{ID: c.ID, Name: c.Name, Sources: []reference{}, Sinks: []reference{}, Others: []reference{}, Readers: []reader{}}
+	for _, read := range reads {
+		user, key := read.Key()
+		u.Readers = append(u.Readers, reader{User: auditUser{ID: user, Email: read.Email}, Key: key, Version: read.Version, Day: read.Day})
+	}
 	for _, ref := range referencesOf(r.Caller.Org.ID, list) {
 		switch ref.Type {
 		case "data_source":
