@@ -89,6 +89,7 @@ build: ## Compiles every function for this machine into .bin/.
 GOARCH_LAMBDA ?= arm64
 
 build-TokenFunction: FOLDER := token
+build-TeamsFunction: FOLDER := teams
 build-CreateFunction: FOLDER := create
 build-GetFunction: FOLDER := get
 build-UpdateFunction: FOLDER := update
@@ -97,8 +98,8 @@ build-RevealFunction: FOLDER := reveal
 build-ProbeFunction: FOLDER := probe
 build-AdminFunction: FOLDER := admin
 
-.PHONY: build-TokenFunction build-CreateFunction build-GetFunction build-UpdateFunction build-ResourcesFunction build-RevealFunction build-ProbeFunction build-AdminFunction
-build-TokenFunction build-CreateFunction build-GetFunction build-UpdateFunction build-ResourcesFunction build-RevealFunction build-ProbeFunction build-AdminFunction:
+.PHONY: build-TokenFunction build-TeamsFunction build-CreateFunction build-GetFunction build-UpdateFunction build-ResourcesFunction build-RevealFunction build-ProbeFunction build-AdminFunction
+build-TokenFunction build-TeamsFunction build-CreateFunction build-GetFunction build-UpdateFunction build-ResourcesFunction build-RevealFunction build-ProbeFunction build-AdminFunction:
 	CGO_ENABLED=0 GOOS=linux GOARCH='$(GOARCH_LAMBDA)' go build $(LAMBDA_FLAGS) -ldflags='-s -w' -o '$(ARTIFACTS_DIR)/bootstrap' './functions/$(FOLDER)'
 
 .PHONY: bench

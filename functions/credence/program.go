@@ -15,6 +15,7 @@ import (
 	"credence/shared/api/credentials"
 	"credence/shared/api/health"
 	"credence/shared/api/openapi"
+	"credence/shared/api/people"
 	"credence/shared/api/resources"
 	"credence/shared/api/signin"
 	"credence/shared/audit"
@@ -55,7 +56,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 		health.API{Store: d.store, Writes: d.writes(), Version: version}.Routes(),
 		openapi.API{}.Routes(),
 		signin.API{Identity: d.identity}.Routes(),
-		signin.People{Identity: d.identity}.Routes(),
+		people.API{Identity: d.identity}.Routes(),
 		catalogue.API{Types: registry}.Routes(),
 		auditlog.API{Store: d.store, Clock: time.Now}.Routes(),
 		credentials.Reading{Service: service, Clock: time.Now}.Routes(),

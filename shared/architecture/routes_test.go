@@ -22,6 +22,7 @@ import (
 	"credence/shared/api/credentials"
 	"credence/shared/api/health"
 	"credence/shared/api/openapi"
+	"credence/shared/api/people"
 	"credence/shared/api/resources"
 	"credence/shared/api/signin"
 	"credence/shared/httpapi"
@@ -39,9 +40,9 @@ var families = map[string][]httpapi.Route{
 	"credence/shared/api/credentials.Revealing": credentials.Revealing{}.Routes(),
 	"credence/shared/api/health.API":            health.API{}.Routes(),
 	"credence/shared/api/openapi.API":           openapi.API{}.Routes(),
+	"credence/shared/api/people.API":            people.API{}.Routes(),
 	"credence/shared/api/resources.API":         resources.API{}.Routes(),
 	"credence/shared/api/signin.API":            signin.API{}.Routes(),
-	"credence/shared/api/signin.People":         signin.People{}.Routes(),
 }
 
 // served finds what each function serves, as its source says: every call of
@@ -153,7 +154,7 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%s is served by functions/credence and by no function", r)
 		}
 	}
-	for _, function := range []string{"token", "create", "get", "update", "reveal", "probe"} {
+	for _, function := range []string{"token", "teams", "create", "get", "update", "reveal", "probe"} {
 		if len(all[function]) == 0 {
 			t.Errorf("functions/%s serves nothing", function)
 		}

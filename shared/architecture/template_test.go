@@ -92,8 +92,8 @@ func TestNothingIsLost(t *testing.T) {
 			}
 		}
 	}
-	if kept != 3+1+9 {
-		t.Errorf("%d tables, keys and logs, want 3, 1 and 9", kept)
+	if kept != 3+1+10 {
+		t.Errorf("%d tables, keys and logs, want 3, 1 and 10", kept)
 	}
 	for _, id := range []string{"MetaTable", "VaultTable", "AuditTable"} {
 		want := object{

@@ -24,8 +24,8 @@ func (su *suite) alone(t *testing.T) {
 var (
 	personForm = fields{"id": id, "email": nonempty, "full_name": text, "status": oneOf("ACTIVE", "DEACTIVATED"), "is_admin": boolean}.shape()
 	memberForm = fields{
-		"id": id, "full_name": text, "email": nonempty, "is_admin": boolean, "access_role": list(text).or(text),
-		"org_membership_status": oneOf("ACTIVE", "DEACTIVATED"),
+		"id": id, "full_name": text, "email": nonempty, "is_admin": boolean, "access_role": list(text),
+		"org_membership_status": oneOf("ACTIVE", "DEACTIVATED"), "user_status": oneOf("ACTIVE", "DEACTIVATED"),
 	}.shape()
 )
 

@@ -23,6 +23,16 @@ var routes = []struct{ method, path string }{
 	{http.MethodGet, "/users"},
 	{http.MethodGet, "{u}"},
 	{http.MethodPut, "{u}"},
+	{http.MethodPost, "/users"},
+	{http.MethodGet, "/teams"},
+	{http.MethodPost, "/teams"},
+	{http.MethodGet, "{t}"},
+	{http.MethodPut, "{t}"},
+	{http.MethodDelete, "{t}"},
+	{http.MethodGet, "{t}/members"},
+	{http.MethodPut, "{t}/members"},
+	{http.MethodPost, "{t}/members"},
+	{http.MethodDelete, "{t}/members"},
 	{http.MethodGet, "/orgs"},
 	{http.MethodGet, "{o}"},
 	{http.MethodGet, "{o}/members"},
@@ -72,15 +82,22 @@ func (su *suite) plausible(method, path string) any {
 		return su.s3("taken over")
 	case path == "/service_keys" || method == http.MethodPut && (path == "{c}" || path == "{k}"):
 		return object{"name": "taken over"}
+	case strings.HasSuffix(path, "/members"):
+		return object{"members": []object{}}
+	case path == "/users":
+		return object{"email": "taken@over.example"}
+	case path == "/teams" || path == "{t}":
+		return object{"name": "taken over"}
 	case path == "{u}":
 		return object{"full_name": "taken over"}
 	}
 	return nil
 }
 
-// places fills in the paths of routes for a credential and a key of the admin.
+// places fills in the paths of routes for a credential and a key of the admin. The
+// team does not exist.
 func (su *suite) places(credential, key string) *strings.Replacer {
-	return strings.NewReplacer("{c}", credential, "{k}", key, "{u}", userPath(su.admin.user), "{o}", fmt.Sprintf("/orgs/%d", su.admin.org))
+	return strings.NewReplacer("{c}", credential, "{k}", key, "{u}", userPath(su.admin.user), "{t}", "/teams/1", "{o}", fmt.Sprintf("/orgs/%d", su.admin.org))
 }
 
 func needToken(t *testing.T, su *suite) {

@@ -72,7 +72,7 @@ type check struct {
 func Run(t *testing.T, s Service) {
 	su := open(t, s)
 	t.Run("contract", func(t *testing.T) {
-		su.all(t, accountChecks(), keyChecks(), peopleChecks(), createChecks(), readChecks(), listChecks(), updateChecks(),
+		su.all(t, accountChecks(), keyChecks(), peopleChecks(), teamChecks(), createChecks(), readChecks(), listChecks(), updateChecks(),
 			deleteChecks(), referenceChecks(), resourceChecks(), tagChecks(), revealChecks(), auditChecks(), probeChecks(), verdictChecks(), tryChecks(), browseChecks(), endChecks(),
 			schemaChecks(), refusalChecks(), jsonChecks(), limitChecks(), isolationChecks(), raceChecks(), describedChecks())
 	})

@@ -219,6 +219,21 @@ func (q *Query) Sorting() Sorting {
 	}
 }
 
+// Mark returns the place of a row in a list of this order. The id keeps equal rows
+// in one order on every page.
+func (s Sorting) Mark(id int64, name string, created, updated Timestamp) Mark {
+	m := Mark{ID: id}
+	switch s.By {
+	case "created_at":
+		m.Number = time.Time(created).UnixMilli()
+	case "updated_at":
+		m.Number = time.Time(updated).UnixMilli()
+	case "name":
+		m.Text = name
+	}
+	return m
+}
+
 // Bool is a truth value, and whether it is there: true, True and 1 against
 // false, False and 0.
 func (q *Query) Bool(name string) (value, there bool) {

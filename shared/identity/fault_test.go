@@ -88,22 +88,22 @@ var tasks = []task{
 	{name: "user add", event: identity.EventUserCreated, again: []fault.Code{fault.CodeInvalidRequest}, do: func(ctx context.Context, w *world, _ subject) error {
 		return second(w.CreateUser(ctx, w.org, identity.User{Email: "made@acme.example"}))
 	}},
-	{name: "user invite", event: identity.EventUserCreated, again: []fault.Code{fault.CodeInvalidRequest}, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "user invite", routes: []string{"POST /users"}, event: identity.EventUserCreated, again: []fault.Code{fault.CodeInvalidRequest}, do: func(ctx context.Context, w *world, s subject) error {
 		address := "invited@acme.example"
 		return second(w.Invite(ctx, s.admin, identity.UserDraft{Email: &address}))
 	}},
-	{name: "team add", event: identity.EventTeamCreated, again: []fault.Code{fault.CodeInvalidRequest}, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "team add", routes: []string{"POST /teams"}, event: identity.EventTeamCreated, again: []fault.Code{fault.CodeInvalidRequest}, do: func(ctx context.Context, w *world, s subject) error {
 		name := "Data"
 		return second(w.CreateTeam(ctx, s.who, identity.TeamDraft{Name: &name, Members: members(identity.AddMembers, w.member)}))
 	}},
-	{name: "team update", event: identity.EventTeamUpdated, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "team update", routes: []string{"PUT /teams/{id}"}, event: identity.EventTeamUpdated, do: func(ctx context.Context, w *world, s subject) error {
 		name := "Others"
 		return second(w.UpdateTeam(ctx, s.admin, s.team.ID, identity.TeamDraft{Name: &name, Members: members(identity.ReplaceMembers, w.admin)}))
 	}},
-	{name: "team members", event: identity.EventTeamMembersChanged, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "team members", routes: []string{"PUT /teams/{id}/members", "POST /teams/{id}/members", "DELETE /teams/{id}/members"}, event: identity.EventTeamMembersChanged, do: func(ctx context.Context, w *world, s subject) error {
 		return second(w.UpdateTeam(ctx, s.admin, s.team.ID, identity.TeamDraft{Members: members(identity.ReplaceMembers, w.admin)}))
 	}},
-	{name: "team delete", event: identity.EventTeamDeleted, again: []fault.Code{fault.CodeNotFound}, do: func(ctx context.Context, w *world, s subject) error {
+	{name: "team delete", routes: []string{"DELETE /teams/{id}"}, event: identity.EventTeamDeleted, again: []fault.Code{fault.CodeNotFound}, do: func(ctx context.Context, w *world, s subject) error {
 		return w.DeleteTeam(ctx, s.admin, s.team.ID, false, nil)
 	}},
 	{name: "org add", event: identity.EventUserCreated, again: []fault.Code{fault.CodeConflict}, do: func(ctx context.Context, w *world, _ subject) error {

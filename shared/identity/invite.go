@@ -34,12 +34,8 @@ func (s *Service) Invite(ctx context.Context, who Caller, d UserDraft) (User, er
 			}
 			return err
 		}
-		taken, err := s.store.Get(ctx, MailKey(who.Org.ID, *d.Email))
-		if err != nil {
+		if err := s.unused(ctx, MailKey(who.Org.ID, *d.Email)); err != nil {
 			return err
-		}
-		if taken[0].Found() {
-			return invalid("/email", fault.DetailDuplicate, "Another user of the organisation has this address. Give another, or make a key for that user with POST /service_keys.")
 		}
 		now := s.clock()
 		u, _, _ = d.apply(User{

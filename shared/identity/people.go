@@ -3,7 +3,6 @@ package identity
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"credence/shared/fault"
 	"credence/shared/store"
@@ -18,7 +17,7 @@ const OrgResource = "Org"
 // UserDraft is a requested user, or a requested change of one. A nil field stays as
 // it is, or takes its default in a new user.
 type UserDraft struct {
-	Email    *string     // of a user that exists, no other than the present one
+	Email    *string
 	FullName *string     // default: the address without its domain
 	Active   *bool       // default: true
 	Admin    *bool       // default: false
@@ -83,7 +82,7 @@ func (s *Service) GetUser(ctx context.Context, who Caller, user int64) (User, er
 
 // UpdateUser changes a user of the caller's organisation. Everybody may change
 // the own name; the rest requires the operator, or an admin whose key holds
-// every scope, because it changes what all keys of the user may do. An admin
+// every scope, because it changes who the user is or what all keys of the user may do. An admin
 // changes neither the own status nor the own admin flag, so an organisation
 // keeps the admin who acts. A suspension is effective on the user's next request.
 func (s *Service) UpdateUser(ctx context.Context, who Caller, user int64, d UserDraft) (User, error) {
@@ -100,9 +99,6 @@ func (s *Service) UpdateUser(ctx context.Context, who Caller, user int64, d User
 		if err != nil {
 			return err
 		}
-		if d.Email != nil && !strings.EqualFold(*d.Email, before.Email) {
-			return invalid("/email", fault.DetailForbidden, "The address of a user does not change. Leave \"email\" out, or invite a user with the other address.")
-		}
 		event, told := "", []string(nil)
 		if u, event, told = d.apply(before); event == "" {
 			return nil // nothing changes, so nothing is written
@@ -111,7 +107,11 @@ func (s *Service) UpdateUser(ctx context.Context, who Caller, user int64, d User
 			return err
 		}
 		u.UpdatedAt = s.clock()
-		writes := []store.Write{rewritten(items[0], u)}
+		writes, err := s.readdressed(ctx, before, u)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, rewritten(items[0], u))
 		if !who.operator && who.User.ID != user {
 			// Two admins who suspend each other at the same time: one of them fails.
 			actor := items[1].Attributes
@@ -137,18 +137,56 @@ func (s *Service) UpdateUser(ctx context.Context, who Caller, user int64, d User
 	return u, nil
 }
 
+// readdressed makes the writes by which another address leads to a user. Addresses
+// that differ in case alone need none.
+func (s *Service) readdressed(ctx context.Context, before, after User) ([]store.Write, error) {
+	if before.Email == after.Email {
+		return nil, nil
+	}
+	if err := CheckAddress(after.Email); err != nil {
+		return nil, err
+	}
+	former, key := MailKey(before.OrgID, before.Email), MailKey(after.OrgID, after.Email)
+	if former == key {
+		return nil, nil
+	}
+	if err := s.unused(ctx, key); err != nil {
+		return nil, err
+	}
+	return []store.Write{
+		{Verb: store.Put, Item: store.Item{Key: key, Attributes: store.Attributes{"user": after.ID}}, If: store.Absent()},
+		{Verb: store.Delete, Item: store.Item{Key: former}, If: store.Equal("user", before.ID)},
+	}, nil
+}
+
+// unused returns the fault for an address that leads to a user.
+func (s *Service) unused(ctx context.Context, mail store.Key) error {
+	items, err := s.store.Get(ctx, mail)
+	if err != nil {
+		return err
+	}
+	if items[0].Found() {
+		return invalid("/email", fault.DetailDuplicate, "Another user of the organisation has this address. Send another, or make a key for that user with POST /service_keys.")
+	}
+	return nil
+}
+
 // mayChange returns the fault for a change that the caller may not make.
 func mayChange(who Caller, before, after User) error {
-	if who.operator || before.Active == after.Active && before.Admin == after.Admin {
+	standing, address := before.Active != after.Active || before.Admin != after.Admin, before.Email != after.Email
+	if who.operator || !standing && !address {
 		return nil
 	}
-	if before.ID == who.User.ID {
+	if address && !who.User.Admin {
+		return fault.New(fault.CodeForbidden, "Only an admin of the organisation changes the address of a user. Ask one of them.").On(UserResource, before.ID)
+	}
+	if standing && before.ID == who.User.ID {
 		return fault.New(fault.CodeForbidden,
 			"You cannot change your own status or your own admin flag. Ask another admin of your organisation.").On(UserResource, before.ID)
 	}
 	if !who.unrestricted() {
 		return fault.New(fault.CodeScopeMissing,
-			"Suspending a user or changing an admin affects all of that user's keys. Use a service key that holds every scope.").On(UserResource, before.ID)
+			"A change of the address, the status or the admin flag affects all of that user's keys. Use a service key that holds every scope.").On(UserResource, before.ID)
 	}
 	return nil
 }
@@ -158,6 +196,9 @@ func mayChange(who Caller, before, after User) error {
 func (d UserDraft) apply(u User) (after User, event string, told []string) {
 	if d.FullName != nil && *d.FullName != u.FullName {
 		u.FullName, event, told = *d.FullName, EventUserUpdated, append(told, "changed full_name")
+	}
+	if d.Email != nil && *d.Email != u.Email {
+		u.Email, event, told = *d.Email, EventUserUpdated, append(told, "changed email")
 	}
 	if d.Admin != nil && *d.Admin != u.Admin {
 		u.Admin, event, told = *d.Admin, EventUserUpdated, append(told, "changed is_admin")

@@ -15,6 +15,8 @@ import (
 func TestUpdateUser(t *testing.T) {
 	yes, no, name, same := true, false, "Another Name", "Mo"
 	suspend, promote, rename := identity.UserDraft{Active: &no}, identity.UserDraft{Admin: &yes}, identity.UserDraft{FullName: &name}
+	other, capitals, used := "other@acme.example", "MEMBER@acme.example", "Admin@acme.example"
+	moved := identity.UserDraft{Email: &other}
 	own := func(_ *world, who identity.Caller) int64 { return who.User.ID }
 	of := func(u func(*world) identity.User) func(*world, identity.Caller) int64 {
 		return func(w *world, _ identity.Caller) int64 { return u(w).ID }
@@ -38,6 +40,13 @@ func TestUpdateUser(t *testing.T) {
 		"an admin, the own status":           {adminKey(year, all), own, suspend, fault.CodeForbidden, ""},
 		"an admin, the own flag":             {adminKey(year, all), own, identity.UserDraft{Admin: &no}, fault.CodeForbidden, ""},
 		"an admin, nobody":                   {adminKey(year, all), func(*world, identity.Caller) int64 { return 12345 }, suspend, fault.CodeNotFound, ""},
+		"a member, the own address":          {memberKey(year, all), own, moved, fault.CodeForbidden, ""},
+		"an admin, a member's address":       {adminKey(year, all), of(member), moved, "", identity.EventUserUpdated},
+		"an admin, the own address":          {adminKey(year, all), own, moved, "", identity.EventUserUpdated},
+		"an admin, an address in capitals":   {adminKey(year, all), of(member), identity.UserDraft{Email: &capitals}, "", identity.EventUserUpdated},
+		"an admin, an address in use":        {adminKey(year, all), of(member), identity.UserDraft{Email: &used}, fault.CodeInvalidRequest, ""},
+		"an admin, no address":               {adminKey(year, all), of(member), identity.UserDraft{Email: &name}, fault.CodeInvalidRequest, ""},
+		"an admin's narrow key, an address":  {adminKey(year, plain), of(member), moved, fault.CodeScopeMissing, ""},
 		"the operator, an admin":             {operator, of(admin), suspend, "", identity.EventUserSuspended},
 		"the operator, an active user again": {operator, of(member), identity.UserDraft{Active: &yes}, "", ""},
 	} {
@@ -61,6 +70,10 @@ func TestUpdateUser(t *testing.T) {
 			if !reflect.DeepEqual(after, want) || err == nil && !reflect.DeepEqual(got, want) {
 				t.Errorf("stored %+v, returned %+v, want %+v", after, got, want)
 			}
+			if found := must(w.UserByMail(t.Context(), w.org.ID, after.Email)); target != 12345 && found(t).ID != target {
+				t.Errorf("the address %s leads to another user", after.Email)
+			}
+			w.clean()
 			if events := w.journal(); row.event == "" && len(events)+w.store.commits > 0 || row.event != "" && (len(events) != 1 || events[0] != row.event) {
 				t.Errorf("journal %q after %d commits, want %q", events, w.store.commits, row.event)
 			}
@@ -77,6 +90,9 @@ func applied(u identity.User, d identity.UserDraft) identity.User {
 	}
 	if d.Admin != nil {
 		u.Admin = *d.Admin
+	}
+	if d.Email != nil {
+		u.Email = *d.Email
 	}
 	return u
 }

@@ -3,7 +3,6 @@ package signin
 import (
 	"cmp"
 	"context"
-	"time"
 
 	"credence/shared/access"
 	"credence/shared/httpapi"
@@ -22,8 +21,13 @@ func (a API) listKeys(ctx context.Context, r *httpapi.Request) (httpapi.Answer, 
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	return httpapi.SortedList(r, paging, each(keys, func(k identity.Key) serviceKey { return serviceKeyOf(k, "") }), sorting.Ascending,
-		func(k serviceKey) httpapi.Mark { return mark(sorting.By, k.ID, k.Name, k.CreatedAt, k.UpdatedAt) })
+	rows := make([]serviceKey, len(keys))
+	for n, k := range keys {
+		rows[n] = serviceKeyOf(k, "")
+	}
+	return httpapi.SortedList(r, paging, rows, sorting.Ascending, func(k serviceKey) httpapi.Mark {
+		return sorting.Mark(k.ID, k.Name, k.CreatedAt, k.UpdatedAt)
+	})
 }
 
 // keysOf lists the keys of a user. Without one an admin gets the keys of every
@@ -33,21 +37,6 @@ func (a API) keysOf(ctx context.Context, who identity.Caller, owner int64) ([]id
 		return a.Identity.OrgKeys(ctx, who)
 	}
 	return a.Identity.ListKeys(ctx, who, cmp.Or(owner, who.User.ID))
-}
-
-// mark is the place of a row in a list. The id keeps equal rows in one order on
-// every page.
-func mark(by string, id int64, name string, created, updated httpapi.Timestamp) httpapi.Mark {
-	m := httpapi.Mark{ID: id}
-	switch by {
-	case "created_at":
-		m.Number = time.Time(created).UnixMilli()
-	case "updated_at":
-		m.Number = time.Time(updated).UnixMilli()
-	case "name":
-		m.Text = name
-	}
-	return m
 }
 
 func (a API) createKey(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {

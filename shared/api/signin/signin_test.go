@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"credence/shared/api/people"
 	"credence/shared/api/signin"
 	"credence/shared/audit"
 	"credence/shared/fault"
@@ -62,7 +63,7 @@ func newService(t *testing.T) *service {
 	at = at.Add(time.Minute)
 	s.Handler, err = httpapi.Stack(httpapi.Config{
 		SignIn: s.id, Denials: audit.Refusals{Store: store, Now: now}, Logger: slog.New(slog.NewJSONHandler(s.log, nil)), Clock: now,
-	}, signin.API{Identity: s.id}.Routes(), signin.People{Identity: s.id}.Routes())
+	}, signin.API{Identity: s.id}.Routes(), people.API{Identity: s.id}.Routes())
 	check(t, err)
 	s.name(fmt.Sprint(s.org.ID), "<org>")
 	s.name(fmt.Sprint(s.admin.ID), "<admin>")
@@ -104,6 +105,9 @@ func (s *service) send(request, authorization, body string) (int, map[string]any
 				s.t.Errorf("%s: a secret is in the log", request)
 			}
 		}
+	}
+	if made := "/users /teams"; method == "POST" && strings.Contains(made, target) && w.Code == http.StatusOK {
+		s.name(fmt.Sprintf("%.0f", out["id"]), "<of "+target+">")
 	}
 	raw := jsontext.Value(w.Body.Bytes())
 	check(s.t, raw.Indent())
@@ -191,7 +195,10 @@ func TestTheWireOfPeople(t *testing.T) {
 	wants(403, member, "GET /users", "")
 	wants(200, admin, "GET "+user, "")
 	wants(404, member, "GET "+boss, "")
-	wants(200, member, "PUT "+user, `{"full_name":"Mo M. Member","id":5,"email":"x"}`)
+	wants(200, member, "PUT "+user, `{"full_name":"Mo M. Member","id":5,"email":"mo@acme.example"}`)
+	wants(403, member, "PUT "+user, `{"email":"other@acme.example"}`)
+	wants(200, admin, "PUT "+user, `{"email":"mo.member@acme.example"}`)
+	wants(400, admin, "POST /users", `{"email":"MO.member@acme.example"}`)
 	wants(403, member, "PUT "+user, `{"is_admin":true}`)
 	wants(200, admin, "PUT "+user, `{"is_admin":true,"status":"ACTIVE"}`)
 	wants(403, admin, "PUT "+boss, `{"status":"DEACTIVATED"}`)
@@ -200,6 +207,18 @@ func TestTheWireOfPeople(t *testing.T) {
 	wants(200, member, "GET "+org, "")
 	wants(404, admin, "GET /orgs/1", "")
 	wants(200, member, "GET "+org+"/members", "")
+	wants(200, admin, "POST /users", `{"email":"lovelace@acme.example","name":"Ada Lovelace","admin":false,"user_tier":"FREE"}`)
+	wants(400, admin, "POST /users", `{"full_name":"","org_id":1,"password":"p"}`)
+	team := wants(200, member, "POST /teams", fmt.Sprintf(`{"name":"Data","members":[{"id":%d,"admin":true},{"email":"MO.member@acme.example"}]}`, s.admin.ID))
+	path := fmt.Sprintf("/teams/%.0f", team["id"])
+	wants(200, admin, "GET /teams?per_page=5", "")
+	wants(200, member, "PUT "+path, `{"name":"Data engineering","description":"Loads the warehouse"}`)
+	wants(200, member, "DELETE "+path+"/members", fmt.Sprintf(`{"members":[{"id":%d}]}`, s.admin.ID))
+	wants(200, member, "GET "+path+"/members", "")
+	wants(400, member, "PUT "+path+"/members", `{"members":[{"admin":true},{"id":5},{"email":"nobody@acme.example"}]}`)
+	wants(400, member, "PUT "+path+"/members", `{"members":[{"id":5},{"email":"nobody@acme.example"}]}`)
+	wants(200, member, "DELETE "+path+"?force=1", "")
+	wants(404, member, "GET "+path, "")
 	k := wants(200, admin, "POST /service_keys", fmt.Sprintf(`{"name":"for Mo","owner_id":%d}`, made.User.ID))
 	key := fmt.Sprintf("/service_keys/%.0f", k["id"])
 	wants(400, admin, "PUT "+key, `{"scopes":["read","reveal"],"expires_at":"2027-03-04T05:06:08Z"}`)

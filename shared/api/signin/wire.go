@@ -4,43 +4,10 @@ package signin
 
 import (
 	"credence/shared/access"
+	"credence/shared/api/people"
 	"credence/shared/httpapi"
 	"credence/shared/identity"
 )
-
-// user has the fields that released clients require of one, those too that say
-// nothing here.
-type user struct {
-	ID              int64             `json:"id"`
-	Email           string            `json:"email"`
-	FullName        string            `json:"full_name"`
-	SuperUser       bool              `json:"super_user"`
-	Impersonated    bool              `json:"impersonated"`
-	DefaultOrg      defaultOrg        `json:"default_org"`
-	Tier            *string           `json:"user_tier"`
-	Status          string            `json:"status"`
-	Locked          bool              `json:"account_locked"`
-	Memberships     []membershipOf    `json:"org_memberships"`
-	EmailVerifiedAt httpapi.Timestamp `json:"email_verified_at"`
-	TermsSignedAt   httpapi.Timestamp `json:"tos_signed_at"`
-	CreatedAt       httpapi.Timestamp `json:"created_at"`
-	UpdatedAt       httpapi.Timestamp `json:"updated_at"`
-}
-
-type defaultOrg struct {
-	ID   int64  `json:"id"`
-	Name string `json:"name"`
-}
-
-// membershipOf is a membership as a user lists it, membership as it stands
-// beside its organisation.
-type membershipOf struct {
-	ID     int64  `json:"id"`
-	Name   string `json:"name"`
-	Admin  bool   `json:"is_admin"`
-	Role   string `json:"access_role"`
-	Status string `json:"org_membership_status"`
-}
 
 type membership struct {
 	APIKey        *string           `json:"api_key"` // never shown
@@ -50,19 +17,11 @@ type membership struct {
 	RoleExpiresAt httpapi.Timestamp `json:"access_role_expires_at"`
 }
 
-type org struct {
-	ID               int64   `json:"id"`
-	Name             string  `json:"name"`
-	EmailDomain      *string `json:"email_domain"`
-	Email            *string `json:"email"`
-	ClientIdentifier *string `json:"client_identifier"`
-}
-
 // account is who is signed in.
 type account struct {
-	User       user       `json:"user"`
-	Membership membership `json:"org_membership"`
-	Org        org        `json:"org"`
+	User       people.User `json:"user"`
+	Membership membership  `json:"org_membership"`
+	Org        people.Org  `json:"org"`
 }
 
 type token struct {
@@ -97,33 +56,12 @@ type done struct {
 
 func accountOf(c identity.Caller) account {
 	return account{
-		User: userOf(c.Org, c.User),
+		User: people.UserOf(c.Org, c.User),
 		Membership: membership{
-			Status: activeOr(c.User.Active, "DEACTIVATED"), Admin: c.User.Admin, Role: roleOf(c.User),
+			Status: people.StatusOf(c.User), Admin: c.User.Admin, Role: people.RoleOf(c.User),
 		},
-		Org: orgOf(c.Org),
+		Org: people.OrgOf(c.Org),
 	}
-}
-
-func userOf(o identity.Org, u identity.User) user {
-	status := activeOr(u.Active, "DEACTIVATED")
-	return user{
-		ID: u.ID, Email: u.Email, FullName: u.FullName, Status: status,
-		DefaultOrg:  defaultOrg{o.ID, o.Name},
-		Memberships: []membershipOf{{ID: o.ID, Name: o.Name, Admin: u.Admin, Role: roleOf(u), Status: status}},
-		CreatedAt:   httpapi.Timestamp(u.CreatedAt), UpdatedAt: httpapi.Timestamp(u.UpdatedAt),
-	}
-}
-
-func roleOf(u identity.User) string {
-	if u.Admin {
-		return "admin"
-	}
-	return "member"
-}
-
-func orgOf(o identity.Org) org {
-	return org{ID: o.ID, Name: o.Name, EmailDomain: nullable(o.EmailDomain)}
 }
 
 func tokenOf(s identity.Session) token {
@@ -148,13 +86,6 @@ func numbered(id int64) *int64 {
 		return nil
 	}
 	return &id
-}
-
-func activeOr(active bool, otherwise string) string {
-	if active {
-		return "ACTIVE"
-	}
-	return otherwise
 }
 
 func nullable(text string) *string {

@@ -30,6 +30,7 @@ import (
 //	${SINK}         the same of a data sink
 //	${SERVICE_KEY}  the id of a new service key of that admin
 //	${USER}         the id of a new user of that organisation
+//	${TEAM}         the id of a new team of that organisation, without members
 //
 // Its methods may be called concurrently.
 type Filler struct {
@@ -39,6 +40,7 @@ type Filler struct {
 	keys  [2]string // of the two organisations
 	orgID atomic.Int64
 	users atomic.Int64
+	teams atomic.Int64
 }
 
 // NewFiller makes a filler for an account. The organisations are made when
@@ -61,6 +63,7 @@ func (f *Filler) Fill(ctx context.Context, event []byte) ([]byte, error) {
 		{"${SINK}", func(ctx context.Context) (string, error) { return f.resource(ctx, "/data_sinks") }},
 		{"${SERVICE_KEY}", f.serviceKey},
 		{"${USER}", f.user},
+		{"${TEAM}", f.team},
 	} {
 		if !strings.Contains(text, p.name) {
 			continue
@@ -184,6 +187,18 @@ func (f *Filler) made(ctx context.Context, path, body string) (string, error) {
 		ID int64 `json:"id"`
 	}
 	err = f.ask(ctx, "POST "+path, path, "Bearer "+token, body, &out)
+	return strconv.FormatInt(out.ID, 10), err
+}
+
+func (f *Filler) team(ctx context.Context) (string, error) {
+	token, err := f.token(ctx, 0)
+	if err != nil {
+		return "", err
+	}
+	var out struct {
+		ID int64 `json:"id"`
+	}
+	err = f.ask(ctx, "POST /teams", "/teams", "Bearer "+token, fmt.Sprintf(`{"name":"Team %d"}`, f.teams.Add(1)), &out)
 	return strconv.FormatInt(out.ID, 10), err
 }
 

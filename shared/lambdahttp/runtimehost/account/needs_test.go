@@ -26,6 +26,13 @@ var needs = [][4]string{
 	{"TokenFunction", "MetaTable", "ConditionCheckItem", "make a key"},
 	{"TokenFunction", "AuditTable", "PutItem", "sign in"},
 
+	{"TeamsFunction", "MetaTable", "BatchGetItem", "see a user"},
+	{"TeamsFunction", "MetaTable", "Query", "list users"},
+	{"TeamsFunction", "MetaTable", "PutItem", "make a team"},
+	{"TeamsFunction", "MetaTable", "DeleteItem", "delete a team"},
+	{"TeamsFunction", "MetaTable", "ConditionCheckItem", "rename another user"},
+	{"TeamsFunction", "AuditTable", "PutItem", "make a team"},
+
 	{"CreateFunction", "MetaTable", "BatchGetItem", "create"},
 	{"CreateFunction", "MetaTable", "PutItem", "create"},
 	{"CreateFunction", "VaultTable", "PutItem", "create"},
@@ -103,6 +110,11 @@ var operations = map[string]operation{
 	"sign out":                       {request: "POST /token/logout"},
 	"make a key":                     {request: "POST /service_keys", body: `{"name":"n"}`},
 	"delete a key":                   {request: "DELETE /service_keys/${SERVICE_KEY}"},
+	"see a user":                     {request: "GET /users/${USER}"},
+	"list users":                     {request: "GET /users"},
+	"rename another user":            {request: "PUT /users/${USER}", body: `{"full_name":"Another"}`},
+	"make a team":                    {request: "POST /teams", body: `{"name":"needed ${USER}"}`},
+	"delete a team":                  {request: "DELETE /teams/${TEAM}"},
 	"create":                         {request: "POST /data_credentials", body: `{"name":"n","credentials_type":"rest","credentials":{"api_key":"k","base_url":"https://api.example.com/"}}`},
 	"read":                           {request: "GET /data_credentials/${CREDENTIAL}"},
 	"list":                           {request: "GET /data_credentials"},
@@ -253,7 +265,8 @@ func (w *world) prepare(t *testing.T, o operation) func() string {
 		sign = "Bearer " + w.narrow(t, sign, o.scope)
 	}
 	method, path, _ := strings.Cut(w.fill(t, o.request), " ")
-	return func() string { return coded(sendAs(t, method, w.api+path, sign, o.body)) }
+	body := w.fill(t, o.body)
+	return func() string { return coded(sendAs(t, method, w.api+path, sign, body)) }
 }
 
 func (w *world) fill(t *testing.T, text string) string {

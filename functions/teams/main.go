@@ -1,0 +1,19 @@
+// Command teams keeps the users, teams and members of organisations: /users, but for
+// /users/current, /teams and /orgs. It opens no secret and has no right to a key
+// service.
+package main
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"credence/shared/api/people"
+	"credence/shared/function"
+	"credence/shared/store/dynamo"
+)
+
+func main() { function.Start(handler) }
+
+func handler(p *function.Process) (lambda.Handler, error) {
+	p.Tables(dynamo.Tables{Meta: p.Required("META_TABLE"), Audit: p.Required("AUDIT_TABLE")})
+	return p.HTTP(nil, people.API{Identity: p.Identity}.Routes())
+}
