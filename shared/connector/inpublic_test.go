@@ -22,6 +22,7 @@ func TestPublicText(t *testing.T) {
 		"https://db.example.com:8443/users/@me", "https://h.example.com/a@b", "https://h.example.com/v1/token", "https://token.example.com/oauth/token", "in/year=2030/month=01/",
 		"bearer", "Bearer", "Basic", "basic auth", "bearer of news", "application/json; charset=utf-8", "data.token", "$.access_token", "x-api-key", "X-Auth-Token", "sk-short", "eyJ", "npm_config",
 		"0123456789012345678901234567890123456789", "abcdefghijklmnopqrstuvwxyzabcdefghijklmn", "da39a3ee5e6b4b0d3255bfef95601890afd80709", "YWJjZGVmZ2hpamtsbW5vcA==", "per%cent", "100%", "a:b", "C:\\data", "sales:2030",
+		"https://h.example.com/x?code=US", "https://h.example.com/a//b", "https://h.example.com/x?auth=basic", "passport", "bypass:none", "2030-01-01T12:30:00Z", "password policy", "user/x@h", "MTIzNDU2Nzg5MA==",
 	} {
 		if _, faults := typ.Check([]byte(`{"note":` + strconv.Quote(text) + `}`)); len(faults) > 0 {
 			t.Errorf("%q: %v", text, faults)

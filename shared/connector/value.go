@@ -144,7 +144,7 @@ func (f Field) rules(text string) (code, message string) {
 			return code, message
 		}
 	}
-	if shown := f.shown(text); f.Public && len(f.OneOf) == 0 && (InPublic(shown) || !f.Identity && isAmazons(shown)) {
+	if shown := f.shown(text); f.Public && len(f.OneOf) == 0 && (InPublic(shown) || !f.Identity && (isAmazons(shown) || !strings.Contains(f.Name, "path") && signsIn(shown))) {
 		return fault.DetailForbidden, publicSecret
 	}
 	return "", ""

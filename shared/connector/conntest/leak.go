@@ -87,7 +87,10 @@ func planted() []string {
 		`{"password":"` + canary + `"}`, `{"a":{"client_secret": "` + canary + `"}}`, `{'accessToken':'` + canary + `'}`, `{"private_key":"` + canary + `"}`, "password: " + canary, "api_key: " + canary, "Authorization: Basic " + canary,
 		"-----BEGIN PRIVATE KEY-----\n" + canary + "\n-----END PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY----- " + canary, "Bearer " + canary + canary, "Basic " + canary + "==",
 		"eyJhbGciOiJIUzI1NiJ9." + canary + "." + canary, "ghp_" + canary + canary, "github_pat_" + canary, "glpat-" + canary, "xoxb-" + canary, "sk_live_" + canary, "AIza" + canary, "ya29." + canary,
-		encode("postgresql://u1:" + canary + "@h/app"), encode(`{"password":"` + canary + `"}`),
+		"//u1:" + canary + "@h.example.com/x", "postgresql://u1%3A" + canary + "@h/app", "pass\u200bword=" + canary, "ｐａｓｓｗｏｒｄ＝" + canary, "mot_de_passe=" + canary,
+		"https://h.example.com/x?sessionid=" + canary, "https://h.example.com/x?code=" + canary, "https://h.example.com/x?subscription-key=" + canary, "https://h.example.com/x?hmac=" + canary,
+		"mysql --password " + canary, "pass:" + canary, "<password>" + canary + "</password>", "AKIAIOSFODNN7EXAMPLE:abcdEFGH" + canary + canary, "shpat_" + canary, "glsa_" + canary,
+		encode("postgresql://u1:" + canary + "@h/app"), encode(`{"password":"` + canary + `"}`), encode("u1:" + canary), base64.RawURLEncoding.EncodeToString([]byte("u1:" + canary + "??>")),
 	}
 }
 
@@ -104,6 +107,9 @@ func discreet(s *subject) (found []string) {
 			send := planted()
 			if !f.Identity { // an id of a client may have the form of a secret access key of AWS
 				send = append(send, "abcdEFGH"+canary+canary)
+				if !strings.Contains(f.Name, "path") { // files have the form user/password@host, too
+					send = append(send, "u1/"+canary+"@db.example.com:1521/app", "jdbc:oracle:thin:u1/"+canary+"@h", "u1/"+canary+"@//h:1521/x")
+				}
 			}
 			if without.Method() == "NONE" && address.MatchString(f.Name) {
 				send = append(send, "https://h.example.com/hook/"+canary)
