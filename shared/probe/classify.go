@@ -52,7 +52,7 @@ func classify(stage string, err error, hostField, portField Field) Finding {
 func blocked(reason netguard.Reason, hostField, portField Field) Finding {
 	switch reason {
 	case netguard.ReasonReserved:
-		return Found(CodeDestinationBlocked, "This address belongs to this service itself or to the network's own machinery, and is never reached by a probe. Name the host of your system.").or(hostField)
+		return Found(CodeDestinationBlocked, "This address belongs to this service itself or to the network's own machinery, and is never reached by a probe. Enter the host of your system.").or(hostField)
 	case netguard.ReasonPrivate:
 		return Found(CodeDestinationBlocked, "This is not a public address. If it is a private one of your network, ask the operator of this service to put it on the allow-list.").or(hostField)
 	case netguard.ReasonName:
@@ -62,7 +62,7 @@ func blocked(reason netguard.Reason, hostField, portField Field) Finding {
 	case netguard.ReasonPlaintext:
 		return Found(CodeTLSRequired, "").or(hostField)
 	case netguard.ReasonLimit:
-		return Found(CodeDestinationBlocked, "The system points to more addresses than one probe visits. Name one of its hosts directly.").or(hostField)
+		return Found(CodeDestinationBlocked, "The system points to more addresses than one probe visits. Enter one of its hosts.").or(hostField)
 	}
 	return Found(CodeDestinationBlocked, "").or(hostField)
 }
@@ -84,9 +84,9 @@ func classifyTLS(err error, hostField Field) (Finding, bool) {
 		return Found(CodeTLSUntrusted, "").or("tls.ca_certificate"), true
 	case errors.As(err, &header):
 		if strings.HasPrefix(string(header.RecordHeader[:]), "HTTP/") {
-			return Found(CodeTLSUnsupported, "The system answers without encryption on this port. Name the port on which it offers TLS.").or(hostField), true
+			return Found(CodeTLSUnsupported, "The system answers without encryption on this port. Enter the port on which it supports TLS.").or(hostField), true
 		}
-		return Found(CodeProtocolMismatch, "Something answers there, but not with TLS: the port may be one for unencrypted connections, or of another kind of system. Check host and port.").or(hostField), true
+		return Found(CodeProtocolMismatch, "The address answers without TLS: the port may be one for unencrypted connections, or of another kind of system. Check host and port.").or(hostField), true
 	}
 	return classifyAlert(err, hostField)
 }

@@ -39,9 +39,9 @@ func view(change func(v *credential.View)) credential.View {
 }
 
 var refused = probe.Result{
-	Verdict: probe.Invalid, Code: probe.CodeAuthRejected, Message: "The system refused the secret.", Pointer: "/credentials/secret_key",
+	Verdict: probe.Invalid, Code: probe.CodeAuthRejected, Message: "The system rejected the secret.", Pointer: "/credentials/secret_key",
 	Status: 403, ConnectionType: "s3", CheckedAt: at, Facts: map[string]string{"server_version": "1", probe.FactExpires: "2031-05-06T05:08:09Z"},
-	Stages: []probe.Stage{{Name: probe.Auth, Outcome: probe.StageFailed, Millis: 12, Message: "The system refused the secret."}},
+	Stages: []probe.Stage{{Name: probe.Auth, Outcome: probe.StageFailed, Millis: 12, Message: "The system rejected the secret."}},
 }
 
 // The bodies of the wire, nulls and types too. Their files are the contract as

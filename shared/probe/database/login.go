@@ -100,18 +100,18 @@ func (l Login) check() error {
 	case control(l.Host):
 		return probe.Found(probe.CodeDestinationBlocked, "").At(FieldHost)
 	case control(l.Name):
-		return probe.Found(probe.CodeDestinationBlocked, "The name of the database holds a control character. Check it.").At(FieldName)
+		return probe.Found(probe.CodeDestinationBlocked, "The name of the database contains a control character. Check it.").At(FieldName)
 	case control(l.User):
-		return probe.Found(probe.CodeAuthMethodUnsupported, "The user name holds a control character, which cannot be sent. Check it.").At(FieldUser)
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The user name contains a control character, which cannot be sent. Check it.").At(FieldUser)
 	case l.User == "":
-		return probe.Found(probe.CodeSecretNotTested, "The credential names no user. Enter one.").At(FieldUser)
+		return probe.Found(probe.CodeSecretNotTested, "The credential has no user name. Enter one.").At(FieldUser)
 	case l.Password.Len() == 0:
-		return probe.Found(probe.CodeSecretNotTested, "The credential holds no password that could be tested. Enter one.").At(FieldPassword)
+		return probe.Found(probe.CodeSecretNotTested, "The credential has no password. Enter one.").At(FieldPassword)
 	}
 	password := l.Password.Expose()
 	defer clear(password)
 	if strings.IndexByte(string(password), 0) >= 0 {
-		return probe.Found(probe.CodeAuthMethodUnsupported, "The password holds a NUL character, which cannot be sent. Enter it again.").At(FieldPassword)
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The password contains a NUL character, which cannot be sent. Enter it again.").At(FieldPassword)
 	}
 	return nil
 }

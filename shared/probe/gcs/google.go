@@ -98,14 +98,14 @@ func (g *google) send(r *http.Request, token secret.Value, most int) (answer, er
 	return answer{response.StatusCode, body, skewed, more, response.Header.Get("Content-Type")}, nil
 }
 
-var errNotGoogle = probe.Found(probe.CodeProtocolMismatch, "What answered is not Google's service. Something on the way, such as a proxy, answers in its place.")
+var errNotGoogle = probe.Found(probe.CodeProtocolMismatch, "Another service than Google's answered, such as a proxy between this service and Google. Inform the operator of this service.")
 
 // accessToken trades the account's signature for an access token: who gets one
 // has proven the key. The error is a Finding.
 func (g *google) accessToken(ctx context.Context, a serviceaccount.Account) (secret.Value, error) {
 	assertion, err := a.Assertion(readOnly, time.Now())
 	if err != nil {
-		return secret.Value{}, probe.Found(probe.CodeAuthMethodUnsupported, "The private key in the key file cannot sign. Make a new key for the account.").At(fieldAccount)
+		return secret.Value{}, probe.Found(probe.CodeAuthMethodUnsupported, "The private key in the key file cannot sign. Create a new key for the account.").At(fieldAccount)
 	}
 	form := url.Values{"grant_type": {serviceaccount.GrantType}, "assertion": {assertion}}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, g.token, strings.NewReader(form.Encode()))
@@ -149,7 +149,7 @@ func refusedToken(got answer) probe.Finding {
 	if document.Error == "" {
 		return errNotGoogle
 	}
-	return probe.Found(probe.CodeSecretNotTested, "Google refused the sign-in for another reason than the key (status %d). Check the account's standing and the organisation's policies at Google.", got.status).At(fieldAccount)
+	return probe.Found(probe.CodeSecretNotTested, "Google rejected the sign-in for another reason than the key (status %d). Check the account's standing and the organisation's policies at Google.", got.status).At(fieldAccount)
 }
 
 // unavailable are answers that say nothing of a secret.

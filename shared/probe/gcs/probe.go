@@ -78,9 +78,9 @@ func (p Prober) newGoogle(a *probe.Attempt) *google {
 func own(f probe.Finding) probe.Finding {
 	switch f.Code {
 	case probe.CodeTLSUntrusted, probe.CodeTLSNameMismatch, probe.CodeTLSExpired:
-		return probe.Found(f.Code, "What answers in Google's place shows a certificate that is not good for it: something on the way, such as a proxy, opens encrypted connections. Nothing was sent; tell the operator of this service.")
+		return probe.Found(f.Code, "What answers in Google's place shows a certificate that is not good for it: something on the way, such as a proxy, opens encrypted connections. Nothing was sent; inform the operator of this service.")
 	case probe.CodeDNSNotFound, probe.CodeDNSTimeout, probe.CodeTCPRefused, probe.CodeTCPTimeout, probe.CodeTCPReset, probe.CodeTLSUnsupported, probe.CodeProbeTimeout:
-		return probe.Found(f.Code, "Google's service could not be reached from here, or broke off before it answered. Nothing of the credential needs to be changed: try again, and if it lasts, tell the operator of this service.")
+		return probe.Found(f.Code, "Google's service could not be reached from here, or broke off before it answered. Nothing of the credential needs to be changed: try again, and if it lasts, inform the operator of this service.")
 	case probe.CodeProtocolMismatch:
 		return errNotGoogle
 	}
@@ -126,7 +126,7 @@ func (g *google) proveToken(ctx context.Context, what plan) (outcome, error) {
 			return first, nil
 		}
 	}
-	return first, probe.Found(probe.CodeSecretNotTested, "Google answers the same without the token, so nothing is proven. Name a bucket that is closed to others, or the project.").At(what.reads[0].field)
+	return first, probe.Found(probe.CodeSecretNotTested, "Google answers the same without the token, so nothing is proven. Set bucket to one that is not public, or set project_id.").At(what.reads[0].field)
 }
 
 // access reports on the bucket or the project, now that the secret is good.

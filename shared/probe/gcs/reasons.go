@@ -149,17 +149,17 @@ func (p plan) refused(why reasons) probe.Finding {
 	field := p.secretField()
 	switch {
 	case why.any("credentials_missing required"):
-		return probe.Found(probe.CodeSecretNotTested, "Google received the request without the token: something on the way, such as a proxy, removes it. Tell the operator of this service.").At(field)
+		return probe.Found(probe.CodeSecretNotTested, "Google received the request without the token: something on the way, such as a proxy, removes it. Inform the operator of this service.").At(field)
 	case why.any("account_state_invalid accountdisabled"):
 		return probe.Found(probe.CodeAuthDisabled, "The account of this secret is disabled or deleted at Google. Have it enabled there, or use another.").At(field).Answered(401)
 	case p.account != nil:
 		return probe.Found(probe.CodeTokenRefused, "Google issued a token for the key, and Cloud Storage rejected it (status 401). The key is good; check the account's standing at Google.").At(field)
 	case p.renewable:
-		return probe.Found(probe.CodeSecretNotTested, "The access token has run out or was revoked. Whether the refresh token is good is not tested: it is renewed where it is used. Sign in at Google again if it fails there.").At(field)
+		return probe.Found(probe.CodeSecretNotTested, "The access token has expired or was revoked. Whether the refresh token is good is not tested: it is renewed where it is used. Sign in at Google again if it fails there.").At(field)
 	case why.any("access_token_expired expired"):
 		return probe.Found(probe.CodeAuthExpired, "The access token has expired. Enter a new one, or the key of a service account, which does not expire.").At(field).Answered(401)
 	case why.any("access_token_type_unsupported"):
-		return probe.Found(probe.CodeAuthRejected, "Google refused the token: it is of another kind, such as an ID token. Enter an access token.").At(field).Answered(401)
+		return probe.Found(probe.CodeAuthRejected, "Google rejected the token: it is of another kind, such as an ID token. Enter an access token.").At(field).Answered(401)
 	}
-	return probe.Found(probe.CodeAuthRejected, "Google refused the access token (status 401): it has run out, was revoked or never was good. Enter a new one.").At(field).Answered(401)
+	return probe.Found(probe.CodeAuthRejected, "Google rejected the access token (status 401): it has expired, was revoked, or was never valid. Enter a new one.").At(field).Answered(401)
 }

@@ -55,9 +55,9 @@ func (a answer) unavailable() error {
 	case a.limited():
 		return probe.Found(probe.CodeRateLimited, "")
 	case a.status == http.StatusNetworkAuthenticationRequired: // RFC 6585 §6
-		return probe.Found(probe.CodeTargetUnavailable, "A network before the system requires a sign-in of its own (status 511), so the request did not reach the system. Have its operator let this service through.")
+		return probe.Found(probe.CodeTargetUnavailable, "A network before the system requires a sign-in of its own (status 511), so the request did not reach the system. Have its operator admit this service.")
 	case a.status >= 500:
-		return probe.Found(probe.CodeTargetUnavailable, "The server reports a failure of its own (status %d). Try again later, or ask its operator.", a.status)
+		return probe.Found(probe.CodeTargetUnavailable, "The server reports a failure of its own (status %d). Try again later, or contact its operator.", a.status)
 	}
 	return nil
 }

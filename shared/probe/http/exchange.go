@@ -202,9 +202,9 @@ func (t *trial) refused(got answer) error {
 	case got.status == http.StatusUnauthorized:
 		return x.hinted(probe.Found(probe.CodeAuthRejected, "The token address rejects the secret (status %d). Enter it again, or create a new one there.", got.status).At(x.guilty).Answered(got.status), t.settings)
 	case got.status == http.StatusForbidden && got.rejects():
-		return x.hinted(probe.Found(probe.CodeAuthRejected, "The token address rejects the secret by name (status %d). Enter it again, or create a new one there.", got.status).At(x.guilty).Answered(got.status), t.settings)
+		return x.hinted(probe.Found(probe.CodeAuthRejected, "The token address answers that the secret is not valid (status %d). Enter it again, or create a new one there.", got.status).At(x.guilty).Answered(got.status), t.settings)
 	case got.status/100 == 3:
-		return probe.Found(probe.CodeSecretNotTested, "The token address redirects (status %d), and a redirect is never followed with a secret. Name the final address.", got.status).At(x.field)
+		return probe.Found(probe.CodeSecretNotTested, "The token address redirects (status %d), and a redirect is never followed with a secret. Enter the final address.", got.status).At(x.field)
 	case got.status == http.StatusNotFound, got.status == http.StatusMethodNotAllowed:
 		return probe.Found(probe.CodeSecretNotTested, "The system issues no tokens at this address by this method (status %d). Check its path.", got.status).At(x.field)
 	}

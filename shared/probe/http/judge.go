@@ -45,7 +45,7 @@ func (t *trial) judge(ctx context.Context) error {
 	case got.status == http.StatusForbidden && t.plan.tested():
 		return t.forbidden(ctx, got)
 	case got.status == http.StatusForbidden:
-		return probe.Found(probe.CodeAuthRejected, "This credential authenticates with nothing, and the address refuses that (status 403). Choose the way to authenticate that the system requires, or another address.").At(t.plan.urlField).Answered(got.status)
+		return probe.Found(probe.CodeAuthRejected, "This credential has no secret, and the address denies access without one (status 403). Set auth.type to the way to authenticate that the system requires, or enter another address.").At(t.plan.urlField).Answered(got.status)
 	case t.expect.stated():
 		return t.unexpected(got)
 	case got.status == http.StatusBadRequest && t.plan.tested() && got.names():
@@ -112,7 +112,7 @@ func (t *trial) differing(ctx context.Context, got answer) error {
 	case ignored == len(own), ignored > 0 && !namedLikeSecrets(t.plan, own):
 		return last
 	case ignored > 0:
-		t.attempt.Warn(probe.WarnNotCrossChecked, fieldHeaders, "The system ignores at least one of these headers at this address, so an error in that one would not show. Take out what is not needed.")
+		t.attempt.Warn(probe.WarnNotCrossChecked, fieldHeaders, "The system ignores at least one of these headers at this address, so an error in that one would not show. Remove the headers that are not needed from request.headers.")
 	}
 	return nil
 }
@@ -174,12 +174,12 @@ func (t *trial) forbidden(ctx context.Context, got answer) error {
 		if recognised {
 			t.attempt.Reject(other.class().String())
 		} else if other.status == http.StatusUnauthorized {
-			return probe.Found(probe.CodeSecretNotTested, "The address answers 403 to the secret, and 401 without it or to another one. Some systems answer so to a wrong secret, others to an account that lacks the right. Name an address that every account of the system may read.").At(t.plan.urlField)
+			return probe.Found(probe.CodeSecretNotTested, "The address answers 403 to the secret, and 401 without it or to another one. Some systems answer so to a wrong secret, others to an account that lacks the right. Set test.url to an address that every account may read.").At(t.plan.urlField)
 		}
 	}
 	switch {
 	case recognised:
-		t.attempt.Warn(probe.WarnScopeMissing, t.plan.urlField, "The system recognises the secret, but does not allow it to use this address (status 403). Have the right or scope granted, or name another address.")
+		t.attempt.Warn(probe.WarnScopeMissing, t.plan.urlField, "The system recognises the secret, but does not allow it to use this address (status 403). Have the right or scope granted, or set test.url to another address.")
 		return nil
 	case got.rejects() && t.proven:
 		return errTokenRefused(got.status).At(t.exchange.purpose)
@@ -189,9 +189,9 @@ func (t *trial) forbidden(ctx context.Context, got answer) error {
 		return errCertificate.At(t.certField)
 	}
 	if t.plan.account() {
-		return probe.Found(probe.CodeSecretNotTested, "The address answers 403 with the password, and does not ask for one without it: it may be closed to everybody, or to this service. Name an address that the password opens.").At(t.plan.urlField)
+		return probe.Found(probe.CodeSecretNotTested, "The address answers 403 with the password, and does not ask for one without it: it may be closed to everybody, or to this service. Set test.url to an address that the password gives access to.").At(t.plan.urlField)
 	}
-	return probe.Found(probe.CodeSecretNotTested, "The address answers 403 with the secret and with another one: it may be closed to everybody, or to this service. Name an address that the secret opens.").At(t.plan.urlField)
+	return probe.Found(probe.CodeSecretNotTested, "The address answers 403 with the secret and with another one: it may be closed to everybody, or to this service. Set test.url to an address that the secret gives access to.").At(t.plan.urlField)
 }
 
 // ownHeaders are the places of the user's own headers, where these are the

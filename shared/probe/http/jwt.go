@@ -58,7 +58,7 @@ func jwtPlace(settings reader) (p place, prefix string, err error) {
 	if settings.text(fieldJWTMode) == "URL_PARAMETER" {
 		name := settings.text(fieldJWTParam)
 		if name == "" {
-			return p, "", probe.Found(probe.CodeAuthMethodUnsupported, "Name the parameter that takes the token.").At(fieldJWTParam)
+			return p, "", probe.Found(probe.CodeAuthMethodUnsupported, "The name of the parameter that takes the token is missing. Enter it.").At(fieldJWTParam)
 		}
 		return place{param: name}, "", nil
 	}

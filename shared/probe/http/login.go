@@ -55,7 +55,7 @@ func readToken(settings reader, t *trial) error {
 
 func readLogin(settings reader, from login) (*exchange, error) {
 	if !settings.has(from.url) {
-		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "Name the address that issues the token.").At(from.url)
+		return nil, probe.Found(probe.CodeAuthMethodUnsupported, "The address that issues the token is missing. Enter it.").At(from.url)
 	}
 	u, err := parseURL(settings.text(from.url), from.url)
 	if err != nil {
@@ -80,7 +80,7 @@ func tokenPlace(settings reader) (p place, prefix string, err error) {
 	if settings.text(fieldTokenMode) == "URL_PARAMETER" {
 		name := settings.text(fieldTokenParam)
 		if name == "" {
-			return place{}, "", probe.Found(probe.CodeAuthMethodUnsupported, "Name the parameter that takes the token.").At(fieldTokenParam)
+			return place{}, "", probe.Found(probe.CodeAuthMethodUnsupported, "The name of the parameter that takes the token is missing. Enter it.").At(fieldTokenParam)
 		}
 		return place{param: name}, "", nil
 	}

@@ -184,7 +184,7 @@ func (c *clientAuth) refused(x *exchange, got answer, code string) error {
 		}
 		return c.badRequest(x, got)
 	case "temporarily_unavailable", "server_error":
-		return probe.Found(probe.CodeTargetUnavailable, "The token address reports a failure of its own (status %d). Try again later, or ask its operator.", status)
+		return probe.Found(probe.CodeTargetUnavailable, "The token address reports a failure of its own (status %d). Try again later, or contact its operator.", status)
 	case "slow_down", "rate_limit_exceeded":
 		return probe.Found(probe.CodeRateLimited, "")
 	}

@@ -33,7 +33,7 @@ func (t *trial) byName(got answer) error {
 	if t.plan.blameID != "" && got.says(wordsNoKey) {
 		return probe.Found(probe.CodeAuthRejected, "The system does not know this key id (status %d). Check it, and that the key was not deleted; temporary keys need their session token.", got.status).At(t.plan.blameID).Answered(got.status)
 	}
-	return t.plan.hinted(probe.Found(probe.CodeAuthRejected, "The system rejects the secret by name (status %d). Enter it again, or create a new one at the system.", got.status).At(t.plan.field()).Answered(got.status), t.settings)
+	return t.plan.hinted(probe.Found(probe.CodeAuthRejected, "The system answers that the secret is not valid (status %d). Enter it again, or create a new one at the system.", got.status).At(t.plan.field()).Answered(got.status), t.settings)
 }
 
 // rejected decides on a 401.
@@ -47,7 +47,7 @@ func (t *trial) rejected(ctx context.Context, got answer) error {
 	}
 	switch {
 	case !t.plan.tested() && t.exchange == nil:
-		return probe.Found(probe.CodeAuthRejected, "This credential authenticates with nothing, and the address requires authentication (status 401). Choose the way to authenticate that the system requires, or another address.").At(t.plan.urlField).Answered(got.status)
+		return probe.Found(probe.CodeAuthRejected, "This credential has no secret, and the address requires authentication (status 401). Set auth.type to the way to authenticate that the system requires, or enter another address.").At(t.plan.urlField).Answered(got.status)
 	case t.exchange != nil && t.exchange.trades():
 		if reason(offered) == "insufficient_scope" {
 			return errTokenRefused(got.status).At(t.exchange.scope)
@@ -118,7 +118,7 @@ func (t *trial) stated(got answer) error {
 	case ok:
 		return at(f)
 	case got.status == http.StatusUnauthorized && t.exchange == nil && (reason(challenges(got.header)) == "insufficient_scope" || got.says(wordsNoScope) && !got.rejects()):
-		return probe.Found(probe.CodeSecretNotTested, "The system recognises the token, but it lacks a scope that this address requires (status 401). Request the scope, or name another address.").At(t.plan.urlField)
+		return probe.Found(probe.CodeSecretNotTested, "The system recognises the token, but it lacks a scope that this address requires (status 401). Request the scope, or set test.url to another address.").At(t.plan.urlField)
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ var causes = []struct {
 }{
 	{wordsMFA, probe.Found(probe.CodeAuthMFARequired, "")},
 	{wordsLocked, probe.Found(probe.CodeAuthLocked, "")},
-	{wordsClock, probe.Found(probe.CodeTargetUnavailable, "The system rejects the time of the request: its clock and the clock of this service differ. Nothing is known of the secret.")},
+	{wordsClock, probe.Found(probe.CodeTargetUnavailable, "The system rejects the time of the request: its clock and the clock of this service differ. Nothing is known of the secret. Have the system's clock corrected, then probe again.")},
 	{wordsSource, probe.Found(probe.CodeSourceIPDenied, "")},
 	{wordsEither, probe.Finding{}},
 	{wordsExpired, probe.Found(probe.CodeAuthExpired, "")},

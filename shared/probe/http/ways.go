@@ -114,7 +114,7 @@ func readAPIKey(settings reader, t *trial) error {
 	name := settings.text(fieldKeyName)
 	if settings.text(fieldKeyMode) == "URL_PARAMETER" {
 		if name == "" {
-			return probe.Found(probe.CodeAuthMethodUnsupported, "Name the parameter that takes the key.").At(fieldKeyName)
+			return probe.Found(probe.CodeAuthMethodUnsupported, "The name of the parameter that takes the key is missing. Enter it.").At(fieldKeyName)
 		}
 		p.param = name
 		return t.add(p.key("", value), nil)

@@ -30,7 +30,7 @@ const (
 	canPlugins    = 0x80000 // CLIENT_PLUGIN_AUTH
 )
 
-var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not a MySQL or MariaDB server. Check host and port.").At(database.FieldHost)
+var errMismatch = probe.Found(probe.CodeProtocolMismatch, "The host answers on this port, but is not a MySQL or MariaDB server. Check host and port.").At(database.FieldHost)
 
 // kind is that of MySQL: it greets with a packet of number 0.
 func kind(answer []byte) error {

@@ -114,7 +114,7 @@ func (l *line) outcome(err error) error {
 	}
 	switch {
 	case err == nil && l.phase == unproven:
-		return probe.Found(probe.CodeSecretNotTested, "The server lets this account in without a look at the password, so nothing is proven. Have a password set for it there, and its checks turned on.").At(database.FieldPassword)
+		return probe.Found(probe.CodeSecretNotTested, "The server accepts this account without checking the password, so nothing is proven. Have a password set for it there, and its checks turned on.").At(database.FieldPassword)
 	case err == nil:
 		return nil
 	case number == errUnknown && unrouted(err) != "":

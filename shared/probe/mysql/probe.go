@@ -61,7 +61,7 @@ func connect(ctx context.Context, a *probe.Attempt, login database.Login) (*sess
 		hello, err = readGreeting(conn)
 		if err == nil && !login.Plaintext() && !hello.tls {
 			leave(conn)
-			return probe.Found(probe.CodeTLSUnsupported, "The server offers no encrypted connection. Have TLS turned on there; without it a secret is sent only to addresses that the operator of this service allows, with sslmode disable.").At(database.FieldTLS)
+			return probe.Found(probe.CodeTLSUnsupported, "The server does not support encrypted connections. Have TLS turned on there; without it a secret is sent only to addresses that the operator of this service allows, with sslmode disable.").At(database.FieldTLS)
 		}
 		return err
 	})

@@ -70,16 +70,16 @@ func errno(err error) uint16 {
 	return 0
 }
 
-var errMethod = probe.Found(probe.CodeAuthMethodUnsupported, "The account signs in by a method that a probe does not use (PAM, LDAP, Kerberos, unix_socket, passwords of before 4.1 …); MariaDB may answer so, too, where there is no such account. Check the user; use one with caching_sha2_password, mysql_native_password or ed25519.").At(database.FieldUser)
+var errMethod = probe.Found(probe.CodeAuthMethodUnsupported, "The account authenticates by a method that a probe does not use (PAM, LDAP, IAM, Kerberos, unix_socket, passwords from before 4.1 …). MariaDB may answer so also if there is no such account. Check the user name; use an account with caching_sha2_password, mysql_native_password or ed25519.").At(database.FieldUser)
 
 // errTLSWanted is a refusal without TLS by a server that offers it. An account
 // or server that demands TLS refuses the right password with the very same
 // error, so it is no verdict; and it stops, since the password may be wrong.
-var errTLSWanted = probe.Found(probe.CodeAuthMethodUnsupported, "The server refused the sign-in without TLS, which it offers: it may demand TLS of this account, or user or password may be wrong, which cannot be told apart. Set sslmode to verify-full, then probe again.").At(database.FieldTLS)
+var errTLSWanted = probe.Found(probe.CodeAuthMethodUnsupported, "The server rejected the sign-in without TLS, which it supports: the account may require TLS, or the user name or the password is wrong. Set sslmode to verify-full, then probe again.").At(database.FieldTLS)
 
-var errWithCertificate = probe.Found(probe.CodeAuthRejected, "The server refused user and password with this client certificate. Enter the password again; the certificate must have the issuer and subject that the account requires (REQUIRE), and the account must admit this service's address (user@host).").At(database.FieldPassword)
+var errWithCertificate = probe.Found(probe.CodeAuthRejected, "The server rejected the user name or the password with this client certificate. Enter the password again; the certificate must have the issuer and subject that the account requires (REQUIRE), and the account must admit this service's address (user@host).").At(database.FieldPassword)
 
-var errSecure = probe.Found(probe.CodeTLSRequired, "The server takes encrypted connections only. Set sslmode to verify-full.").At(database.FieldTLS)
+var errSecure = probe.Found(probe.CodeTLSRequired, "The server accepts only encrypted connections. Set sslmode to verify-full.").At(database.FieldTLS)
 
 // secureWanted is what ProxySQL, Azure and PlanetScale say to a client without TLS,
 // under codes of several causes: https://github.com/sysown/proxysql,
@@ -90,10 +90,10 @@ var secureWanted = pattern.New(`(?i)SSL (connection )?is required|does not allow
 // sign-in without one. An account that requires one (REQUIRE X509) refuses the
 // right password with the very same error, and MariaDB and MySQL request one of
 // everybody, so nothing tells the two apart: docs/decisions/0013-mysql-1045.md.
-var errUntold = probe.Found(probe.CodeAuthRejected, "The server refused the sign-in and does not tell why: user or password is wrong, or the account requires a client certificate (REQUIRE X509), or does not admit this service's address (user@host). Enter user and password again. If they are right, enter the certificate in tls.client_certificate.").At(database.FieldPassword)
+var errUntold = probe.Found(probe.CodeAuthRejected, "The server rejected the sign-in without a reason: the user name or the password is wrong, or the account requires a client certificate (REQUIRE X509), or does not admit this service's address (user@host). Enter user and password again. If they are right, enter the certificate in tls.client_certificate.").At(database.FieldPassword)
 
 // errBehind is a refusal of a question after the sign-in.
-var errBehind = probe.Found(probe.CodeTargetUnavailable, "The sign-in was accepted, but the one that a proxy then makes at the server behind it was refused. Have the account that the proxy uses there checked.")
+var errBehind = probe.Found(probe.CodeTargetUnavailable, "A proxy accepted the sign-in, and the server behind it then rejected the proxy. Have the account that the proxy uses there checked.")
 
 // refused reads the error with which the server ended the sign-in. One code has
 // several causes, of which the connection rules some out.
@@ -124,7 +124,7 @@ func refused(number uint16, presented bool) probe.Finding {
 	switch number {
 	case errAccessDenied:
 		if presented {
-			return probe.Found(probe.CodeAuthRejected, "The server refused user and password. Enter both again. The account must also admit this service's address (user@host).").At(database.FieldPassword)
+			return probe.Found(probe.CodeAuthRejected, "The server rejected the user name or the password. Enter both again. The account must also admit this service's address (user@host).").At(database.FieldPassword)
 		}
 	case errMustChange, errMustChangeLogin:
 		if presented {
@@ -137,13 +137,13 @@ func refused(number uint16, presented bool) probe.Finding {
 	case errHostBlocked:
 		return probe.Found(probe.CodeHostBlocked, "The server has blocked this service's address after too many broken connections (max_connect_errors). Have FLUSH HOSTS run there, then probe again.")
 	case errAzureAddress:
-		return probe.Found(probe.CodeSourceIPDenied, "The server's firewall does not let this service's address in. Add the egress addresses of this service to it.")
+		return probe.Found(probe.CodeSourceIPDenied, "The server's firewall does not admit this service's address. Add the egress addresses of this service to it.")
 	case errHostNotPrivileged:
-		return probe.Found(probe.CodeSourceIPDenied, "The server has no account that may sign in from this service's address. Have one created for it (user@host).")
+		return probe.Found(probe.CodeSourceIPDenied, "The server has no account that may authenticate from this service's address. Have one created for it (user@host).")
 	case errSecureTransport:
 		return errSecure
 	case errDatabaseDenied, errNoDatabase:
-		return probe.Found(probe.CodeSecretNotTested, "A proxy before the server refused the sign-in because of a database, and the password was not tested. Check the name, and the database that the proxy has for this account.").At(database.FieldName)
+		return probe.Found(probe.CodeSecretNotTested, "A proxy before the server rejected the sign-in because of a database, and the password was not tested. Check the name, and the database that the proxy has for this account.").At(database.FieldName)
 	case errAuthMode, errOldPasswordsOff, errNoPlugin, errDeniedNoPassword:
 		return errMethod
 	}
@@ -162,5 +162,5 @@ func unavailable(number uint16) probe.Finding {
 	case errShuttingDown:
 		return probe.Found(probe.CodeTargetUnavailable, "The server is shutting down. Try again later.")
 	}
-	return probe.Found(probe.CodeTargetUnavailable, "The server reports error %d, which says nothing of the secret. Ask its operator.", int(number))
+	return probe.Found(probe.CodeTargetUnavailable, "The server reports error %d, which is not about the password. Look the error up in its documentation, or contact its operator.", int(number))
 }

@@ -50,7 +50,7 @@ func signIn(ctx context.Context, config *mysqldriver.Config, l *line) (*session,
 	case len(row) != 1:
 		err = errMismatch
 	case nobody(row[0]):
-		err = probe.Found(probe.CodeSecretNotTested, "The server was started without its grant tables (skip-grant-tables) and lets everybody in, so nothing is proven. Have it started with them.")
+		err = probe.Found(probe.CodeSecretNotTested, "The server was started without its grant tables (skip-grant-tables) and accepts everybody, so nothing is proven. Have it started with them.")
 	}
 	if err != nil {
 		s.close()
@@ -74,7 +74,7 @@ func (s *session) stranger(ctx context.Context) bool {
 	return err == nil && len(row) == 1 && row[0] == "0"
 }
 
-var errStranger = probe.Found(probe.CodeSecretNotTested, "The server has no such account and lets everybody in, so nothing is proven. Have accounts with passwords created there, and its checks turned on.").At(database.FieldUser)
+var errStranger = probe.Found(probe.CodeSecretNotTested, "The server has no such account and accepts everybody, so nothing is proven. Have accounts with passwords created there, and its checks turned on.").At(database.FieldUser)
 
 // contained turns a panic into a mismatch: the driver reads packets without
 // looking at their length, so a server that is none can make it panic.

@@ -43,7 +43,7 @@ var computing = make(chan struct{}, 1)
 // versions of Supavisor: https://github.com/supabase/supavisor/issues/710
 var disproof = pattern.New(`^e=(invalid-proof$|unknown-user$|(?i:wrong password))`)
 
-var errMismatch = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not a PostgreSQL server. Check host and port.").At(database.FieldHost)
+var errMismatch = probe.Found(probe.CodeProtocolMismatch, "The host answers on this port, but is not a PostgreSQL server. Check host and port.").At(database.FieldHost)
 
 // kind is that of PostgreSQL: it answers a request for TLS with one letter.
 func kind(answer []byte) error {
@@ -154,7 +154,7 @@ func (x *exchange) compute(data []byte) error {
 	case err != nil || n <= usualRounds: // what is no number the driver refuses
 		return nil
 	case n > maxRounds:
-		return probe.Found(probe.CodeAuthWorkLimit, "The server asks for more rounds of SCRAM than a probe computes (600,000 at most). Nothing of the password was sent; set scram_iterations lower there and set the password again.").At(database.FieldHost)
+		return probe.Found(probe.CodeAuthWorkLimit, "The server requires more rounds of SCRAM than a probe computes (600,000 at most). Nothing of the password was sent; lower scram_iterations there and set the password again.").At(database.FieldHost)
 	}
 	select {
 	case computing <- struct{}{}:

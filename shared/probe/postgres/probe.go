@@ -109,7 +109,7 @@ func encrypt(ctx context.Context, a *probe.Attempt, login database.Login, raw ne
 		case 'S':
 			return nil
 		case 'N':
-			return probe.Found(probe.CodeTLSUnsupported, "The server offers no encrypted connection. Have TLS turned on there (ssl = on); without it a secret is sent only to addresses that the operator of this service allows, with sslmode disable.").At(database.FieldTLS)
+			return probe.Found(probe.CodeTLSUnsupported, "The server does not support encrypted connections. Have TLS turned on there (ssl = on); without it a secret is sent only to addresses that the operator of this service allows, with sslmode disable.").At(database.FieldTLS)
 		case 'E': // in words that may not be its own
 			return unavailable("")
 		}

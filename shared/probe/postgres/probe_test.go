@@ -214,6 +214,7 @@ func TestAgainstPostgreSQL(t *testing.T) {
 	t.Run("all connections taken", func(t *testing.T) { crowded(t, s, good) })
 	t.Run("psql", func(t *testing.T) { compare(t, s, good) })
 	t.Run("client certificates", func(t *testing.T) { certificates(t, s, good, ca) })
+	t.Run("PgBouncer", func(t *testing.T) { pooled(t, s, good) })
 	t.Run("certificate expired", func(t *testing.T) {
 		s.certify(t, ca.Issue(t, probetest.Leaf{NotAfter: time.Now().Add(-time.Hour)}))
 		s.reload(t)

@@ -115,7 +115,7 @@ func (x *exchange) outcome(err error) error {
 	state := sqlState(err)
 	switch {
 	case x.accepted && !x.presented:
-		return probe.Found(probe.CodeSecretNotTested, "The server lets this user in without asking for the password (trust, peer or certificate in its pg_hba.conf), so nothing is proven. Have it ask for one: scram-sha-256.").At(database.FieldPassword)
+		return probe.Found(probe.CodeSecretNotTested, "The server accepts this user without a password (trust, peer or certificate in its pg_hba.conf), so nothing is proven. Have it require one: scram-sha-256.").At(database.FieldPassword)
 	case x.accepted && state == invalidAuthorization:
 		return probe.Found(probe.CodeAuthDisabled, "The server accepted the password, but the role may not sign in (NOLOGIN), or is not there. Have it granted LOGIN, or use another.").At(database.FieldUser)
 	case err == nil && x.accepted, state != "" && x.accepted:
@@ -141,15 +141,15 @@ func (x *exchange) cause(err error) error {
 	network := (*net.OpError)(nil)
 	switch {
 	case x.presented && !x.accepted && probe.Closed(x.fault):
-		return probe.Found(probe.CodeTCPReset, "The server closed the connection after it was shown the password, without a word. Some do so where it is wrong; or a firewall or proxy on the way ended the connection. Check user and password, then probe again.")
+		return probe.Found(probe.CodeTCPReset, "The server closed the connection after it received the password, without an error. Some servers do so if the password is wrong; a firewall or proxy may also have ended the connection. Check user and password, then probe again.")
 	case x.fault != nil:
 		return x.fault
 	case x.disproved:
 		return errRejected
 	case !errors.As(err, &network) && x.asked == authSASLFinal:
-		return probe.Found(probe.CodeProtocolMismatch, "The server did not show that it knows the password, as it must with SCRAM: it may be another than the one that is meant. Check host and port.").At(database.FieldHost)
+		return probe.Found(probe.CodeProtocolMismatch, "The server did not prove that it knows the password, as SCRAM requires: it may be another server than you mean. Check host and port.").At(database.FieldHost)
 	case !errors.As(err, &network) && x.asked != authOK && !x.presented:
-		return probe.Found(probe.CodeAuthMethodUnsupported, "The server wants this user to sign in otherwise than with a password. Use a user with a password (scram-sha-256 in its pg_hba.conf), or check the credential where it is used.").At(database.FieldUser)
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The server requires another way to authenticate than a password for this user. Use a user with a password (scram-sha-256 in its pg_hba.conf), or check the credential where it is used.").At(database.FieldUser)
 	}
 	return err
 }
@@ -189,7 +189,7 @@ func (x *exchange) wantsCertificate(state string, err error) bool {
 func (x *exchange) certificate() error {
 	switch {
 	case x.attempt.CertificateSent():
-		return probe.Found(probe.CodeAuthRejected, "The server refused the client certificate. Its common name (CN) must be the user name, or the server's pg_ident.conf must map it; check both.").At(database.FieldCertificate)
+		return probe.Found(probe.CodeAuthRejected, "The server rejected the client certificate. Its common name (CN) must be the user name, or the server's pg_ident.conf must map it; check both.").At(database.FieldCertificate)
 	case x.login.Plaintext():
 		return probe.Found(probe.CodeClientCertificate, "The server requires a client certificate, which only a connection with TLS can present. Enter the certificate and its private key, and set sslmode to verify-full.").At(database.FieldCertificate)
 	}
@@ -203,7 +203,7 @@ func (x *exchange) refused(state string) error {
 	case state == behindPooler:
 		return probe.Found(probe.CodeTargetUnavailable, "A pooler before the server could not sign in to the server behind it, so the password was not tested there. Have the pooler's account and its server checked, then probe again.")
 	case sent && !named && x.attempt.CertificateSent() && x.presented && state == invalidPassword && x.asked != authSASLContinue:
-		return probe.Found(probe.CodeClientCertificate, "The server refused the sign-in: the password is wrong, or the client certificate is not this user's. Its common name (CN) must be the user name where the server asks for clientcert=verify-full; check the certificate, then the password.").At(database.FieldCertificate)
+		return probe.Found(probe.CodeClientCertificate, "The server rejected the sign-in: the password is wrong, or the client certificate is not this user's. Its common name (CN) must be the user name where the server requires clientcert=verify-full; check the certificate, then the password.").At(database.FieldCertificate)
 	case x.presented && state == invalidAuthorization && x.asked == authSASLContinue:
 		return errBinding
 	case x.presented && state == invalidPassword,
@@ -227,29 +227,29 @@ func (x *exchange) refused(state string) error {
 	case state == userBlocked:
 		return probe.Found(probe.CodeAuthLocked, "A pooler before the server blocks this user. Have it unblocked there, then probe again.").At(database.FieldUser)
 	case state == tlsRequired:
-		return probe.Found(probe.CodeTLSRequired, "The server takes encrypted connections only. Set sslmode to verify-full.").At(database.FieldTLS)
+		return probe.Found(probe.CodeTLSRequired, "The server accepts only encrypted connections. Set sslmode to verify-full.").At(database.FieldTLS)
 	}
 	if f := unavailable(state); !x.presented || f != errOther {
 		return f
 	}
-	return probe.Found(probe.CodeTargetUnavailable, "After it was shown the password the server reports an error that is not known here: of the server, of a pooler before it, or of the password. Check user and password, then ask its operator.")
+	return probe.Found(probe.CodeTargetUnavailable, "After it received the password, the server reported an error that is not known here. It may be about the server, a pooler before it, or the password. Check user and password, then contact its operator.")
 }
 
-var errRejected = probe.Found(probe.CodeAuthRejected, "The server refused user and password. Enter both again. A password that has expired there (VALID UNTIL) is refused in the same way.").At(database.FieldPassword)
+var errRejected = probe.Found(probe.CodeAuthRejected, "The server rejected the user name or the password. Enter both again. A password that has expired there (VALID UNTIL) is rejected in the same way.").At(database.FieldPassword)
 
 // errBehind is a refusal by who has shown before, by SCRAM, that the password
 // is the right one.
-var errBehind = probe.Found(probe.CodeTargetUnavailable, "The password was accepted by a pooler, and the server behind it then refused or failed. Have that server, and the account that the pooler uses there, checked.")
+var errBehind = probe.Found(probe.CodeTargetUnavailable, "A pooler accepted the password, and the server behind it then rejected the sign-in or failed. Have that server, and the account that the pooler uses there, checked.")
 
 // errCertificateName is a refusal after the proof of the password to a client
 // that sent a certificate: https://www.postgresql.org/docs/current/auth-cert.html
-var errCertificateName = probe.Found(probe.CodeClientCertificate, "The password was accepted, and then the sign-in was refused: the common name (CN) of the client certificate is not the user name, as clientcert=verify-full asks, or a pooler was refused by the server behind it. Use a certificate that was issued for this user.").At(database.FieldCertificate)
+var errCertificateName = probe.Found(probe.CodeClientCertificate, "The password was accepted, and then the sign-in was rejected: the common name (CN) of the client certificate is not the user name, as clientcert=verify-full requires, or the server behind a pooler rejected it. Use a certificate that was issued for this user.").At(database.FieldCertificate)
 
 // errBinding is what SCRAM-SHA-256-PLUS finds before it looks at the proof:
 // https://www.rfc-editor.org/rfc/rfc5802#section-6
-var errBinding = probe.Found(probe.CodeAuthMethodUnsupported, "The server finds that the encrypted connection it has is not the one that begins here: a proxy between ends it, so the password was not looked at. Name the server itself, or a pooler that signs in on its own.").At(database.FieldHost)
+var errBinding = probe.Found(probe.CodeAuthMethodUnsupported, "The server's encrypted connection is not the one that starts here: a proxy between the two terminates TLS, so the password was not checked. Set host to the server itself, or to a pooler that authenticates its clients.").At(database.FieldHost)
 
-var errNoDatabase = probe.Found(probe.CodeSecretNotTested, "There is no such database, says the server or a pooler before it, which tells nothing of the password. Check the name.").At(database.FieldName)
+var errNoDatabase = probe.Found(probe.CodeSecretNotTested, "The server, or a pooler before it, has no database of this name, and did not test the password. Check the name.").At(database.FieldName)
 
 // unavailable words the errors that say nothing of the secret.
 func unavailable(state string) probe.Finding {
@@ -257,7 +257,7 @@ func unavailable(state string) probe.Finding {
 	case tooManyConnections:
 		return probe.Found(probe.CodeTargetUnavailable, "The server has no connection left, in all or for this role or database. Try again later, or have the limit raised.")
 	case addressDenied:
-		return probe.Found(probe.CodeSourceIPDenied, "A pooler before the server does not let this service's address in. Add the egress addresses of this service to its allow-list.")
+		return probe.Found(probe.CodeSourceIPDenied, "A pooler before the server does not admit this service's address. Add the egress addresses of this service to its allow-list.")
 	case throttled:
 		return probe.Found(probe.CodeRateLimited, "A gateway before the server rejects every sign-in for a time, because too many failed. Correct the clients that use a wrong password, then try again later.")
 	case cannotConnectNow:
@@ -266,7 +266,7 @@ func unavailable(state string) probe.Finding {
 	return errOther
 }
 
-var errOther = probe.Found(probe.CodeTargetUnavailable, "The server reports an error that says nothing of the secret. Ask its operator.")
+var errOther = probe.Found(probe.CodeTargetUnavailable, "The server reports an error that is not about the password. Look into its log, or contact its operator.")
 
 // denied concludes a sign-in that the server ended after it had accepted the
 // secret.

@@ -70,10 +70,10 @@ var words = []group{
 var clockCodes = []string{"RequestTimeTooSkewed", "RequestExpired", "ExpiredRequest"}
 
 var (
-	wrongSecret = probe.Found(probe.CodeAuthRejected, "The store refused the signature: this secret key does not belong to this access key. Enter both again, or make a new pair there.").At(fieldSecret)
-	unknownKey  = probe.Found(probe.CodeAuthRejected, "The store does not accept this access key: it does not exist there, or is not active. Enter it again, or make a new one there.").At(fieldKey)
+	wrongSecret = probe.Found(probe.CodeAuthRejected, "The store rejected the signature: this secret key does not belong to this access key. Enter both again, or create a new pair there.").At(fieldSecret)
+	unknownKey  = probe.Found(probe.CodeAuthRejected, "The store does not accept this access key: it does not exist there, or is not active. Enter it again, or create a new one there.").At(fieldKey)
 	lengthOfKey = probe.Found(probe.CodeAuthRejected, "The store's access keys have another length than this one. Enter the access key of this store, whole and without spaces.").At(fieldKey)
-	wrongToken  = probe.Found(probe.CodeAuthRejected, "The store refused the session token. It must be the one that came with this access key; enter all three again.").At(fieldToken)
+	wrongToken  = probe.Found(probe.CodeAuthRejected, "The store rejected the session token. It must be the one that came with this access key; enter all three again.").At(fieldToken)
 	expired     = probe.Found(probe.CodeAuthExpired, "The temporary keys have expired. Enter new ones: access key, secret key and session token.").At(fieldToken)
 	disabled    = probe.Found(probe.CodeAuthDisabled, "The account of this access key is disabled at the store, or not set up. Have it enabled there, or use another.").At(fieldKey)
 
@@ -87,10 +87,10 @@ var (
 	oddSignature   = probe.Found(probe.CodeSecretNotTested, "The store rejected the request because of its signature, by a code that is not known here. Enter the secret key again; if it is right, check that the store accepts AWS Signature Version 4.").At(fieldSecret)
 	oddAccount     = probe.Found(probe.CodeSecretNotTested, "The store rejected the request because of the account, by a code that is not known here. Check at the store that the account of this access key is active and paid for.").At(fieldKey)
 	unsigned       = probe.Found(probe.CodeSecretNotTested, "The store received the request without its signature. A proxy at this address may remove the Authorization header; use the store's own address.").At(fieldEndpoint)
-	changed        = probe.Found(probe.CodeSecretNotTested, "The request arrived at the store otherwise than it was signed. A proxy at this address may change it; use the store's own address.").At(fieldEndpoint)
-	otherSignature = probe.Found(probe.CodeAuthMethodUnsupported, "The store does not accept AWS Signature Version 4, the only one that a probe makes. Check the credential where it is used.").At(fieldEndpoint)
+	changed        = probe.Found(probe.CodeSecretNotTested, "The request that arrived at the store is not the one that was signed. A proxy at this address may change it; use the store's own address.").At(fieldEndpoint)
+	otherSignature = probe.Found(probe.CodeAuthMethodUnsupported, "The store does not accept the signature of the request, which is AWS Signature Version 4, the only one that a probe makes; a proxy at this address may have changed it. Check endpoint, and the credential where it is used.").At(fieldEndpoint)
 	unknownRegion  = probe.Found(probe.CodeSecretNotTested, "The store rejected the region in the request, so it did not check the signature. Set region to one of the store's own; at Cloudflare R2 it is auto.").At(fieldRegion)
-	busy           = probe.Found(probe.CodeTargetUnavailable, "The store is there but cannot answer now. Try again later, or ask its operator.")
+	busy           = probe.Found(probe.CodeTargetUnavailable, "The store is there but cannot answer now. Try again later, or contact its operator.")
 )
 
 // classify sorts an error that a store returned to a signed request.
@@ -218,16 +218,16 @@ func listed(code string) (group, bool) {
 
 func (s *store) wrongClock() probe.Finding {
 	if s.amazon() {
-		return probe.Found(probe.CodeProbeInternal, "The clock of this service is wrong, so every signature is refused; nothing is known of the keys. Its operator has been told.")
+		return probe.Found(probe.CodeProbeInternal, "The clock of this service is wrong, so every signature is rejected; nothing is known of the keys. Its operator has been informed.")
 	}
-	return probe.Found(probe.CodeTargetUnavailable, "The clocks of the store and of this service differ by more than a signature may be old; nothing is known of the keys. Have the store's clock set right.").At(fieldEndpoint)
+	return probe.Found(probe.CodeTargetUnavailable, "The clocks of the store and of this service differ by more than a signature may be old; nothing is known of the keys. Have the store's clock corrected.").At(fieldEndpoint)
 }
 
 // temporary words the rejection of a temporary key without its token.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-prefixes
 func (s *store) temporary(f probe.Finding) probe.Finding {
 	if f.Code == probe.CodeAuthRejected && s.token.Len() == 0 && strings.HasPrefix(s.key, "ASIA") {
-		return probe.Found(probe.CodeAuthRejected, "The store refused the keys. This access key is a temporary one, which is good only with its session token. Enter that too.").At(fieldToken)
+		return probe.Found(probe.CodeAuthRejected, "The store rejected the keys. This access key is a temporary one, which is good only with its session token. Enter that too.").At(fieldToken)
 	}
 	return f
 }

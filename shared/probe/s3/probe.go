@@ -106,21 +106,21 @@ func (s *store) unproven(bucket, account answer) error {
 	const code = probe.CodeSecretNotTested
 	switch {
 	case account.kind == elsewhere && s.amazon():
-		return probe.Found(code, "Amazon does not say whose keys these are in this region: it may not be enabled for your account. Set region to one that is.").At(fieldRegion)
+		return probe.Found(code, "Amazon does not answer whose keys these are in this region: it may not be enabled for your account. Set region to one that is.").At(fieldRegion)
 	case account.kind == elsewhere:
 		return probe.Found(code, "The store belongs to another region than the credential names, so it did not check the signature. Set region to the store's own, and endpoint to the address of that region.").At(fieldRegion)
 	case account.kind == misplaced:
 		return probe.Found(code, "The address contains a bucket, whose files the store lists to anybody, so nothing is proven. Write the address of the store alone, and the name of the bucket into bucket.").At(fieldEndpoint)
 	case account.kind == accepted:
-		return probe.Found(code, "The store answers the same to any signature, so nothing is proven. Name a bucket that is closed to others; if the store checks no signatures at all, as some do that are for tests, no probe can prove its keys.").At(fieldBucket)
+		return probe.Found(code, "The store answers the same to any signature, so nothing is proven. Set bucket to one that is not public. Some stores for tests check no signatures; no probe can prove their keys.").At(fieldBucket)
 	case bucket.kind == accepted:
-		return probe.Found(code, "Anybody may list this bucket, with any signature, so nothing is proven. Name one that is closed to others, or let the key list its buckets.").At(s.bucketField)
+		return probe.Found(code, "This bucket is public: it can be listed with any signature, so nothing is proven. Set bucket to one that is not public, or allow the key to list its buckets.").At(s.bucketField)
 	case bucket.kind == missing:
-		return probe.Found(code, "The store has no bucket of this name, and says so before it checks the keys. Check the name of the bucket, and the address.").At(s.bucketField)
+		return probe.Found(code, "The store has no bucket of this name, and answers so before it checks the keys. Check the name of the bucket, and the address.").At(s.bucketField)
 	case s.bucket == "":
-		return probe.Found(code, "The store does not let this key list buckets, and does not say whether for want of a right or for its secret. Name a bucket that the key may list.").At(fieldBucket)
+		return probe.Found(code, "The store does not let this key list buckets, and does not report whether a right is missing or the secret key is wrong. Set bucket to one that the key may list.").At(fieldBucket)
 	}
-	return probe.Found(code, "The store lets this key list neither the bucket nor its buckets, and does not say whether for want of a right or for its secret. Check the bucket's name, and let the key list it.").At(s.bucketField)
+	return probe.Found(code, "The store lets this key list neither the bucket nor its buckets, and does not report whether a right is missing or the secret key is wrong. Check the bucket's name, and allow the key to list it.").At(s.bucketField)
 }
 
 // access reports on the bucket, now that the keys are good.
@@ -140,13 +140,13 @@ func (s *store) access(got answer) probe.Finding {
 	case path:
 		a.Warn(probe.WarnResourceNotFound, fieldTestPath, "The keys are good, but the store does not accept the path to list. Check test.path.")
 	case other:
-		a.Warn(probe.WarnScopeMissing, s.named(), "The keys are good, but the store did not list what the credential names, and gives a reason that is not known here. Ask its operator, or name another bucket.")
+		a.Warn(probe.WarnScopeMissing, s.named(), "The keys are good, but the store did not list what the credential names, and gives a reason that is not known here. Contact its operator, or set bucket to another one.")
 	default:
 		if s.bucket == "" {
-			a.Warn(probe.WarnScopeMissing, fieldBucket, "The keys are good, but the store does not let them list their buckets. Name a bucket, so that it is tested too.")
+			a.Warn(probe.WarnScopeMissing, fieldBucket, "The keys are good, but the store does not let them list their buckets. Set bucket, so that it is tested too.")
 			break
 		}
-		a.Warn(probe.WarnScopeMissing, s.bucketField, "The keys are good, but the store does not let them list this bucket. Have them granted s3:ListBucket on it, or name another.")
+		a.Warn(probe.WarnScopeMissing, s.bucketField, "The keys are good, but the store does not let them list this bucket. Have them granted s3:ListBucket on it, or set another bucket.")
 	}
 	return probe.Found(probe.CodeOK, "")
 }

@@ -150,7 +150,7 @@ func base(addresses ...string) *string {
 // ask makes a request.
 type ask func(ctx context.Context, s *store, q *request) error
 
-var errNotAStore = probe.Found(probe.CodeProtocolMismatch, "Something answers there, but not as an S3 store does. Check the address, and that it is the store's own and not its console's.")
+var errNotAStore = probe.Found(probe.CodeProtocolMismatch, "The address does not answer as an S3 store. Check that it is the address of the store's API, and not of its console.")
 
 // listBucket lists at most one key.
 func listBucket(ctx context.Context, s *store, q *request) error {
@@ -314,7 +314,7 @@ func (h head) unavailable() (probe.Finding, bool) {
 	case h.status == http.StatusTooManyRequests:
 		return probe.Found(probe.CodeRateLimited, ""), true
 	case h.status >= 500 && h.status != http.StatusNotImplemented:
-		return probe.Found(probe.CodeTargetUnavailable, "The store is there but fails (status %d). Try again later, or ask its operator.", h.status), true
+		return probe.Found(probe.CodeTargetUnavailable, "The store is there but fails (status %d). Try again later, or contact its operator.", h.status), true
 	}
 	return probe.Finding{}, false
 }

@@ -142,13 +142,13 @@ func Refused(code string, status int, skewed bool) (probe.Finding, bool) {
 	switch code {
 	case "invalid_grant":
 		if skewed { // an assertion that is out of time is refused by the same code
-			return probe.Found(probe.CodeProbeInternal, "The clock of this service is wrong, so every signature is refused; nothing is known of the key. Its operator has been told."), true
+			return probe.Found(probe.CodeProbeInternal, "The clock of this service is wrong, so every signature is rejected; nothing is known of the key. Its operator has been informed."), true
 		}
-		return probe.Found(probe.CodeAuthRejected, "Google refused the key: it was deleted or never was this account's, or the account is deleted or disabled. Make a new key and enter it here.").Answered(status), true
+		return probe.Found(probe.CodeAuthRejected, "Google rejected the key: it was deleted or never was this account's, or the account is deleted or disabled. Create a new key and enter it here.").Answered(status), true
 	case "unauthorized_client": // of an account that is known
 		return probe.Found(probe.CodeSecretNotTested, "Google does not let this account get tokens of this scope, and does not say whether the key is good. Check the account's rights and the organisation's policies at Google."), true
 	case "invalid_client", "deleted_client":
-		return probe.Found(probe.CodeAuthRejected, "Google does not know this account. Check client_email in the key file, or make a new key.").Answered(status), true
+		return probe.Found(probe.CodeAuthRejected, "Google does not know this account. Check client_email in the key file, or create a new key.").Answered(status), true
 	case "disabled_client", "account_disabled":
 		return probe.Found(probe.CodeAuthDisabled, "The service account is disabled. Have it enabled at Google, or use another.").Answered(status), true
 	case "rate_limit_exceeded", "slow_down":
