@@ -27,32 +27,61 @@ func (a answer) doubtful() bool {
 	case !a.whole || len(body) == 0:
 		return false
 	case body[0] == '{' || body[0] == '[':
-		return jsonDoubtful(first(body), 4)
+		return jsonDoubtful(first(body))
 	case body[0] == '<':
 		return false // its words are read for the class
 	}
 	return slices.Contains([]string{"-1", "0", "false", "null", "no", "ko", "nok", "err", "fail"}, strings.ToLower(string(bytes.Trim(body, `"`))))
 }
 
-// jsonDoubtful looks for members that report an error, as far down as levels.
-func jsonDoubtful(value jsontext.Value, levels int) bool {
+// jsonDoubtful looks for members that report an error. Of a list it reads the first
+// element.
+func jsonDoubtful(value jsontext.Value) bool {
 	var list []jsontext.Value
 	if json.Unmarshal(value, &list) == nil && len(list) > 0 {
-		value = list[0]
+		return errorWithin(list[0], levelsWithin)
 	}
 	var members map[string]jsontext.Value
-	if levels == 0 || value.Kind() != '{' || json.Unmarshal(value, &members, jsontext.AllowDuplicateNames(true)) != nil {
+	if json.Unmarshal(value, &members, jsontext.AllowDuplicateNames(true)) != nil {
 		return false
 	}
 	coded, told := false, false
 	for name, value := range members {
 		name = plainName(name)
 		coded, told = coded || textCode(name, value), told || (name == "message" || name == "msg" || name == "text")
-		if memberFails(name, value) || outcomeFails(name, value) || (value.Kind() == '{' || value.Kind() == '[') && jsonDoubtful(value, levels-1) {
+		if memberFails(name, value) || outcomeFails(name, value) || errorWithin(value, levelsWithin) {
 			return true
 		}
 	}
 	return coded && told
+}
+
+// levelsWithin is how deep errorWithin looks.
+const levelsWithin = 3
+
+// errorWithin looks for an error inside an object of the answer, where a status or
+// an inactive record is usual data.
+func errorWithin(value jsontext.Value, levels int) bool {
+	var members map[string]jsontext.Value
+	if levels == 0 || value.Kind() != '{' || json.Unmarshal(value, &members, jsontext.AllowDuplicateNames(true)) != nil {
+		return false
+	}
+	for name, value := range members {
+		switch name = plainName(name); name {
+		case "error", "errors", "errorcode", "errcode", "exception", "success", "ok", "authenticated", "loggedin":
+			if memberFails(name, value) {
+				return true
+			}
+		case "typename": // __typename, of GraphQL's unions
+			if text := string(value); strings.HasSuffix(text, `Error"`) || strings.HasSuffix(text, `Failure"`) {
+				return true
+			}
+		}
+		if errorWithin(value, levels-1) {
+			return true
+		}
+	}
+	return false
 }
 
 // textCode reports whether a member is a code with digits that is no success.
@@ -74,8 +103,6 @@ func outcomeFails(name string, value jsontext.Value) bool {
 		return value.Kind() == 'f' || string(value) == "-1"
 	case "state", "login", "auth", "loginstatus", "authentication":
 		return value.Kind() == 'f' || statusFails(strings.ToLower(text))
-	case "typename": // __typename, of GraphQL's unions
-		return strings.HasSuffix(text, "Error") || strings.HasSuffix(text, "Failure")
 	}
 	return false
 }

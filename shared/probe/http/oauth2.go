@@ -198,7 +198,12 @@ func (c *clientAuth) refused(x *exchange, got answer, code string) error {
 // or the place that it was sent in.
 func (c *clientAuth) rejected(x *exchange, got answer) error {
 	const code = probe.CodeSecretNotTested
+	if f, ok := cause(got); ok && f.Code.Verdict() == probe.Unknown {
+		return blame(f, x.guilty)
+	}
 	switch {
+	case got.says(wordsScheme):
+		return probe.Found(code, "The token address requires another way to authenticate for this client (status %d), so it did not check the secret. Set oauth2.client.auth.scheme to the way that is registered for the client: header, form or private_key_jwt.", got.status).At(fieldAccessScheme)
 	case got.says(wordsExpired):
 		return probe.Found(probe.CodeAuthExpired, "The token address reports that the client's secret has expired. Create a new one there and enter it here.").At(x.guilty).Answered(got.status)
 	case c.scheme == assertion && got.says(wordsClaims):

@@ -16,6 +16,9 @@ func (t *trial) badRequest(ctx context.Context, got answer) error {
 	if t.proven {
 		return errTokenRefused(got.status).At(t.exchange.purpose)
 	}
+	if err := t.part(got); err != nil {
+		return err
+	}
 	if t.attempt.Rejection() == "" {
 		other, err := t.ask(ctx, t.plan.counter())
 		if err != nil {
@@ -71,14 +74,16 @@ func (t *trial) rejected(ctx context.Context, got answer) error {
 	return t.plan.hinted(probe.Found(probe.CodeAuthRejected, "The system rejects the secret (status 401). Enter it again, or create a new one there; check too that it is sent where the system expects it.").At(field).Answered(got.status), t.settings)
 }
 
-// unrelated is the finding for a 401 that is not about the secret: it contradicts
-// itself, it is about the audience of a token, or it names a missing right or plan
-// where another secret is rejected in other words.
+// unrelated is the finding for a 401 that is not about the secret: the system did
+// not find one, it contradicts itself, it is about the audience of a token, or it
+// names a missing right or plan where another secret is rejected in other words.
 func (t *trial) unrelated(ctx context.Context, got answer) error {
 	at := func(f probe.Finding) error { return f.At(t.plan.urlField) }
 	switch {
 	case !t.plan.tested() || t.exchange != nil:
 		return nil
+	case got.says(wordsMissing) && !got.says(wordsRejects):
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The system answers that the request has no key, token or password (status 401), so it did not check this one. It expects the secret at another place: check the name of the header or parameter, and the way to authenticate.").At(t.plan.wayField())
 	case got.affirms():
 		return at(probe.Found(probe.CodeSecretNotTested, "The address answers with status 401 and a body that reports success, so the two contradict each other. Set test.expect.status and test.expect.pointer to what a successful answer has, or enter another address."))
 	case t.plan.places != nil && t.plan.field() != fieldJWTSecret && got.says(wordsAudience):
@@ -106,6 +111,9 @@ func (t *trial) stated(got answer) error {
 			return nil // of a token that was just issued
 		}
 		return blame(f, t.plan.field()).Answered(got.status)
+	}
+	if err := t.part(got); err != nil {
+		return err
 	}
 	f, ok := cause(got)
 	switch {
