@@ -75,9 +75,9 @@ type layer struct {
 // layers are the groups of shared/credential: what a credential is, who may do what
 // with it and how it is stored; then each use of that.
 var layers = []layer{
-	{"core", nil, []string{"credential", "draft", "ends", "item", "key", "load", "secret", "service", "verdict"}},
+	{"core", nil, []string{"accessor", "credential", "draft", "ends", "item", "key", "load", "secret", "service", "verdict"}},
 	{"read", []string{"core"}, []string{"inspect", "keyring", "list", "reveal", "rewrap"}},
-	{"change", []string{"core"}, []string{"create", "delete", "idempotency", "reference", "update", "use", "version"}},
+	{"change", []string{"core"}, []string{"create", "delete", "idempotency", "reference", "share", "update", "use", "version"}},
 	{"prove", []string{"core"}, []string{"browse", "outcome", "probe", "request", "slot"}},
 	{"switch", []string{"core", "change", "prove"}, []string{"propose"}},
 }

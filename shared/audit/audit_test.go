@@ -46,7 +46,7 @@ func head(t *testing.T, s store.Store) audit.Head {
 
 func record(t *testing.T, s store.Store, h audit.Head, e audit.Entry, gone bool) error {
 	t.Helper()
-	writes, err := audit.Record(h, e, gone)
+	writes, err := audit.Record(h, gone, e)
 	if err != nil {
 		t.Fatal(err)
 	}

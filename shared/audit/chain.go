@@ -46,35 +46,44 @@ func DecodeHead(i store.Item) Head {
 	}
 }
 
-// Record makes the writes that put a change and move the head behind it. They
-// belong into the commit of the change itself, whose precondition on the head
-// makes two changes of one credential queue up. With gone, the head becomes
-// the tombstone. An entry's id is raised behind that of the change before it:
-// ids of one millisecond are in no order of their own. A change never expires.
-func Record(head Head, e Entry, gone bool) ([]store.Write, error) {
-	e.ID = max(e.ID, head.LastID+1)
-	item, err := encode(credentialPartition(e.Org, e.Credential), e)
-	if err != nil {
-		return nil, err
-	}
-	item.Attributes["n"] = head.Number + 1
-	item.Attributes["prev"] = head.Hash
-	hash, err := digest(item)
-	if err != nil {
-		return nil, err
-	}
-	next := store.Attributes{
-		"n": head.Number + 1, "last": e.ID, "hash": hash, "owner": e.OwnerID, "owner_email": e.OwnerEmail, "gone": gone,
-	}
-	next.SetText("type", e.Subject.Type)
+// Record makes the writes that add changes to a chain and move the head behind them.
+// They belong into the commit of the changes themselves, whose precondition on the
+// head makes two changes of one credential queue up. There is at least one entry.
+// With gone, the head becomes the tombstone. An entry's id is raised behind that of
+// the change before it: ids of one millisecond are in no order of their own. A
+// change never expires.
+func Record(head Head, gone bool, entries ...Entry) ([]store.Write, error) {
 	condition := store.Absent()
 	if head.Number > 0 {
 		condition = store.Equal("hash", head.Hash)
 	}
-	return []store.Write{
-		{Verb: store.Put, Item: item, If: store.Absent()},
-		{Verb: store.Put, Item: store.Item{Key: HeadKey(e.Org, e.Credential), Attributes: next}, If: condition},
-	}, nil
+	writes := make([]store.Write, 0, len(entries)+1)
+	for _, e := range entries {
+		e.ID = max(e.ID, head.LastID+1)
+		item, err := encode(credentialPartition(e.Org, e.Credential), e)
+		if err != nil {
+			return nil, err
+		}
+		item.Attributes["n"], item.Attributes["prev"] = head.Number+1, head.Hash
+		hash, err := digest(item)
+		if err != nil {
+			return nil, err
+		}
+		head = Head{
+			Number: head.Number + 1, LastID: e.ID, Hash: hash, OwnerID: e.OwnerID, OwnerEmail: e.OwnerEmail, Type: e.Subject.Type, Gone: gone,
+		}
+		writes = append(writes, store.Write{Verb: store.Put, Item: item, If: store.Absent()})
+	}
+	last := entries[len(entries)-1]
+	return append(writes, store.Write{Verb: store.Put, Item: store.Item{Key: HeadKey(last.Org, last.Credential), Attributes: head.attributes()}, If: condition}), nil
+}
+
+func (h Head) attributes() store.Attributes {
+	a := store.Attributes{
+		"n": h.Number, "last": h.LastID, "hash": h.Hash, "owner": h.OwnerID, "owner_email": h.OwnerEmail, "gone": h.Gone,
+	}
+	a.SetText("type", h.Type)
+	return a
 }
 
 // digest is the SHA-256, in hexadecimal, of an entry in the format that the

@@ -36,6 +36,9 @@ const (
 	Transfer   Event = "transfer"
 	Linked     Event = "linked"
 	Unlinked   Event = "unlinked"
+	// AccessAdded and AccessRemoved are grants: new or changed ones, and their end.
+	AccessAdded   Event = "access_added"
+	AccessRemoved Event = "access_removed"
 )
 
 // Change is one field before and after; nil stands for null. Secrets have no

@@ -100,7 +100,7 @@ func TestExpiry(t *testing.T) {
 		if err != nil || observed.Item.Expires.Sub(start) != want[0] {
 			t.Errorf("an observation with %d days is kept until %v, %v", days, observed.Item.Expires, err)
 		}
-		writes, err := audit.Record(audit.Head{}, e, false)
+		writes, err := audit.Record(audit.Head{}, false, e)
 		if err != nil || slices.ContainsFunc(writes, func(w store.Write) bool { return !w.Item.Expires.IsZero() }) {
 			t.Errorf("a change expires: %v", err)
 		}

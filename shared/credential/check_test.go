@@ -76,6 +76,7 @@ func (c *checker) credential(k store.Key, row store.Item) {
 	}
 	c.need(store.Key{Table: store.Meta, Partition: fmt.Sprintf("ORG#%d#U#%d", org, a.Int("owner")), Sort: k.Sort})
 	own := fmt.Sprintf("ORG#%d#C#%d", org, id)
+	c.accessors(org, k.Sort, a, own)
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d", id))
 	n := int(sum[0])<<8 | int(sum[1])
 	switch a.Text("interval") {
@@ -114,13 +115,37 @@ func (c *checker) credential(k store.Key, row store.Item) {
 	// What uses it comes and goes in the chain, but moves no version.
 	changes := head.Attributes.Int("n")
 	for ek, e := range c.all {
-		if ek.Table == store.Audit && ek.Partition == own && slices.Contains([]string{"linked", "unlinked"}, e.Attributes.Text("event")) && e.Attributes.Int("n") != 0 {
+		if ek.Table == store.Audit && ek.Partition == own && slices.Contains([]string{"linked", "unlinked", "access_added", "access_removed"}, e.Attributes.Text("event")) && e.Attributes.Int("n") != 0 {
 			changes--
 		}
 	}
 	if h := head.Attributes; changes != a.Int("ver") || h.Bool("gone") || h.Int("owner") != a.Int("owner") {
 		c.w.Errorf("credential %d: version %d, %d changes in its log, gone: %v, owner %d and %d",
 			id, a.Int("ver"), changes, h.Bool("gone"), a.Int("owner"), h.Int("owner"))
+	}
+}
+
+// accessors wants the row of the accessors that the credential's row names, and a list
+// that leads to it for each of them.
+func (c *checker) accessors(org int64, sort string, row store.Attributes, own string) {
+	c.w.Helper()
+	if row.Int("acl") == 0 {
+		return
+	}
+	a := c.need(store.Key{Table: store.Meta, Partition: own, Sort: "ACL"}).Attributes
+	if a.Int("rev") != row.Int("acl") {
+		c.w.Errorf("%s: the accessors are of revision %d, not %d", sort, a.Int("rev"), row.Int("acl"))
+	}
+	for line := range strings.Lines(a.Text("list")) {
+		f := strings.Fields(line)
+		if partition := map[string]string{
+			"USER": fmt.Sprintf("ORG#%d#U#%s", org, f[1]), "TEAM": fmt.Sprintf("ORG#%d#T#%s", org, f[1]), "ORG": fmt.Sprintf("ORG#%d#ALL", org),
+		}[f[0]]; partition != "" {
+			listed := c.need(store.Key{Table: store.Meta, Partition: partition, Sort: sort}).Attributes
+			if listed.Text("role") != f[2] || listed.Int("owner") != row.Int("owner") {
+				c.w.Errorf("%s in %s is %v", sort, partition, listed)
+			}
+		}
 	}
 }
 

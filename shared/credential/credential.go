@@ -52,6 +52,10 @@ type Credential struct {
 
 	CreatedAt, UpdatedAt time.Time
 
+	accessors []Accessor // as they are loaded: see ForRead
+	shared    int64      // revision of the row of the accessors; 0 = never shared
+	torn      bool       // the accessors are not those of that revision
+
 	rev       int64  // of the stored row: the precondition of its next write
 	rejection string // of the latest valid probe; kept with the version alone
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"credence/shared/access"
 	"credence/shared/audit"
 	"credence/shared/credential"
 	"credence/shared/fault"
@@ -87,13 +88,28 @@ var tasks = []task{
 	{name: "transfer", event: audit.Transfer, again: overtakenTo, do: changes(func(w *world) credential.Draft {
 		return credential.Draft{Owner: &w.heir.User.ID}
 	})},
-	{name: "tags", routes: []string{"POST /data_credentials/{id}/tags", "PUT /data_credentials/{id}/tags", "DELETE /data_credentials/{id}/tags"}, event: audit.Updated, again: overtakenTo,
+	{
+		name: "tags", routes: []string{"POST /data_credentials/{id}/tags", "PUT /data_credentials/{id}/tags", "DELETE /data_credentials/{id}/tags"}, event: audit.Updated, again: overtakenTo,
 		do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
 			_, err := w.editor.EditTags(ctx, w.admin, read, credential.Match{version}, func(now []string) []string { return append(now, "c") })
 			return err
-		})},
+		}),
+	},
 	{name: "roll back", routes: []string{"POST /data_credentials/{id}/rollback"}, event: audit.RolledBack, again: overtakenTo, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
 		_, err := w.editor.RollBack(ctx, w.admin, read, 1, credential.Match{version})
+		return err
+	})},
+	{
+		name: "share", routes: []string{"PUT /data_credentials/{id}/accessors", "POST /data_credentials/{id}/accessors"}, event: audit.AccessAdded,
+		do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
+			_, err := w.service.Share(ctx, w.owner, read, credential.Add, []credential.Grant{
+				{Kind: credential.ToUser, ID: w.member.User.ID, Role: access.Operator}, {Kind: credential.ToOrg, ID: w.owner.Org.ID, Role: access.Collaborator},
+			})
+			return err
+		}),
+	},
+	{name: "end sharing", routes: []string{"DELETE /data_credentials/{id}/accessors"}, event: audit.AccessRemoved, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
+		_, err := w.service.Share(ctx, w.owner, read, credential.Remove, []credential.Grant{{Kind: credential.ToUser, ID: w.heir.User.ID}})
 		return err
 	})},
 	{name: "link", routes: []string{"POST /data_credentials/{id}/referenced_by"}, event: audit.Linked, do: with(func(ctx context.Context, w *world, read *credential.ForChange) error {
@@ -173,6 +189,10 @@ func (o task) met(w *world) int64 {
 	w.Helper()
 	id := w.create(w.owner).ID
 	w.setSecret(id, postgres("second"))
+	if o.name == "end sharing" {
+		grant := credential.Grant{Kind: credential.ToUser, ID: w.heir.User.ID, Role: access.Admin}
+		w.must(second(w.service.Share(context.Background(), w.owner, load[credential.ForChange](w, w.owner, id), credential.Add, []credential.Grant{grant})))
+	}
 	if o.name != "delete" {
 		w.must(second(w.service.Link(context.Background(), w.owner, load[credential.ForChange](w, w.owner, id), linked)))
 	}
@@ -196,6 +216,8 @@ func (o task) facts(w *world, id int64) string {
 			list = append(list, k.Sort)
 		case k.Partition == fmt.Sprintf("ORG#%d#C#%d", w.owner.Org.ID, id) && strings.HasPrefix(k.Sort, "REQ#"):
 			list = append(list, "a result by its number")
+		case k.Partition == fmt.Sprintf("ORG#%d#C#%d", w.owner.Org.ID, id) && k.Sort == "ACL":
+			list = append(list, fmt.Sprint("lines of accessors: ", len(strings.Fields(a.Text("list")))/6))
 		case a.Text("name") == "made once":
 			list = append(list, "made")
 		}

@@ -29,6 +29,9 @@ func encode(c Credential) (store.Write, error) {
 	if c.CopiedFrom != 0 {
 		a["copied"] = c.CopiedFrom
 	}
+	if c.shared != 0 {
+		a["acl"] = c.shared
+	}
 	a.SetText("status", c.Status)
 	a.SetTime("verified", c.VerifiedAt)
 	c.Ends.encode(a)
@@ -60,7 +63,7 @@ func decode(org, id int64, i store.Item) (Credential, bool, error) {
 		Public: jsontext.Value(a.Text("public")), Version: a.Int("ver"), SecretVersion: a.Int("sv"),
 		LastSecret: a.Int("hsv"), References: a.Int("refs"), Status: a.Text("status"),
 		VerifiedAt: a.Time("verified"), Validity: Validity(a.Text("validity")), Probes: a.Int("probes"),
-		Ends: decodeEnds(a), CreatedAt: a.Time("created"), UpdatedAt: a.Time("updated"), rev: a.Int("rev"),
+		Ends: decodeEnds(a), CreatedAt: a.Time("created"), UpdatedAt: a.Time("updated"), shared: a.Int("acl"), rev: a.Int("rev"),
 	}
 	if d, ok := a["desc"].(string); ok {
 		c.Description = &d
@@ -183,6 +186,13 @@ func index(c Credential) []store.Item {
 	rows := []store.Item{
 		{Key: orgIndexKey(c.Org, c.ID), Attributes: store.Attributes{"owner": c.Owner}},
 		{Key: userIndexKey(c.Org, c.Owner, c.ID), Attributes: store.Attributes{"role": access.Owner.String()}},
+	}
+	for _, a := range c.accessors {
+		if k, ok := a.index(c); ok {
+			row := store.Attributes{"role": a.Role.String(), "owner": c.Owner}
+			row.SetTime("expires", a.Expires)
+			rows = append(rows, store.Item{Key: k, Attributes: row})
+		}
 	}
 	if due, ok := dueKey(c.Org, c.ID, c.Interval); ok {
 		rows = append(rows, store.Item{Key: due, Attributes: store.Attributes{}})

@@ -38,6 +38,11 @@ func orgIndexPartition(org int64) string { return identity.OrgPartition(org) + "
 
 func orgIndexKey(org, id int64) store.Key { return meta(orgIndexPartition(org), rowSort(id)) }
 
+// allPartition has the credentials that the whole organisation was granted.
+func allPartition(org int64) string { return identity.OrgPartition(org) + "#ALL" }
+
+func accessorsKey(org, id int64) store.Key { return meta(ownPartition(org, id), "ACL") }
+
 // usedPartition has, for each credential whose secret was read, the day of the last
 // read by anybody.
 func usedPartition(org int64) string { return identity.OrgPartition(org) + "#USED" }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"credence/shared/access"
@@ -160,30 +161,90 @@ func (q Query) compare(a, b View) int {
 	return n
 }
 
-// indexed is one line of an index, in the order of creation.
-type indexed struct{ id, owner int64 }
+// indexed is one line of an index, in the order of creation. Its role is for the
+// filter; the right to see the credential is read from the credential's own rows.
+type indexed struct {
+	id, owner int64
+	role      access.Role
+}
 
-// index reads which credentials the caller holds a role on: all of the
-// organisation for its admins, else those he owns.
+// index reads which credentials the caller holds at least a role on, in the order of
+// creation: all of the organisation for its admins, else those that the caller owns or
+// was granted, directly, through a team or with the whole organisation. A credential
+// that is reached in several ways is listed once, with the highest role.
 func (s Service) index(ctx context.Context, who identity.Caller, least access.Role) ([]indexed, error) {
-	r := store.Under(store.Meta, identity.UserPartition(who.Org.ID, who.User.ID), rowPrefix)
-	if who.User.Admin && least != access.None && least < access.Owner {
-		r.Partition = orgIndexPartition(who.Org.ID)
+	if least == access.None {
+		least = access.Owner
 	}
-	page, err := s.Store.Range(ctx, r)
+	partitions := []string{identity.UserPartition(who.Org.ID, who.User.ID)}
+	switch {
+	case least == access.Owner:
+	case who.User.Admin:
+		partitions = []string{orgIndexPartition(who.Org.ID)}
+	default:
+		partitions = append(partitions, allPartition(who.Org.ID))
+		for _, team := range who.Teams {
+			partitions = append(partitions, identity.TeamPartition(who.Org.ID, team))
+		}
+	}
+	lists, err := s.ranges(ctx, partitions)
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]indexed, 0, len(page.Items))
-	for _, item := range page.Items {
-		id, ok := rowID(item.Key.Sort)
-		if !ok {
-			return nil, errors.New("reading an index row: its key is malformed")
+	var rows []indexed
+	now := s.now()
+	for _, items := range lists {
+		for _, item := range items {
+			r, expires, err := decodeIndex(who, item)
+			if err != nil {
+				return nil, err
+			}
+			if r.role >= least && (expires.IsZero() || now.Before(expires)) {
+				rows = append(rows, r)
+			}
 		}
-		rows = append(rows, indexed{id, cmp.Or(item.Attributes.Int("owner"), who.User.ID)})
 	}
-	return rows, nil
+	if len(lists) == 1 {
+		return rows, nil
+	}
+	slices.SortFunc(rows, func(a, b indexed) int { return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(b.role, a.role)) })
+	return slices.CompactFunc(rows, func(a, b indexed) bool { return a.id == b.id }), nil
 }
+
+// decodeIndex reads an index row. That of the organisation has no role: the caller is
+// an admin then. Older rows of an owner have no owner.
+func decodeIndex(who identity.Caller, item store.Item) (indexed, time.Time, error) {
+	id, ok := rowID(item.Key.Sort)
+	if !ok {
+		return indexed{}, time.Time{}, errors.New("reading an index row: its key is malformed")
+	}
+	a := item.Attributes
+	r := indexed{id: id, owner: cmp.Or(a.Int("owner"), who.User.ID), role: access.Admin}
+	if name := a.Text("role"); name != "" {
+		r.role, _ = access.ParseRole(name)
+	}
+	return r, a.Time("expires"), nil
+}
+
+// ranges reads the index rows of partitions, some of them at once.
+func (s Service) ranges(ctx context.Context, partitions []string) ([][]store.Item, error) {
+	lists, errs := make([][]store.Item, len(partitions)), make([]error, len(partitions))
+	slots := make(chan struct{}, indexReaders)
+	var wg sync.WaitGroup
+	for n, partition := range partitions {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			page, err := s.Store.Range(ctx, store.Under(store.Meta, partition, rowPrefix))
+			lists[n], errs[n] = page.Items, err
+		})
+	}
+	wg.Wait()
+	return lists, errors.Join(errs...)
+}
+
+// indexReaders bounds how many index partitions of one list are read at once.
+const indexReaders = 8
 
 // unused leaves out what is newer than since, or was read since then; zero leaves out
 // nothing. It reads one small row for each credential of the organisation that was
@@ -205,17 +266,23 @@ func (s Service) unused(ctx context.Context, org int64, rows []indexed, since ti
 	return slices.DeleteFunc(rows, func(r indexed) bool { return read[r.id] || !id.Time(r.id).Before(since) }), nil
 }
 
-// load reads rows and their owners in one round of parallel reads. A row that
-// is gone by now is left out.
+// load reads rows, the accessors of those that the caller neither owns nor administers,
+// and their owners, in one round of parallel reads. A row that is gone by now, or on
+// which the caller holds no role, is left out.
 func (s Service) load(ctx context.Context, who identity.Caller, rows []indexed) ([]View, error) {
-	keys := make([]store.Key, 0, len(rows))
-	owners := map[int64]store.Item{}
+	keys := make([]store.Key, 0, 2*len(rows))
 	for _, r := range rows {
 		keys = append(keys, RowKey(who.Org.ID, r.id))
 	}
+	at := map[int64]int{} // where the accessors of a credential are
+	owners := map[int64]int{who.User.ID: -1}
 	for _, r := range rows {
-		if _, seen := owners[r.owner]; !seen && r.owner != who.User.ID {
-			owners[r.owner] = store.Item{}
+		if r.owner != who.User.ID && !who.User.Admin {
+			at[r.id] = len(keys)
+			keys = append(keys, accessorsKey(who.Org.ID, r.id))
+		}
+		if _, seen := owners[r.owner]; !seen {
+			owners[r.owner] = len(keys)
 			keys = append(keys, identity.UserKey(who.Org.ID, r.owner))
 		}
 	}
@@ -223,28 +290,27 @@ func (s Service) load(ctx context.Context, who identity.Caller, rows []indexed) 
 	if err != nil {
 		return nil, err
 	}
-	for _, item := range items[len(rows):] {
-		if item.Found() {
-			u, err := identity.DecodeUser(item)
-			if err != nil {
-				return nil, err
-			}
-			owners[u.ID] = item
-		}
-	}
 	views := make([]View, 0, len(rows))
+	now := s.now()
 	for i, r := range rows {
 		c, found, err := decode(who.Org.ID, r.id, items[i])
+		if n, shared := at[r.id]; err == nil && found && shared {
+			err = c.takeAccessors(items[n])
+		}
 		if err != nil {
 			return nil, err
 		}
-		held := role(who, c)
+		held := role(who, c, now)
 		if !found || held == access.None {
 			continue
 		}
 		v := View{Credential: c, Role: held, Owner: who.User, Org: who.Org}
 		if c.Owner != who.User.ID {
-			if v.Owner, err = s.ownerFrom(c, owners[c.Owner]); err != nil {
+			var row store.Item
+			if n, read := owners[c.Owner]; read {
+				row = items[n]
+			}
+			if v.Owner, err = s.ownerFrom(c, row); err != nil {
 				return nil, err
 			}
 		}
@@ -258,7 +324,7 @@ func (s Service) load(ctx context.Context, who identity.Caller, rows []indexed) 
 func (s Service) Seen(ctx context.Context, who identity.Caller, ids []int64) (map[int64]View, error) {
 	rows := make([]indexed, 0, len(ids))
 	for _, id := range ids {
-		rows = append(rows, indexed{id: id, owner: who.User.ID})
+		rows = append(rows, indexed{id: id})
 	}
 	views, err := s.load(ctx, who, rows)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"credence/shared/store"
 )
 
-// ForRead is what an operation that only reads a credential starts from: its row.
+// ForRead is what an operation that only reads a credential starts from: its row and
+// that of its accessors.
 // The other loads have a row more each. A load is read in the round trip that
 // authenticates the caller, and belongs to one request.
 type ForRead struct {
@@ -26,11 +27,15 @@ func (l *ForRead) Of(id int64) { l.id = id }
 // Keys implements identity.Load.
 func (l *ForRead) Keys(org int64) []store.Key {
 	l.org = org
-	return []store.Key{RowKey(org, l.id)}
+	return []store.Key{RowKey(org, l.id), accessorsKey(org, l.id)}
 }
 
 // Fill implements identity.Load.
-func (l *ForRead) Fill(rows []store.Item) { l.c, l.found, l.err = decode(l.org, l.id, rows[0]) }
+func (l *ForRead) Fill(rows []store.Item) {
+	if l.c, l.found, l.err = decode(l.org, l.id, rows[0]); l.err == nil && l.found {
+		l.err = l.c.takeAccessors(rows[1])
+	}
+}
 
 // Resource returns the kind of thing that is loaded, as errors name it.
 func (l *ForRead) Resource() string { return ResourceType }
@@ -38,7 +43,7 @@ func (l *ForRead) Resource() string { return ResourceType }
 // OwnerSeenBy returns the owner of the credential if the caller holds a role on it;
 // else 0. It is for the record of a denial.
 func (l *ForRead) OwnerSeenBy(who identity.Caller) int64 {
-	if l.err != nil || !l.found || role(who, l.c) == access.None {
+	if l.err != nil || !l.found || role(who, l.c, time.Time{}) == access.None {
 		return 0
 	}
 	return l.c.Owner
@@ -58,7 +63,7 @@ func (l *ForChange) Keys(org int64) []store.Key {
 // Fill implements identity.Load.
 func (l *ForChange) Fill(rows []store.Item) {
 	l.ForRead.Fill(rows)
-	l.head = audit.DecodeHead(rows[1])
+	l.head = audit.DecodeHead(rows[2])
 }
 
 // ForLog is for the audit log, whose head outlives the credential.
@@ -78,7 +83,7 @@ func (l *ForProbe) Keys(org int64) []store.Key {
 // Fill implements identity.Load.
 func (l *ForProbe) Fill(rows []store.Item) {
 	l.ForRead.Fill(rows)
-	l.lease = decodeLease(rows[1])
+	l.lease = decodeLease(rows[2])
 }
 
 // ForSwitch is for a proposal, which takes the lease and then changes.
@@ -95,7 +100,7 @@ func (l *ForSwitch) Keys(org int64) []store.Key {
 // Fill implements identity.Load.
 func (l *ForSwitch) Fill(rows []store.Item) {
 	l.ForChange.Fill(rows)
-	l.lease = decodeLease(rows[2])
+	l.lease = decodeLease(rows[3])
 }
 
 // reload reads a load anew, after another change came first.

@@ -200,5 +200,6 @@ func Filterable() []audit.Event {
 	return []audit.Event{
 		audit.Created, audit.Updated, audit.Destroyed, audit.RolledBack, audit.Copied,
 		audit.Revealed, audit.Probed, audit.Denied, audit.Transfer, audit.Linked, audit.Unlinked,
+		audit.AccessAdded, audit.AccessRemoved,
 	}
 }

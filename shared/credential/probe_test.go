@@ -166,7 +166,7 @@ func TestOfTwoProbesAtOnceOneRuns(t *testing.T) {
 		}
 		runs := w.prober.count()
 		read := *load[credential.ForProbe](w, w.owner, id)
-		_, leased := w.store.Everything(t)[read.Keys(w.owner.Org.ID)[1]]
+		_, leased := w.store.Everything(t)[read.Keys(w.owner.Org.ID)[2]]
 		if leased != found {
 			t.Fatal("the lease of the probe before is not as the test wants it")
 		}

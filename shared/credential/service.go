@@ -28,18 +28,6 @@ func notFound(id int64) error {
 	return fault.New(fault.CodeNotFound, "There is no such credential, or you hold no role on it.").On(ResourceType, id)
 }
 
-// role is the highest role that the caller holds.
-func role(who identity.Caller, c Credential) access.Role {
-	switch {
-	case c.Owner == who.User.ID:
-		return access.Owner
-	case who.User.Admin:
-		return access.Admin
-	default:
-		return access.None
-	}
-}
-
 // open checks the caller's right to a loaded credential. A caller without any role
 // learns nothing, not even that the credential exists. A caller with a role but not
 // this right is refused, and the refusal is written down first.
@@ -47,7 +35,7 @@ func (s Service) open(ctx context.Context, who identity.Caller, l *ForRead, p ac
 	if l.err != nil {
 		return Credential{}, access.None, l.err
 	}
-	held := role(who, l.c)
+	held := role(who, l.c, s.now())
 	if !l.found || held == access.None {
 		return Credential{}, access.None, notFound(l.id)
 	}
@@ -56,7 +44,7 @@ func (s Service) open(ctx context.Context, who identity.Caller, l *ForRead, p ac
 
 // permit checks one right of a caller who holds some role.
 func (s Service) permit(ctx context.Context, who identity.Caller, c Credential, p access.Permission) error {
-	held := role(who, c)
+	held := role(who, c, s.now())
 	if held.Allows(p) || (p == access.Transfer && who.User.Admin) {
 		return nil
 	}

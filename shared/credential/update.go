@@ -94,7 +94,7 @@ func (e Editor) update(ctx context.Context, ed *edit, l *ForChange) (View, error
 			return View{}, err
 		}
 	}
-	if now := role(who, ch.after); now != access.None {
+	if now := role(who, ch.after, e.now()); now != access.None {
 		held = now // who gives a credential away sees it once more, as what he was
 	}
 	return View{Credential: ch.after, Role: held, Owner: owner, Org: who.Org, Warnings: p.settings.Warnings()}, nil
@@ -156,6 +156,10 @@ func (ch *change) transfer(heir identity.User) {
 		return
 	}
 	ch.after.Owner, ch.owner, ch.event = heir.ID, heir.Email, audit.Transfer
+	// What service keys may reveal is for the new owner to say, and an owner needs no grant.
+	ch.after.accessors = slices.DeleteFunc(slices.Clone(ch.before.accessors), func(a Accessor) bool {
+		return a.Kind == ToKey || a.same(Accessor{Kind: ToUser, ID: heir.ID})
+	})
 	ch.writes = append(ch.writes, store.Write{
 		Verb: store.Check, Item: store.Item{Key: identity.UserKey(heir.OrgID, heir.ID)}, If: store.Equal("active", true),
 	})
@@ -354,6 +358,14 @@ func encodeChecked(c Credential) (store.Write, error) {
 // writes makes all writes of a change.
 func (s Service) writes(ch *change) ([]store.Write, error) {
 	of, gone := ch.after, ch.after.ID == 0
+	if moved := gone || of.Owner != ch.before.Owner; moved && ch.before.torn {
+		return nil, fmt.Errorf("changing a credential: its accessors were changed meanwhile: %w", store.ErrConflict)
+	}
+	if !gone && !slices.Equal(of.accessors, ch.before.accessors) {
+		ch.after.shared++
+		of = ch.after
+		ch.writes = append(ch.writes, encodeAccessors(of))
+	}
 	var row store.Write
 	var err error
 	if gone {
@@ -364,10 +376,13 @@ func (s Service) writes(ch *change) ([]store.Write, error) {
 	}
 	entry := s.entry(ch.who, of, ch.event)
 	entry.Summary, entry.Changes = ch.summary, ch.fields
-	entry.OwnerEmail = cmp.Or(ch.owner, entry.OwnerEmail, ch.head.OwnerEmail)
-	trail, err := audit.Record(ch.head, entry, gone)
+	entry.OwnerEmail = cmp.Or(ch.owner, ownerEmail(entry, ch.head))
+	trail, err := audit.Record(ch.head, gone, entry)
 	if err != nil {
 		return nil, err
 	}
 	return slices.Concat([]store.Write{row}, ch.writes, indexRows(ch.before, ch.after), trail), nil
 }
+
+// ownerEmail is the address of the owner, where it is known without a read.
+func ownerEmail(e audit.Entry, head audit.Head) string { return cmp.Or(e.OwnerEmail, head.OwnerEmail) }

@@ -73,7 +73,7 @@ func Run(t *testing.T, s Service) {
 	su := open(t, s)
 	t.Run("contract", func(t *testing.T) {
 		su.all(t, accountChecks(), keyChecks(), peopleChecks(), teamChecks(), createChecks(), readChecks(), listChecks(), updateChecks(),
-			deleteChecks(), referenceChecks(), resourceChecks(), tagChecks(), revealChecks(), auditChecks(), probeChecks(), verdictChecks(), tryChecks(), browseChecks(), endChecks(),
+			deleteChecks(), referenceChecks(), resourceChecks(), sharingChecks(), tagChecks(), revealChecks(), auditChecks(), probeChecks(), verdictChecks(), tryChecks(), browseChecks(), endChecks(),
 			schemaChecks(), refusalChecks(), jsonChecks(), limitChecks(), isolationChecks(), raceChecks(), describedChecks())
 	})
 	// Versions of a secret, copies, and writes that carry their own condition

@@ -32,6 +32,38 @@ func FindTeams(ctx context.Context, s store.Store, org int64, refs []Ref) ([]sto
 	})
 }
 
+// ExistingKeys returns those of the ids that are service keys of the organisation. It
+// reads one row for each user and id.
+func ExistingKeys(ctx context.Context, s store.Store, org int64, ids []int64) ([]int64, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	page, err := s.Range(ctx, store.Under(store.Meta, OrgPartition(org), userPrefix))
+	if err != nil {
+		return nil, err
+	}
+	var keys []store.Key
+	for _, item := range page.Items {
+		user, ok := store.Numbered(item.Key.Sort, userPrefix)
+		for _, id := range ids {
+			if ok && id > 0 {
+				keys = append(keys, ServiceKeyKey(org, user, id))
+			}
+		}
+	}
+	rows, err := getAll(ctx, s, keys)
+	if err != nil {
+		return nil, err
+	}
+	var existing []int64
+	for _, row := range rows {
+		if id, ok := store.Numbered(row.Key.Sort, keyPrefix); row.Found() && ok {
+			existing = append(existing, id)
+		}
+	}
+	return existing, nil
+}
+
 // HasDomain reports whether the organisation has this e-mail domain.
 func (o Org) HasDomain(domain string) bool {
 	return domain != "" && strings.EqualFold(o.EmailDomain, domain)

@@ -125,7 +125,7 @@ func (ch change) writes(entry audit.Entry) ([]store.Write, error) {
 	}
 	entry.Subject = audit.Subject{Type: of.Kind.String(), ID: of.ID, Name: of.Name}
 	entry.Summary, entry.Changes = ch.summary, ch.fields
-	trail, err := audit.Record(ch.head, entry, gone)
+	trail, err := audit.Record(ch.head, gone, entry)
 	return append(writes, trail...), err
 }
 

@@ -35,6 +35,7 @@ func (a Reading) Routes() []httpapi.Route {
 		paged(httpapi.On("GET "+path+"/versions", access.Read, a.versions)),
 		paged(httpapi.On("GET "+path+"/probe/history", access.Read, a.history)),
 		paged(httpapi.On("GET "+path+"/referenced_by", access.Read, a.referencedBy)),
+		httpapi.On("GET "+path+"/accessors", access.Read, a.accessors),
 		httpapi.On("GET "+path+"/usage", access.Read, a.usage),
 		log,
 	}
