@@ -26,6 +26,8 @@ func (a answer) doubtful() bool {
 		return true
 	case !a.whole || len(body) == 0:
 		return false
+	case len(body) < 1024 && wordsForeign.MatchString(inWords(body)):
+		return true
 	case body[0] == '{' || body[0] == '[':
 		return jsonDoubtful(first(body))
 	case body[0] == '<':
@@ -101,7 +103,14 @@ func outcomeFails(name string, value jsontext.Value) bool {
 	switch name {
 	case "result", "status", "outcome", "response", "granted", "accessgranted", "loginresult", "authorized", "authorised":
 		return value.Kind() == 'f' || string(value) == "-1"
-	case "state", "login", "auth", "loginstatus", "authentication":
+	case "anonymous", "isanonymous", "guest", "isguest":
+		return value.Kind() == 't'
+	case "user", "username", "userid", "login", "name", "role", "account":
+		if text = strings.ToLower(text); text == "anonymous" || text == "anonymoususer" || text == "guest" {
+			return true
+		}
+		return name == "login" && (value.Kind() == 'f' || statusFails(text))
+	case "state", "auth", "loginstatus", "authentication":
 		return value.Kind() == 'f' || statusFails(strings.ToLower(text))
 	}
 	return false
