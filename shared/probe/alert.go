@@ -87,7 +87,7 @@ func (m mutual) refusal(err error, hostField Field) (Finding, bool) {
 	case alertAccessDenied: // the certificate was valid
 		return Found(CodeClientCertificate, "The server received a valid client certificate and denied its owner access. Have this client allowed there, or use the certificate of a client that is.").At(m.field), true
 	case alertCertificateRequired:
-		return Found(CodeClientCertificate, "The server requires a client certificate and did not take the one that was sent. Check that it is signed by an authority that the server accepts.").At(m.field), true
+		return Found(CodeClientCertificate, "The server requires a client certificate and did not accept the one that was sent. Check that it is signed by an authority that the server accepts.").At(m.field), true
 	}
 	return Finding{}, false
 }

@@ -169,7 +169,7 @@ func (l Login) TLS(a *probe.Attempt) (*tls.Config, error) {
 		if _, err := state.PeerCertificates[0].Verify(options); err != nil {
 			return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
 		}
-		a.Warn(probe.WarnTLSUnverified, FieldTLS, "The certificate's authority was checked, but not that it was issued for this host, as sslmode asks. Use verify-full where the name fits.")
+		a.Warn(probe.WarnTLSUnverified, FieldTLS, "The certificate's authority was checked, but not that it was issued for this host, as sslmode requests. Set sslmode to verify-full if the certificate has the host's name.")
 		return done(state)
 	}
 	return config, nil

@@ -158,7 +158,7 @@ func (a answer) unavailable() (probe.Finding, bool) {
 	case a.status == http.StatusTooManyRequests:
 		return probe.Found(probe.CodeRateLimited, ""), true
 	case a.status >= 500:
-		return probe.Found(probe.CodeTargetUnavailable, "Google's service fails (status %d). Try again later.", a.status), true
+		return probe.Found(probe.CodeTargetUnavailable, "Google's service reports a failure of its own (status %d). Try again later.", a.status), true
 	}
 	return probe.Finding{}, false
 }

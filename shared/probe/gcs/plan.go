@@ -65,7 +65,7 @@ func readPlan(s probe.Settings) (plan, error) {
 		}
 		p.account = &a
 	case isAccount:
-		return plan{}, probe.Found(probe.CodeAuthMethodUnsupported, "The credential is said to be a service account's (is_service_account), but holds no key of one. Put the JSON of its key file into json_creds. Nothing was sent.").At(fieldAccount)
+		return plan{}, probe.Found(probe.CodeAuthMethodUnsupported, "is_service_account is true, but the credential contains no key of a service account. Put the JSON of its key file into json_creds. Nothing was sent.").At(fieldAccount)
 	default:
 		if err := p.readToken(s); err != nil {
 			return plan{}, err
@@ -84,11 +84,11 @@ func (p *plan) readToken(s probe.Settings) error {
 	p.renewable = s.Secret(string(fieldRefresh)).Len() > 0
 	switch {
 	case p.token.Len() == 0 && s.Secret(string(fieldAccount)).Len() > 0:
-		return probe.Found(probe.CodeAuthMethodUnsupported, "The credential holds a service account's key, but is said to be none (is_service_account). Set that to true, or leave it out. Nothing was sent.").At(fieldIsAccount)
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The credential contains a service account's key, but is_service_account is false. Set it to true, or leave it out. Nothing was sent.").At(fieldIsAccount)
 	case p.token.Len() == 0:
 		return probe.Found(probe.CodeAuthMethodUnsupported, "Only a service account's key or an access token can be probed; other tokens are renewed where they are used. Nothing was sent.").At(fieldAuthType)
 	case p.token.Len() > 8<<10 || !bearer.MatchString(p.token.ExposeText()):
-		return probe.Found(probe.CodeAuthMethodUnsupported, "The access token holds a space, a line break or another character that no token has, or is longer than 8 KiB. Enter it again without. Nothing was sent.").At(p.tokenField)
+		return probe.Found(probe.CodeAuthMethodUnsupported, "The access token contains a space, a line break or another character that no token has, or is longer than 8 KiB. Enter it again without. Nothing was sent.").At(p.tokenField)
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func (p *plan) toRead() error {
 		p.reads = append(p.reads, read{"b?" + query.Encode(), kindBuckets, fieldProject})
 	}
 	if p.account == nil && len(p.reads) == 0 {
-		return probe.Found(probe.CodeSecretNotTested, "The credential names neither a bucket nor a project, so there is nothing to try the token at. Name one. Nothing was sent.").At(fieldProject)
+		return probe.Found(probe.CodeSecretNotTested, "The credential has neither a bucket nor a project, so there is nothing to test the token with. Set bucket or project_id. Nothing was sent.").At(fieldProject)
 	}
 	return nil
 }

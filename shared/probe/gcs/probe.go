@@ -143,17 +143,17 @@ func (g *google) access(what plan, found outcome) probe.Finding {
 	case known:
 		g.attempt.WarnOf(remedy)
 	case found.kind == missing && field == fieldProject:
-		g.attempt.Warn(probe.WarnResourceNotFound, field, "The secret is good, but there is no such project. Check its id.")
+		g.attempt.Warn(probe.WarnResourceNotFound, field, "The secret is good, but there is no project of this id. Check it.")
 	case found.kind == missing:
 		g.attempt.Warn(probe.WarnResourceNotFound, field, "The secret is good, but there is no bucket of this name. Check it.")
 	case found.kind == other && field == fieldProject:
 		g.attempt.Warn(probe.WarnResourceNotFound, field, "The secret is good, but Google does not accept this project. Check its id.")
 	case found.kind == other:
-		g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but Google did not list this bucket, for a reason that is not known here. Check its name and settings, or name another.")
+		g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but Google did not list this bucket, for a reason that is not known here. Check its name and settings, or set another bucket.")
 	case field == fieldProject:
-		g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but may not list the buckets of this project, or there is no such project. Check its id, and have the account granted storage.buckets.list, or name a bucket.")
+		g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but may not list the buckets of this project, or there is no such project. Check its id, and have the account granted storage.buckets.list, or set bucket.")
 	default:
-		g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but may not list this bucket. Have its account granted storage.objects.list on it (the role Storage Object Viewer has that), or name another.")
+		g.attempt.Warn(probe.WarnScopeMissing, field, "The secret is good, but may not list this bucket. Have its account granted storage.objects.list on it (the role Storage Object Viewer has that), or set another bucket.")
 	}
 	return ok
 }

@@ -33,15 +33,15 @@ type remedy struct {
 // https://docs.cloud.google.com/service-infrastructure/docs/service-control/reference/rpc/google.api#errorreason
 var remedies = []remedy{
 	{
-		atRead, probe.Found(probe.WarnScopeMissing, "The secret is good, but the bucket bills its readers (requester pays), and a probe names no project to bill. Name one where the credential is used, or use a bucket that its owner pays for."),
+		atRead, probe.Found(probe.WarnScopeMissing, "The secret is good, but the bucket bills its readers (requester pays), and a probe has no project to bill. Set one where the credential is used, or use a bucket that its owner pays for."),
 		"userprojectmissing userprojectrequired requesterpays",
 	},
 	{
-		atProject, probe.Found(probe.WarnScopeMissing, "The secret is good, but it may not bill the project of the request. Have its account granted serviceusage.services.use on the project, or name another."),
+		atProject, probe.Found(probe.WarnScopeMissing, "The secret is good, but it may not bill the project of the request. Have its account granted serviceusage.services.use on the project, or set another project_id."),
 		"userprojectaccessdenied userprojectinconsistent user_project_denied",
 	},
 	{
-		atProject, probe.Found(probe.WarnResourceNotFound, "The secret is good, but Google knows no such project, or it was deleted. Check its id."),
+		atProject, probe.Found(probe.WarnResourceNotFound, "The secret is good, but Google has no project of this id, or it was deleted. Check its id."),
 		"userprojectinvalid projectinvalid invalidproject unknownproject projectnotfound consumer_invalid",
 	},
 	{
@@ -49,7 +49,7 @@ var remedies = []remedy{
 		"accountdisabled userprojectaccountproblem accountproblem billingdisabled billing_disabled billingnotenabled",
 	},
 	{
-		atProject, probe.Found(probe.WarnScopeMissing, "The secret is good, but the project is suspended at Google. Have its owner clear that, or name another."),
+		atProject, probe.Found(probe.WarnScopeMissing, "The secret is good, but the project is suspended at Google. Have its owner resolve that, or set another project_id."),
 		"consumer_suspended projectsuspended",
 	},
 	{
@@ -61,7 +61,7 @@ var remedies = []remedy{
 		"access_token_scope_insufficient insufficientscopes insufficientscope",
 	},
 	{
-		atRead, probe.Found(probe.WarnScopeMissing, "The secret is good, but a policy of the organisation (such as VPC Service Controls) keeps this service from what the credential names. Have the policy let this service in, or check the credential where it is used."),
+		atRead, probe.Found(probe.WarnScopeMissing, "The secret is good, but a policy of the organisation (such as VPC Service Controls) denies this service access to the bucket or project. Have the policy admit this service, or check the credential where it is used."),
 		"vpcservicecontrols security_policy_violated policyviolation org_restriction_violation org_restriction_header_invalid location_policy_violated location_org_policy_violated lockeddomainnotallowed ipfilterdenied",
 	},
 	{

@@ -34,7 +34,7 @@ func readToken(settings reader, t *trial) error {
 	case http.MethodGet, http.MethodPost, http.MethodPut:
 		x.method = m
 	default:
-		return probe.Found(probe.CodeAuthMethodUnsupported, "A token is requested by GET, POST or PUT.").At(fieldLoginMethod)
+		return probe.Found(probe.CodeAuthMethodUnsupported, "A probe requests a token by GET, POST or PUT. Set token.auth.method to one of them.").At(fieldLoginMethod)
 	}
 	if x.method == http.MethodGet {
 		x.body, x.otherBody = secret.Value{}, secret.Value{}

@@ -93,7 +93,7 @@ func readAWS(settings reader, t *trial) error {
 	session := settings.Secret(string(fieldAWSSession))
 	region, service := settings.text(fieldAWSRegion), settings.text(fieldAWSService)
 	if id == "" || key.Len() == 0 {
-		return probe.Found(probe.CodeAuthMethodUnsupported, "An AWS signature takes an access key id and a secret access key. Enter both. Nothing was sent.").At(fieldAWSSecret)
+		return probe.Found(probe.CodeAuthMethodUnsupported, "An AWS signature requires an access key id and a secret access key. Enter both. Nothing was sent.").At(fieldAWSSecret)
 	}
 	if host := awsHost(t.plan.url); service == "" || region == "" {
 		if service == "" {

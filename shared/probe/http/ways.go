@@ -63,7 +63,7 @@ func readTrial(settings reader, t *trial) error {
 	}
 	switch x := t.exchange; {
 	case t.plan.url == nil && x == nil:
-		return probe.Found(probe.CodeSecretNotTested, "The credential names no address to test the secret at. Set test.url or base_url.").At(fieldTestURL)
+		return probe.Found(probe.CodeSecretNotTested, "The credential has no address to test the secret with. Set test.url or base_url.").At(fieldTestURL)
 	case x != nil && !x.trades() && !t.plan.tested():
 		return probe.Found(probe.CodeSecretNotTested, "The credential has nothing secret that the token address could trade for a token. Set token.auth.body with POST, or basic.username and basic.password.").At(x.guilty)
 	case x != nil && !x.trades() && t.plan.url == nil:
@@ -135,7 +135,7 @@ func readAPIKey(settings reader, t *trial) error {
 func readBasic(settings reader) (place, error) {
 	user, password := settings.text(fieldUser), settings.Secret(string(fieldPassword))
 	if strings.Contains(user, ":") {
-		return place{}, probe.Found(probe.CodeAuthMethodUnsupported, "A user name that contains a colon cannot be sent with Basic authentication (RFC 7617).").At(fieldUser)
+		return place{}, probe.Found(probe.CodeAuthMethodUnsupported, "A user name that contains a colon cannot be sent with Basic authentication (RFC 7617). Use a user name without one, or another auth.type.").At(fieldUser)
 	}
 	p := place{header: "Authorization", value: basic(user, password), field: fieldPassword}
 	switch {
@@ -175,7 +175,7 @@ func readRequest(settings reader) (plan, error) {
 		p.body = settings.Secret(string(fieldTestBody))
 		p.otherBody = p.body
 	default:
-		return plan{}, probe.Found(probe.CodeAuthMethodUnsupported, "A test request is a GET or a POST.").At(fieldTestMethod)
+		return plan{}, probe.Found(probe.CodeAuthMethodUnsupported, "A probe makes a GET or a POST. Set test.method to one of them.").At(fieldTestMethod)
 	}
 	if kind := settings.text(fieldTestContent); p.body.Len() > 0 {
 		if kind == "" {

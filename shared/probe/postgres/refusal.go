@@ -215,9 +215,9 @@ func (x *exchange) refused(state string) error {
 	case state == invalidAuthorization:
 		// Refused before anything was asked: that is pg_hba.conf.
 		if x.login.Plaintext() {
-			return probe.Found(probe.CodeSourceIPDenied, "The server's pg_hba.conf admits no sign-in of this user to this database from this service's address without TLS. Set sslmode to verify-full, then probe again; if that is refused too, have a line for it added there.").At(database.FieldTLS)
+			return probe.Found(probe.CodeSourceIPDenied, "The server's pg_hba.conf does not admit this user to this database from this service's address without TLS. Set sslmode to verify-full, then probe again; if that is rejected too, have a line for it added there.").At(database.FieldTLS)
 		}
-		return probe.Found(probe.CodeSourceIPDenied, "The server's pg_hba.conf admits no sign-in of this user to this database from this service's address. Have a line for it added there, or check user and database.")
+		return probe.Found(probe.CodeSourceIPDenied, "The server's pg_hba.conf does not admit this user to this database from this service's address. Have a line for it added there, or check user and database.")
 	case state == noDatabase:
 		return x.absent
 	case state == wrongOrMissing && x.presented:
@@ -277,7 +277,7 @@ func denied(a *probe.Attempt, err error) probe.Finding {
 	case noPrivilege:
 		a.Warn(probe.WarnScopeMissing, database.FieldName, "The password is good, but the role may not connect to this database. Have CONNECT granted to it.")
 	case notInState:
-		a.Warn(probe.WarnScopeMissing, database.FieldName, "The password is good, but this database takes no connections. Have them allowed, or name another.")
+		a.Warn(probe.WarnScopeMissing, database.FieldName, "The password is good, but this database accepts no connections. Have them allowed, or set database to another one.")
 	case invalidPassword, behindPooler, protocolViolation:
 		return a.Explain(a.Stage(probe.Access, func() error { return errBehind }))
 	default:

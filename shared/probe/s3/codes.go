@@ -90,7 +90,7 @@ var (
 	changed        = probe.Found(probe.CodeSecretNotTested, "The request that arrived at the store is not the one that was signed. A proxy at this address may change it; use the store's own address.").At(fieldEndpoint)
 	otherSignature = probe.Found(probe.CodeAuthMethodUnsupported, "The store does not accept the signature of the request, which is AWS Signature Version 4, the only one that a probe makes; a proxy at this address may have changed it. Check endpoint, and the credential where it is used.").At(fieldEndpoint)
 	unknownRegion  = probe.Found(probe.CodeSecretNotTested, "The store rejected the region in the request, so it did not check the signature. Set region to one of the store's own; at Cloudflare R2 it is auto.").At(fieldRegion)
-	busy           = probe.Found(probe.CodeTargetUnavailable, "The store is there but cannot answer now. Try again later, or contact its operator.")
+	busy           = probe.Found(probe.CodeTargetUnavailable, "The store answers that it is not available now. Try again later, or contact its operator.")
 )
 
 // classify sorts an error that a store returned to a signed request.

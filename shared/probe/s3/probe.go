@@ -108,7 +108,7 @@ func (s *store) unproven(bucket, account answer) error {
 	case account.kind == elsewhere && s.amazon():
 		return probe.Found(code, "Amazon does not answer whose keys these are in this region: it may not be enabled for your account. Set region to one that is.").At(fieldRegion)
 	case account.kind == elsewhere:
-		return probe.Found(code, "The store belongs to another region than the credential names, so it did not check the signature. Set region to the store's own, and endpoint to the address of that region.").At(fieldRegion)
+		return probe.Found(code, "The store belongs to another region than the credential's, so it did not check the signature. Set region to the store's own, and endpoint to the address of that region.").At(fieldRegion)
 	case account.kind == misplaced:
 		return probe.Found(code, "The address contains a bucket, whose files the store lists to anybody, so nothing is proven. Write the address of the store alone, and the name of the bucket into bucket.").At(fieldEndpoint)
 	case account.kind == accepted:
@@ -132,11 +132,11 @@ func (s *store) access(got answer) probe.Finding {
 	case misplaced:
 		a.Warn(probe.WarnResourceNotFound, fieldEndpoint, "The keys are good, but the address contains a bucket too. Write the address of the store alone into endpoint, and the name of the bucket into bucket.")
 	case missing:
-		a.Warn(probe.WarnResourceNotFound, s.bucketField, "The keys are good, but there is no bucket of this name. Check it, and that the address is that of the bucket's region.")
+		a.Warn(probe.WarnResourceNotFound, s.bucketField, "The keys are good, but there is no bucket of this name. Check the name, and that the address is that of the bucket's region.")
 	case elsewhere:
 		s.elsewhere(got.region)
 	case billed:
-		a.Warn(probe.WarnScopeMissing, s.bucketField, "The keys are good, but the bucket bills the project or account that reads it (requester pays), and a probe names none; or that project has no active billing. Check both, or use a bucket that its owner pays for.")
+		a.Warn(probe.WarnScopeMissing, s.bucketField, "The keys are good, but the bucket bills the project or account that reads it (requester pays), and a probe has none to bill; or that project has no active billing. Check both, or use a bucket that its owner pays for.")
 	case path:
 		a.Warn(probe.WarnResourceNotFound, fieldTestPath, "The keys are good, but the store does not accept the path to list. Check test.path.")
 	case other:
@@ -163,9 +163,9 @@ func (s *store) named() probe.Field {
 // an address for each.
 func (s *store) elsewhere(region string) {
 	if s.amazon() {
-		s.attempt.Warn(probe.WarnResourceNotFound, fieldRegion, "The keys are good, but the bucket lies in another region than the credential names. Set region to the bucket's own.")
+		s.attempt.Warn(probe.WarnResourceNotFound, fieldRegion, "The keys are good, but the bucket is in another region than the credential's. Set region to the bucket's own.")
 	} else {
-		s.attempt.Warn(probe.WarnResourceNotFound, fieldRegion, "The keys are good, but the bucket lies in another region than the credential names. Set region to the bucket's own, and endpoint to the address of that region.")
+		s.attempt.Warn(probe.WarnResourceNotFound, fieldRegion, "The keys are good, but the bucket is in another region than the credential's. Set region to the bucket's own, and endpoint to the address of that region.")
 	}
 	if amazonRegion.MatchString(region) {
 		s.attempt.Fact("bucket_region", region)

@@ -314,7 +314,7 @@ func (h head) unavailable() (probe.Finding, bool) {
 	case h.status == http.StatusTooManyRequests:
 		return probe.Found(probe.CodeRateLimited, ""), true
 	case h.status >= 500 && h.status != http.StatusNotImplemented:
-		return probe.Found(probe.CodeTargetUnavailable, "The store is there but fails (status %d). Try again later, or contact its operator.", h.status), true
+		return probe.Found(probe.CodeTargetUnavailable, "The store reports a failure of its own (status %d). Try again later, or contact its operator.", h.status), true
 	}
 	return probe.Finding{}, false
 }

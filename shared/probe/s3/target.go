@@ -78,10 +78,10 @@ func readTarget(s probe.Settings) (target, error) {
 		return target{}, probe.Found(probe.CodeAuthMethodUnsupported, "Only an access key and its secret key can be probed: a role is taken on from the account that it trusts, never by this service. Nothing was sent; check the credential where it is used.").At(fieldAuthType)
 	}
 	if !keyID.MatchString(t.key) {
-		return target{}, probe.Found(probe.CodeAuthMethodUnsupported, "The access key holds a space, a line break or another character that no access key has. Enter it again without.").At(fieldKey)
+		return target{}, probe.Found(probe.CodeAuthMethodUnsupported, "The access key contains a space, a line break or another character that no access key has. Enter it again without.").At(fieldKey)
 	}
 	if t.token.Len() > 8<<10 || t.token.Len() > 0 && !headerValue.MatchString(t.token.ExposeText()) {
-		return target{}, probe.Found(probe.CodeAuthMethodUnsupported, "The session token holds a space, a line break or another character that no session token has. Enter it again without.").At(fieldToken)
+		return target{}, probe.Found(probe.CodeAuthMethodUnsupported, "The session token contains a space, a line break or another character that no session token has. Enter it again without.").At(fieldToken)
 	}
 	if err := t.checkEndpoint(); err != nil {
 		return target{}, err

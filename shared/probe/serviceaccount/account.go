@@ -57,7 +57,7 @@ func Read(file secret.Value, field probe.Field) (Account, error) {
 	case members.Type != "service_account":
 		return refuse(probe.Found(code, "Only the key of a service account can be probed: its type must be service_account. Nothing was sent."))
 	case !plain(members.Email) || !strings.Contains(members.Email, "@") || members.KeyID != "" && !plain(members.KeyID):
-		return refuse(probe.Found(code, "The key file names no service account: client_email is missing, or it or private_key_id is malformed. Send the file whole and unchanged. Nothing was sent."))
+		return refuse(probe.Found(code, "The key file has no service account: client_email is missing, or it or private_key_id is malformed. Send the file whole and unchanged. Nothing was sent."))
 	}
 	key, ok := readKey(members.PrivateKey)
 	if !ok {
@@ -146,7 +146,7 @@ func Refused(code string, status int, skewed bool) (probe.Finding, bool) {
 		}
 		return probe.Found(probe.CodeAuthRejected, "Google rejected the key: it was deleted or never was this account's, or the account is deleted or disabled. Create a new key and enter it here.").Answered(status), true
 	case "unauthorized_client": // of an account that is known
-		return probe.Found(probe.CodeSecretNotTested, "Google does not let this account get tokens of this scope, and does not say whether the key is good. Check the account's rights and the organisation's policies at Google."), true
+		return probe.Found(probe.CodeSecretNotTested, "Google does not issue this account tokens of this scope, and does not report whether the key is valid. Check the account's rights and the organisation's policies at Google."), true
 	case "invalid_client", "deleted_client":
 		return probe.Found(probe.CodeAuthRejected, "Google does not know this account. Check client_email in the key file, or create a new key.").Answered(status), true
 	case "disabled_client", "account_disabled":
