@@ -141,3 +141,23 @@ func (t *trial) changing(got, again answer, err error) error {
 	}
 	return probe.Found(probe.CodeSecretNotTested, "The address answers the same request with status %d, then with status %d: the difference is not caused by the secret. Try again, or enter an address with stable answers.", got.status, again.status).At(t.plan.urlField)
 }
+
+// steadyExchange makes an exchange once more for the same reason, where nothing else
+// tests its token. An assertion and a refresh token may be good for one use.
+func (t *trial) steadyExchange(ctx context.Context) error {
+	x := t.exchange
+	if t.plan.url != nil || x.client == nil && x.grant() != "" || x.client != nil && x.client.scheme == assertion || x.sign != nil {
+		return nil
+	}
+	again, err := t.send(ctx, x.plan, false)
+	if err == nil {
+		err = again.unavailable()
+	}
+	if err != nil {
+		return err
+	}
+	if failed, _ := x.failed(again); again.status/100 == 2 && !failed {
+		return nil
+	}
+	return probe.Found(probe.CodeSecretNotTested, "The token address issues a token for the secret, then answers the same request with status %d: the difference is not caused by the secret. Try again, or ask the operator of the token address.", again.status).At(x.field)
+}

@@ -73,6 +73,9 @@ func (t *trial) obtain(ctx context.Context) (place, error) {
 		if err := t.counterExchange(ctx); err != nil {
 			return place{}, err
 		}
+		if err := t.steadyExchange(ctx); err != nil {
+			return place{}, err
+		}
 	}
 	t.proven = true
 	return token, nil
