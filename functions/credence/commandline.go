@@ -101,7 +101,7 @@ func execute(ctx context.Context, args []string, io streams) error {
 	if len(args) > 0 && args[0] == "help" {
 		args = append(args[1:len(args):len(args)], "--help")
 	}
-	command, err := parser.Parse(args)
+	command, err := parser.Parse(joinNegative(args))
 	switch {
 	case ended:
 		return nil
@@ -115,6 +115,20 @@ func execute(ctx context.Context, args []string, io streams) error {
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(io)
+}
+
+// joinNegative writes a negative number behind a flag as --flag=-1, so that the command
+// rejects it with the range of the value: alone it is taken for a flag.
+func joinNegative(args []string) []string {
+	var joined []string
+	for _, a := range args {
+		if n := len(joined) - 1; n >= 0 && negative.MatchString(a) && strings.HasPrefix(joined[n], "--") && !strings.Contains(joined[n], "=") {
+			joined[n] += "=" + a
+			continue
+		}
+		joined = append(joined, a)
+	}
+	return joined
 }
 
 // variable returns the environment variable of a flag, "" for a flag that has none.
@@ -188,7 +202,7 @@ var (
 	noArgument     = pattern.New(`^expected "(<.+>)"$`)
 	noFlag         = pattern.New(`^missing flags: (.+)$`)
 	noNumber       = pattern.New(`^(\S+): expected a valid \d+ bit u?int but got (.+)$`)
-	negative       = pattern.New(`^(\S+): expected int value but got "-`)
+	negative       = pattern.New(`^-\d+$`)
 	flagProblem    = pattern.New(`^--([a-z-]+)[: ]`)
 )
 
@@ -245,9 +259,6 @@ func reworded(problem string) string {
 	}
 	if m := noNumber.FindStringSubmatch(problem); m != nil {
 		return fmt.Sprintf("%s: %s is not a whole number. Give one, such as an id that a list command prints.", m[1], m[2])
-	}
-	if m := negative.FindStringSubmatch(problem); m != nil {
-		return m[1] + " must not be negative."
 	}
 	return strings.TrimRight(problem, ".?") + "."
 }

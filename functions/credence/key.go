@@ -64,6 +64,9 @@ type keyList struct {
 
 // Run prints a table of the keys.
 func (c *keyList) Run(ctx context.Context, io streams) error {
+	if c.ExpiresIn < 0 || c.ExpiresIn > 366 {
+		return usage("key list", "--expires-in must be 1 to 366 days; leave it out for every key.")
+	}
 	return c.run(ctx, io, c.output, named(c.User, admin.Command{Action: admin.ListKeys, Org: c.Org, ExpiresIn: c.ExpiresIn}))
 }
 

@@ -58,6 +58,9 @@ type orgSet struct {
 
 // Run changes the settings and prints the organisation.
 func (c *orgSet) Run(ctx context.Context, io streams) error {
+	if c.AuditDays < 1 || c.AuditDays > 36500 {
+		return usage("org set", "--audit-days must be 1 to 36500 days.")
+	}
 	return c.run(ctx, io, c.output, admin.Command{Action: admin.SetOrg, Org: c.Org, AuditDays: c.AuditDays})
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -34,6 +35,7 @@ func (c *serveCommand) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	boot.TameDrivers()
+	leaveRoom()
 	logger := newLogger(io.err)
 	d, err := openData(ctx, o.where, o.New)
 	if err != nil {
@@ -41,6 +43,17 @@ func (c *serveCommand) Run(ctx context.Context, io streams) error {
 	}
 	defer func() { _ = d.Close() }()
 	return serve(ctx, o, d, logger, io.out)
+}
+
+// leaveRoom gives the process more threads that run Go code than there are cores, one
+// for each list that may be under way. Where lists keep all of them busy, Go looks for
+// new packets every 10 ms only; where one is free, a short request gets its part of a
+// core from the kernel at once. In a container with a quota of processor time, more
+// threads would use it up sooner, so there Go's own number stays.
+func leaveRoom() {
+	if n := runtime.NumCPU(); os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) == n {
+		runtime.GOMAXPROCS(n + httpapi.MaxLists)
+	}
 }
 
 // serve listens until ctx ends, then lets requests under way finish.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"credence/shared/fault"
+	"credence/shared/jsontree"
 	"credence/shared/nearest"
 )
 
@@ -23,7 +24,7 @@ func (c *check) findUnknown() {
 		if c.settings.unknown++; known == nil {
 			known, also = c.typ.names()
 		}
-		near := nearest.To(sent, known, also)
+		near := nearestTo(p, known, also)
 		f, ok := c.typ.owner(near)
 		if !ok {
 			others++
@@ -44,6 +45,21 @@ func (c *check) findUnknown() {
 	}
 	c.warn(Root, fmt.Sprintf("You sent %s that the type %s does not have: stored as secret and not used. GET /credential_types/%s lists its fields.",
 		fields, c.typ.Name, c.typ.Name))
+}
+
+// nearestTo returns the declared name that a member stands for, "" if none is near. The
+// fields of a type are not nested: an object stands for the field whose dots are the
+// levels of its first member that is near to one.
+func nearestTo(p jsontree.Part, known []string, also map[string]string) string {
+	if p.Kind() == '{' {
+		for _, within := range p.Parts {
+			within.Name = p.Name + "." + within.Name
+			if near := nearestTo(within, known, also); near != "" {
+				return near
+			}
+		}
+	}
+	return nearest.To(p.Name, known, also)
 }
 
 func (c *check) warn(at, message string) {

@@ -41,6 +41,20 @@ func TestUnknownFieldsSuggestADeclaredOne(t *testing.T) {
 	}
 }
 
+// An object in the place of a name with dots leads to that name.
+func TestNestedFieldsSuggestADottedOne(t *testing.T) {
+	whole := `"host":"h.example.com","username":"u","password":"p4ssw0rd","database":"d"`
+	for sent, near := range map[string]string{
+		`"tls":{"ca_certificate":"x"}`: "tls.ca_certificate", `"tls":{"canary":1,"ca":{"certificat":"x"}}`: "tls.ca_certificate",
+	} {
+		settings, _ := database().Check(jsontext.Value(`{` + whole + `,` + sent + `}`))
+		w := settings.Warnings()
+		if len(w) != 1 || w[0].Pointer != "/credentials/tls" || strings.Contains(w[0].Message, "canary") || !strings.HasSuffix(w[0].Message, "Did you mean "+near+"?") {
+			t.Errorf("%s: %+v, want a warning that suggests %s", sent, w, near)
+		}
+	}
+}
+
 func TestMissingFieldsNameWhatWasSent(t *testing.T) {
 	_, faults := database().Check(jsontext.Value(`{"hostname":"h","usr":"u","pwd":"s3cret","canary":"x"}`))
 	want := map[string]string{

@@ -31,9 +31,9 @@ const (
 	bodiesTotal = 32 << 20
 	bodiesOfOrg = 8 << 20
 
-	// Of the routes that are Heavy so many run at once; the others wait. One costs
-	// a core for as long as it runs, so an organisation has one.
-	heavyTotal = 4
+	// MaxLists of the routes that are Heavy run at once; the others wait. One costs a
+	// core for as long as it runs, so an organisation has one.
+	MaxLists   = 4
 	heavyOfOrg = 1
 	heavyWait  = 2 * time.Second
 
@@ -56,7 +56,7 @@ func newBounds() bounds {
 	return bounds{
 		requests: limit.NewSlots(requestsTotal, requestsOfOrg),
 		bodies:   limit.NewSlots(bodiesTotal, bodiesOfOrg),
-		heavy:    limit.NewSlots(heavyTotal, heavyOfOrg),
+		heavy:    limit.NewSlots(MaxLists, heavyOfOrg),
 		answers:  limit.NewSlots(answersTotal, answersOfOrg),
 	}
 }

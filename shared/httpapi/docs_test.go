@@ -17,7 +17,7 @@ func TestDocsTellTheBounds(t *testing.T) {
 		fmt.Sprintf("| authenticated requests under way | %d | %d |", requestsTotal, requestsOfOrg),
 		fmt.Sprintf("| %d MB; a body counts as at least %d KB | %d MB |", bodiesTotal>>20, leastBody>>10, bodiesOfOrg>>20),
 		fmt.Sprintf("| time for a body to arrive | %.0f s |", bodyTime.Seconds()),
-		fmt.Sprintf("audit logs under way | %d | %d | – | waits up to %.0f s", heavyTotal, heavyOfOrg, heavyWait.Seconds()),
+		fmt.Sprintf("audit logs under way | %d | %d | – | waits up to %.0f s", MaxLists, heavyOfOrg, heavyWait.Seconds()),
 		fmt.Sprintf("| answers above %d KB, until the client has them | %d MB | %d MB |", longAnswer>>10, answersTotal>>20, answersOfOrg>>20),
 		fmt.Sprintf("at most %d KB and arrives\nwithin a second", maxDiscard>>10),
 	} {

@@ -117,6 +117,9 @@ func mistake(body []byte, offset int64) string {
 	if offset < int64(len(body)) {
 		at = body[offset]
 	}
+	if word := bytes.TrimRightFunc(before, func(r rune) bool { return r < utf8.RuneSelf && letter(byte(r)) }); letter(at) && len(word) > 0 {
+		before = bytes.TrimRight(word, " \t\r\n") // at may lie within a word that begins as null, true or false do
+	}
 	if len(before) == 0 {
 		return " Send a JSON object, in curly brackets."
 	}
@@ -127,9 +130,23 @@ func mistake(body []byte, offset int64) string {
 		return " Use double quotation marks."
 	case at == '/' && strings.IndexByte("{[,:", last) >= 0:
 		return " JSON has no comments: remove this one."
+	case at < ' ' && at != 0:
+		return ` Within a text, write a line break as \n and a tab as \t.`
+	case at == '\\' && bytes.HasPrefix(body[offset:], []byte(`\u`)):
+		return ` Write a backslash as \\; \u takes four hexadecimal digits, and half of a surrogate pair is no character.`
+	case at == '\\':
+		return ` Write a backslash as \\.`
+	case last == '"':
+		return ` A colon or a comma is missing, or a quotation mark within a text: write that as \".`
+	case letter(at) && last == '{':
+		return " Put the name in double quotation marks."
+	case letter(at) && strings.IndexByte("[,:", last) >= 0:
+		return " Put a text in double quotation marks; without them are numbers, true, false and null."
 	}
 	return " Correct the JSON there."
 }
+
+func letter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // closes reports whether the next token ends an object or an array.
 func closes(rest []byte) bool {

@@ -42,12 +42,22 @@ func (a Revealing) reveal(ctx context.Context, r *httpapi.Request, l *credential
 	return httpapi.Answer{Header: h, Body: jsontext.Value(v.Object.Expose()), Secret: true}, nil
 }
 
-// copy ignores copy_access_controls: who else may use the copy is its owner's
-// to say.
+// copy reads the option of the published API and does not use it: who else may use
+// the copy is its owner's decision.
 func (a Revealing) copy(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {
 	idem, err := r.Idempotency()
 	if err != nil {
 		return httpapi.Answer{}, err
+	}
+	if r.HasBody() {
+		o, err := r.BodyOf(httpapi.Names{Known: []string{"copy_access_controls"}, Ignored: []string{"owner_id", "org_id"}})
+		if err != nil {
+			return httpapi.Answer{}, err
+		}
+		o.Bool("copy_access_controls")
+		if err := o.Err(); err != nil {
+			return httpapi.Answer{}, err
+		}
 	}
 	v, err := a.Copier.Copy(ctx, r.Caller, l, idem)
 	if err != nil {

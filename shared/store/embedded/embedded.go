@@ -67,6 +67,7 @@ type Store struct {
 	jobs       chan *job
 	stopped    chan struct{} // closed when the writer has ended
 	sweepEvery time.Duration
+	turns      chan struct{} // of reads of many keys
 
 	// finish is (*bolt.Tx).Commit; tests stand a failing disk in its place.
 	finish func(*bolt.Tx) error
@@ -144,7 +145,7 @@ func OpenReadOnly(path string, opts ...Option) (*Store, error) {
 
 func newStore(opts []Option) *Store {
 	s := &Store{
-		now: time.Now, stopped: make(chan struct{}), finish: (*bolt.Tx).Commit, sweepEvery: sweepEvery,
+		now: time.Now, stopped: make(chan struct{}), finish: (*bolt.Tx).Commit, sweepEvery: sweepEvery, turns: turns(),
 	}
 	for _, o := range opts {
 		o(s)

@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"slices"
 	"time"
 
@@ -10,6 +11,24 @@ import (
 
 	"credence/shared/store"
 )
+
+// bulkKeys is how many keys one Get may have without waiting for a turn.
+const bulkKeys = 16
+
+// turns are the reads of many keys that run at once: one less than there are cores, so
+// that the parallel reads of one list leave a core for short requests.
+func turns() chan struct{} { return make(chan struct{}, max(1, runtime.NumCPU()-1)) }
+
+// turn waits until one more read of many keys may run. The function that it returns
+// ends that read.
+func (s *Store) turn(ctx context.Context) (end func(), err error) {
+	select {
+	case s.turns <- struct{}{}:
+		return func() { <-s.turns }, nil
+	case <-ctx.Done():
+		return nil, unavailable("reading items", ctx.Err())
+	}
+}
 
 // checkEvery is how many items a range reads between looks at its context.
 const checkEvery = 256
@@ -36,6 +55,13 @@ func (s *Store) Get(ctx context.Context, keys ...store.Key) ([]store.Item, error
 		return nil, err
 	}
 	items := make([]store.Item, len(keys))
+	if len(keys) > bulkKeys {
+		end, err := s.turn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer end()
+	}
 	now := s.now()
 	err := s.view(ctx, "reading items", func(tx *bolt.Tx) error {
 		f := finder{tx: tx}
