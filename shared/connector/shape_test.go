@@ -2,6 +2,7 @@ package connector_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -18,6 +19,19 @@ func brief(faults []fault.Detail) string {
 		lines = append(lines, d.Pointer+" "+d.Code)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// TestDocsStateTheLimits compares README and the list of errors with the code.
+func TestDocsStateTheLimits(t *testing.T) {
+	for path, phrase := range map[string]string{
+		"../../README.md": fmt.Sprintf("%d KB, %d members, %d levels, %d KB a text (%d KB of CA certificates)", connector.MaxBytes>>10,
+			connector.MaxMembers, connector.MaxDepth, connector.MaxTextBytes>>10, connector.CACertificate().MaxBytes>>10),
+		"../../docs/errors.md": fmt.Sprintf("or `credentials` longer than %d KB", connector.MaxBytes>>10),
+	} {
+		if text, err := os.ReadFile(path); err != nil || !strings.Contains(string(text), phrase) {
+			t.Errorf("%s lacks %q: %v", path, phrase, err)
+		}
+	}
 }
 
 func TestShape(t *testing.T) {

@@ -215,30 +215,35 @@ func (s stalled) Write(p []byte) (int, error) {
 }
 
 // An organisation whose clients do not read their answers has its share of them;
-// beyond that its answers are 429, and another organisation's are sent.
+// beyond that its answers are 429, and another organisation's are sent. The answer to
+// a change that was made is sent.
 func TestLongAnswersAreShared(t *testing.T) {
 	const most = 15 // of a megabyte and two bytes each
-	h := newCrowd(t, httpapi.Route{Pattern: "GET /a", Needs: access.Read, Handle: func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
+	long := func(context.Context, *httpapi.Request) (httpapi.Answer, error) {
 		return httpapi.Answer{Body: strings.Repeat("x", 1<<20)}, nil
-	}})
-	request := func(org string) *http.Request {
-		r := httptest.NewRequest("GET", "/a", nil)
+	}
+	h := newCrowd(t, httpapi.Route{Pattern: "GET /a", Needs: access.Read, Handle: long}, httpapi.Route{Pattern: "POST /a", Needs: access.Update, Handle: long})
+	request := func(method, org string) *http.Request {
+		r := httptest.NewRequest(method, "/a", nil)
 		r.Header.Set("Authorization", "Bearer "+org)
 		return r
 	}
 	began, leave := make(chan struct{}, most), make(chan struct{})
 	var all sync.WaitGroup
 	for range most {
-		all.Go(func() { h.ServeHTTP(stalled{httptest.NewRecorder(), began, leave}, request("1")) })
+		all.Go(func() { h.ServeHTTP(stalled{httptest.NewRecorder(), began, leave}, request("GET", "1")) })
 	}
 	for range most {
 		<-began
 	}
-	for org, want := range map[string]int{"1": 429, "2": 200} {
+	for _, row := range []struct {
+		method, org string
+		want        int
+	}{{"GET", "1", 429}, {"GET", "2", 200}, {"POST", "1", 200}} {
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, request(org))
-		if w.Code != want || want == 429 && w.Header().Get("Retry-After") == "" {
-			t.Errorf("organisation %s: %d, want %d", org, w.Code, want)
+		h.ServeHTTP(w, request(row.method, row.org))
+		if w.Code != row.want || row.want == 429 && w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s of organisation %s: %d, want %d", row.method, row.org, w.Code, row.want)
 		}
 	}
 	close(leave)

@@ -220,9 +220,19 @@ func (s *stack) run(ex *exchange) (answer Answer, body []byte, err error) {
 		answer.Status = http.StatusOK
 	}
 	if err == nil && len(body) > longAnswer && !route.Public {
-		err = ex.take(ctx, s.bounds.answers, heavyWait, len(body))
+		full := ex.take(ctx, s.bounds.answers, heavyWait, len(body))
+		if ex.reads() {
+			err = full
+		}
 	}
 	return answer, body, err
+}
+
+// reads reports whether the request changes nothing and sends nothing to another
+// system. The answer to any other request waits for its share of the answers, but is
+// sent without one: "nothing was changed" would be untrue.
+func (ex *exchange) reads() bool {
+	return ex.http.Method == http.MethodGet || ex.http.Method == http.MethodHead
 }
 
 // allow lists the methods of a request's path, as the header Allow has them; ""
