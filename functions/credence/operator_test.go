@@ -67,7 +67,7 @@ func operate(t *testing.T, dir, name string) {
 			t.Errorf("%s prints %q, want %s", row.line, out, row.says)
 		}
 	}
-	if out := command(t, 1, "key", "list", "--expires-in", "1000"); !strings.Contains(out, "1 to 366 days") {
+	if out := command(t, 2, "key", "list", "--expires-in", "1000"); !strings.Contains(out, "1 to 366 days") {
 		t.Errorf("too many days: %q", out)
 	}
 	if out := command(t, 1, "key", "show", id); !strings.Contains(out, "no such service key") {

@@ -71,6 +71,25 @@ func (a API) answer(ctx context.Context, r *httpapi.Request, t identity.Team, er
 	return httpapi.Answer{Body: teamOf(r.Caller, t, users)}, nil
 }
 
+// changed is answer after a change: it was made, so it is shown, if need be with the
+// ids of its members alone.
+func (a API) changed(ctx context.Context, r *httpapi.Request, t identity.Team, err error) (httpapi.Answer, error) {
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	return httpapi.Answer{Body: teamOf(r.Caller, t, a.named(ctx, r, t))}, nil
+}
+
+// named returns the users of a team that was changed; only the caller where the store
+// does not answer.
+func (a API) named(ctx context.Context, r *httpapi.Request, t identity.Team) map[int64]identity.User {
+	users, err := a.Identity.Named(ctx, r.Caller, t)
+	if err != nil {
+		return map[int64]identity.User{r.Caller.User.ID: r.Caller.User}
+	}
+	return users
+}
+
 func (a API) team(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
 	n, err := r.ID("id")
 	if err == nil {
@@ -92,7 +111,7 @@ func (a API) createTeam(ctx context.Context, r *httpapi.Request) (httpapi.Answer
 		return httpapi.Answer{}, err
 	}
 	t, err := a.Identity.CreateTeam(ctx, r.Caller, draft)
-	return a.answer(ctx, r, t, err)
+	return a.changed(ctx, r, t, err)
 }
 
 func (a API) updateTeam(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
@@ -105,7 +124,7 @@ func (a API) updateTeam(ctx context.Context, r *httpapi.Request) (httpapi.Answer
 		return httpapi.Answer{}, err
 	}
 	t, err := a.Identity.UpdateTeam(ctx, r.Caller, n, draft)
-	return a.answer(ctx, r, t, err)
+	return a.changed(ctx, r, t, err)
 }
 
 func (a API) deleteTeam(ctx context.Context, r *httpapi.Request) (httpapi.Answer, error) {
@@ -183,11 +202,7 @@ func (a API) membersLeft(ctx context.Context, r *httpapi.Request, t identity.Tea
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	users, err := a.Identity.Named(ctx, r.Caller, t)
-	if err != nil {
-		return httpapi.Answer{}, err
-	}
-	return httpapi.Answer{Body: membersOf(t, users)}, nil
+	return httpapi.Answer{Body: membersOf(t, a.named(ctx, r, t))}, nil
 }
 
 // readTeam reads the fields of a team. Those that only the service sets, which a
@@ -253,7 +268,7 @@ func teamOf(who identity.Caller, t identity.Team, users map[int64]identity.User)
 	_, in := t.Member(who.User.ID)
 	owner := users[t.OwnerID]
 	return team{
-		ID: t.ID, Name: t.Name, Description: t.Description, Owner: Owner{owner.ID, owner.FullName, owner.Email}, Org: OrgOf(who.Org),
+		ID: t.ID, Name: t.Name, Description: t.Description, Owner: Owner{t.OwnerID, owner.FullName, owner.Email}, Org: OrgOf(who.Org),
 		Member: in, Members: membersOf(t, users), AccessRoles: []string{who.TeamRole(t).String()}, Tags: []string{},
 		CreatedAt: httpapi.Timestamp(t.CreatedAt), UpdatedAt: httpapi.Timestamp(t.UpdatedAt),
 	}
