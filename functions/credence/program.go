@@ -47,6 +47,7 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 	}
 	service := credential.Service{Store: d.store, Types: registry, Now: time.Now}
 	editor := credential.Editor{Service: service, Keys: d.keys}
+	owned := resource.Service{Credentials: editor}
 	tester := credential.Tester{
 		Service: service, Keys: d.keys, Runner: runner, Slots: credential.ProbeSlots(),
 		Failed: credentials.LogFailed(logger),
@@ -56,13 +57,13 @@ func newProgram(ctx context.Context, o options, d *data, logger *slog.Logger) (*
 		health.API{Store: d.store, Writes: d.writes(), Version: version}.Routes(),
 		openapi.API{}.Routes(),
 		signin.API{Identity: d.identity}.Routes(),
-		people.API{Identity: d.identity}.Routes(),
+		people.API{Identity: d.identity, Grants: service, Owned: owned}.Routes(),
 		catalogue.API{Types: registry}.Routes(),
 		auditlog.API{Store: d.store, Clock: time.Now}.Routes(),
 		credentials.Reading{Service: service, Clock: time.Now}.Routes(),
 		credentials.Creating{Editor: editor}.Routes(),
 		credentials.Editing{Editor: editor}.Routes(),
-		resources.API{Service: resource.Service{Credentials: editor}, Clock: time.Now}.Routes(),
+		resources.API{Service: owned, Clock: time.Now}.Routes(),
 		credentials.Revealing{
 			Revealer: credential.Revealer{Service: service, Keys: d.keys},
 			Copier:   credential.Copier{Editor: editor, Keys: d.keys},

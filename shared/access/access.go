@@ -159,6 +159,17 @@ func (r Role) Allows(p Permission) bool {
 	return ok && !slices.ContainsFunc(all, func(need rule) bool { return r < need.least })
 }
 
+// Permissions returns the names of the permissions on a credential that the role holds.
+func (r Role) Permissions() []string {
+	var names []string
+	for _, one := range rules {
+		if one.least != None && r >= one.least {
+			names = append(names, one.name)
+		}
+	}
+	return names
+}
+
 // Refusal is a request denied because the caller's service key lacks scopes
 // that the route requires.
 type Refusal struct {

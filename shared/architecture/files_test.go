@@ -76,8 +76,8 @@ type layer struct {
 // with it and how it is stored; then each use of that.
 var layers = []layer{
 	{"core", nil, []string{"accessor", "credential", "draft", "ends", "item", "key", "load", "secret", "service", "verdict"}},
-	{"read", []string{"core"}, []string{"inspect", "keyring", "list", "reveal", "rewrap"}},
-	{"change", []string{"core"}, []string{"create", "delete", "idempotency", "reference", "share", "update", "use", "version"}},
+	{"read", []string{"core"}, []string{"explain", "inspect", "keyring", "list", "reveal", "rewrap"}},
+	{"change", []string{"core"}, []string{"create", "delete", "idempotency", "reference", "share", "transfer", "update", "use", "version"}},
 	{"prove", []string{"core"}, []string{"browse", "outcome", "probe", "request", "slot"}},
 	{"switch", []string{"core", "change", "prove"}, []string{"propose"}},
 }

@@ -2,6 +2,7 @@ package credential
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -167,4 +168,44 @@ func (a Accessor) index(c Credential) (store.Key, bool) {
 		return meta(allPartition(c.Org), rowSort(c.ID)), true
 	}
 	return store.Key{}, false
+}
+
+// Shown is an accessor with the name of its grantee: an address, a team's name or an
+// e-mail domain; "" for a service key and for a grantee that no longer exists.
+type Shown struct {
+	Accessor
+	Name string
+}
+
+// shown reads the names of grantees.
+func (s Service) shown(ctx context.Context, org identity.Org, list []Accessor) ([]Shown, error) {
+	out := make([]Shown, len(list))
+	var keys []store.Key
+	var at []int
+	for n, a := range list {
+		out[n].Accessor = a
+		switch a.Kind {
+		case ToUser:
+			keys, at = append(keys, identity.UserKey(org.ID, a.ID)), append(at, n)
+		case ToTeam:
+			keys, at = append(keys, identity.TeamKey(org.ID, a.ID)), append(at, n)
+		case ToOrg:
+			out[n].Name = org.EmailDomain
+		}
+	}
+	if len(keys) == 0 {
+		return out, nil
+	}
+	rows, err := s.Store.Get(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	for n, row := range rows {
+		name := "name"
+		if out[at[n]].Kind == ToUser {
+			name = "email"
+		}
+		out[at[n]].Name = row.Attributes.Text(name)
+	}
+	return out, nil
 }

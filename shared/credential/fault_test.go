@@ -130,7 +130,7 @@ var tasks = []task{
 		return w.editor.Delete(ctx, w.owner, read, nil)
 	})},
 	{name: "copy", routes: []string{"POST /data_credentials/{id}/copy"}, event: audit.Copied, reads: true, do: with(func(ctx context.Context, w *world, read *credential.ForRead) error {
-		_, err := w.copier.Copy(ctx, w.owner, read, idempotency)
+		_, err := w.copier.Copy(ctx, w.owner, read, credential.CopyOptions{Idem: idempotency})
 		return err
 	})},
 	{name: "reveal", routes: []string{"GET /data_credentials/{id}/credentials"}, event: audit.Revealed, reads: true, do: with(func(ctx context.Context, w *world, read *credential.ForRead) error {

@@ -23,7 +23,7 @@ func TestIdempotencyKeyMakesOneCopy(t *testing.T) {
 	idem := credential.Idempotency{Key: "0123456789abcdef", Body: []byte("copy of one")}
 	ids := make([]int64, 8)
 	for _, err := range together(len(ids), func(n int) error {
-		v, err := w.copier.Copy(context.Background(), w.owner, load[credential.ForRead](w, w.owner, id), idem)
+		v, err := w.copier.Copy(context.Background(), w.owner, load[credential.ForRead](w, w.owner, id), credential.CopyOptions{Idem: idem})
 		ids[n] = v.ID
 		return err
 	}) {
@@ -34,11 +34,11 @@ func TestIdempotencyKeyMakesOneCopy(t *testing.T) {
 	}
 	kms := w.kms.Calls(kmstest.Everything)
 	read := load[credential.ForRead](w, w.owner, id)
-	v, err := w.copier.Copy(context.Background(), w.owner, read, idem)
+	v, err := w.copier.Copy(context.Background(), w.owner, read, credential.CopyOptions{Idem: idem})
 	if w.must(err); v.ID != ids[0] || v.CopiedFrom != id || w.kms.Calls(kmstest.Everything) != kms || len(w.entries(id, audit.Copied)) != 1 {
 		t.Errorf("again: %+v", v)
 	}
-	_, err = w.copier.Copy(context.Background(), w.owner, read, credential.Idempotency{Key: idem.Key, Body: []byte("copy of another")})
+	_, err = w.copier.Copy(context.Background(), w.owner, read, credential.CopyOptions{Idem: credential.Idempotency{Key: idem.Key, Body: []byte("copy of another")}})
 	w.wantFault(err, fault.CodeIdempotencyReused)
 	w.check()
 }

@@ -36,13 +36,6 @@ const (
 	Clear                      // removes all
 )
 
-// Shown is an accessor with the name of its grantee: an address, a team's name or an
-// e-mail domain; "" for a service key and for a grantee that no longer exists.
-type Shown struct {
-	Accessor
-	Name string
-}
-
 // Accessors returns the accessors of a credential. It requires the permission Read;
 // a caller below admin gets the own ones only.
 func (s Service) Accessors(ctx context.Context, who identity.Caller, l *ForRead) ([]Shown, error) {
@@ -281,35 +274,60 @@ func (s Service) grantees(ctx context.Context, who identity.Caller, grants []Gra
 	return ids, nil
 }
 
-// shown reads the names of grantees.
-func (s Service) shown(ctx context.Context, org identity.Org, list []Accessor) ([]Shown, error) {
-	out := make([]Shown, len(list))
-	var keys []store.Key
-	var at []int
-	for n, a := range list {
-		out[n].Accessor = a
-		switch a.Kind {
-		case ToUser:
-			keys, at = append(keys, identity.UserKey(org.ID, a.ID)), append(at, n)
-		case ToTeam:
-			keys, at = append(keys, identity.TeamKey(org.ID, a.ID)), append(at, n)
-		case ToOrg:
-			out[n].Name = org.EmailDomain
-		}
-	}
-	if len(keys) == 0 {
-		return out, nil
-	}
-	rows, err := s.Store.Get(ctx, keys...)
+// Service ends the grants of teams that are deleted.
+var _ identity.Grants = Service{}
+
+// TeamGrants implements identity.Grants.
+func (s Service) TeamGrants(ctx context.Context, org, team int64, limit int) (int, error) {
+	page, err := s.Store.Range(ctx, teamGrants(org, team, limit))
+	return len(page.Items), err
+}
+
+func teamGrants(org, team int64, limit int) store.Range {
+	r := store.Under(store.Meta, identity.TeamPartition(org, team), rowPrefix)
+	r.Limit = limit
+	return r
+}
+
+// endedAtOnce is the number of grants that one call of EndTeamGrants ends.
+const endedAtOnce = 10
+
+// EndTeamGrants implements identity.Grants. It requires no role on the credentials: the
+// caller may delete the team.
+func (s Service) EndTeamGrants(ctx context.Context, who identity.Caller, team int64) error {
+	page, err := s.Store.Range(ctx, teamGrants(who.Org.ID, team, endedAtOnce))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for n, row := range rows {
-		name := "name"
-		if out[at[n]].Kind == ToUser {
-			name = "email"
+	for _, row := range page.Items {
+		id, ok := rowID(row.Key.Sort)
+		if !ok {
+			return fmt.Errorf("ending the grants of a team: a key is malformed")
 		}
-		out[at[n]].Name = row.Attributes.Text(name)
+		if err := s.endGrant(ctx, who, id, Accessor{Kind: ToTeam, ID: team}, row.Key); err != nil {
+			return err
+		}
 	}
-	return out, nil
+	return nil
+}
+
+// endGrant removes one accessor. An index row that no accessor belongs to is removed.
+func (s Service) endGrant(ctx context.Context, who identity.Caller, id int64, of Accessor, row store.Key) error {
+	var l ForChange
+	l.Of(id)
+	if err := s.reload(ctx, who, &l); err != nil {
+		return err
+	}
+	return s.changing(ctx, who, &l, func() error {
+		if l.err != nil {
+			return l.err
+		}
+		at := of.in(l.c.accessors)
+		if !l.found || at < 0 {
+			return s.Store.Commit(ctx, remove(row, store.Always()))
+		}
+		after := l.c
+		after.accessors = slices.Delete(slices.Clone(l.c.accessors), at, at+1)
+		return s.commitShare(ctx, who, l.c, after, l.head)
+	})
 }

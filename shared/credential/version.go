@@ -180,13 +180,13 @@ type Copier struct {
 // secret, and no verdict. Only the owner may; the log of the original gets it
 // as a reveal would be. Calling it again makes another
 // copy, unless idem names the same key: then it answers the one made first.
-func (cp Copier) Copy(ctx context.Context, who identity.Caller, l *ForRead, idem Idempotency) (View, error) {
+func (cp Copier) Copy(ctx context.Context, who identity.Caller, l *ForRead, o CopyOptions) (View, error) {
 	e := cp.Editor
 	c, _, err := e.open(ctx, who, l, access.Reveal)
 	if err != nil {
 		return View{}, err
 	}
-	if view, found, err := e.replay(ctx, who, idem); err != nil || found {
+	if view, found, err := e.replay(ctx, who, o.Idem); err != nil || found {
 		return view, err
 	}
 	secret, row, err := e.sealed(ctx, c, versionKey(c.Org, c.ID, c.SecretVersion))
@@ -204,7 +204,21 @@ func (cp Copier) Copy(ctx context.Context, who identity.Caller, l *ForRead, idem
 	plain := object.Expose()
 	object.Clear()
 	defer clear(plain)
-	return e.duplicate(ctx, who, original{c, version, jsontext.Value(plain)}, idem)
+	return e.duplicate(ctx, who, original{c, version, jsontext.Value(plain)}, o)
+}
+
+// CopyOptions are what a client may ask of a copy.
+type CopyOptions struct {
+	Accessors bool // the copy is shared as the original is, except with service keys
+	Idem      Idempotency
+}
+
+// accessors returns the accessors of a copy.
+func (o CopyOptions) accessors(from Credential) []Accessor {
+	if !o.Accessors {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(from.accessors), func(a Accessor) bool { return a.Kind == ToKey })
 }
 
 // original is what a copy is made of.
@@ -216,7 +230,7 @@ type original struct {
 
 // duplicate makes the copy, the entry in the log of the original and the row of
 // the idempotency key at once.
-func (e Editor) duplicate(ctx context.Context, who identity.Caller, from original, idem Idempotency) (View, error) {
+func (e Editor) duplicate(ctx context.Context, who identity.Caller, from original, o CopyOptions) (View, error) {
 	typ, ok := e.Types.Lookup(from.Type)
 	if !ok {
 		return View{}, fmt.Errorf("copying a credential: its type is not declared")
@@ -229,7 +243,8 @@ func (e Editor) duplicate(ctx context.Context, who identity.Caller, from origina
 	for attempt := 0; ; attempt++ {
 		c := from.Credential
 		c.rev, c.Version, c.SecretVersion, c.LastSecret, c.References, c.Probes = 0, 1, 1, 1, 0, 0
-		c.CopiedFrom, c.Owner = from.ID, who.User.ID
+		c.CopiedFrom, c.Owner, c.shared, c.torn = from.ID, who.User.ID, 0, false
+		c.accessors = o.accessors(from.Credential)
 		forgetVerdict(&c)
 		c.CreatedAt = e.now()
 		c.UpdatedAt, c.ID = c.CreatedAt, id.New(c.CreatedAt, from.ID)
@@ -243,7 +258,7 @@ func (e Editor) duplicate(ctx context.Context, who identity.Caller, from origina
 		// A secret that was deleted by now does not live on in a copy.
 		writes, err := e.insert(ctx, who, c, p)
 		if err == nil {
-			writes = append(append(writes, idem.Writes(who, c.CreatedAt, made(c))...), observed, exists(from.Credential))
+			writes = append(append(writes, o.Idem.Writes(who, c.CreatedAt, made(c))...), observed, exists(from.Credential))
 			err = e.Store.Commit(ctx, writes...)
 		}
 		if err == nil {
@@ -255,7 +270,7 @@ func (e Editor) duplicate(ctx context.Context, who identity.Caller, from origina
 		if retry, err := startOver(ctx, err, attempt); !retry {
 			return View{}, err
 		}
-		if view, found, err := e.replay(ctx, who, idem); err != nil || found {
+		if view, found, err := e.replay(ctx, who, o.Idem); err != nil || found {
 			return view, err
 		}
 	}

@@ -275,7 +275,7 @@ func (w *world) propose(who identity.Caller, id int64, d credential.Draft) (cred
 
 func (w *world) copy(who identity.Caller, id int64) (credential.View, error) {
 	w.Helper()
-	return w.copier.Copy(context.Background(), who, load[credential.ForRead](w, who, id), credential.Idempotency{})
+	return w.copier.Copy(context.Background(), who, load[credential.ForRead](w, who, id), credential.CopyOptions{})
 }
 
 func (w *world) versions(who identity.Caller, id int64) ([]credential.Version, []credential.LastRead, error) {

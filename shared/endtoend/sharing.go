@@ -14,6 +14,10 @@ func sharingChecks() []check {
 		{"accessors that are wrong are all named", sharingFaults},
 		{"a grant ends at its time", sharingExpiry},
 		{"a service key reveals what its owner lets it", sharingKey},
+		{"a team shares, and its members come and go", sharingTeam},
+		{"who can do what is explained", sharingExplained},
+		{"a copy is shared as the original if asked", sharingCopy},
+		{"all that a leaver owns is transferred", sharingLeaver},
 		{"a transfer ends what service keys may reveal", sharingTransfer},
 	}
 }
@@ -194,5 +198,101 @@ func sharingTransfer(t *testing.T, su *suite) {
 		t.Errorf("the new owner's list has it %d times", len(list))
 	}
 	su.admin.delete(t, "/service_keys/"+decimal(key.int("id")), nil).ok(t)
+	member.delete(t, c.path, nil).ok(t)
+}
+
+func sharingTeam(t *testing.T, su *suite) {
+	member := su.needMember(t)
+	c := su.admin.create(t, su.s3(label("for a team")))
+	name := label("readers")
+	team := su.admin.post(t, "/teams", object{"name": name, "members": []object{{"id": member.user}}}).ok(t)
+	path := "/teams/" + decimal(team.int("id"))
+	grant := object{"accessors": []object{{"type": "TEAM", "name": name, "access_role": "operator"}}}
+	accessors(t, su.admin.put(t, c.path+"/accessors", grant), "TEAM operator")
+	member.get(t, c.path).ok(t)
+	listed := func() bool {
+		return slices.Contains(member.get(t, "/data_credentials?access_role=operator").ok(t).ids(), c.id)
+	}
+	if !listed() {
+		t.Error("a member of the team does not find the credential in the list")
+	}
+	su.admin.delete(t, path+"/members", object{"members": []object{{"id": member.user}}}).ok(t)
+	member.get(t, c.path).refused(t, http.StatusNotFound, "not_found")
+	if listed() {
+		t.Error("a former member of the team finds the credential in the list")
+	}
+	su.admin.put(t, path+"/members", object{"members": []object{{"id": member.user}}}).ok(t)
+	member.get(t, c.path).ok(t)
+	su.admin.delete(t, path, nil).refused(t, http.StatusMethodNotAllowed, "in_use")
+	su.admin.delete(t, path+"?force=1", nil).ok(t)
+	member.get(t, c.path).refused(t, http.StatusNotFound, "not_found")
+	accessors(t, su.admin.get(t, c.path+"/accessors"))
+	su.events(t, c, "create", "access_added", "access_removed")
+	su.admin.delete(t, c.path, nil).ok(t)
+}
+
+func sharingExplained(t *testing.T, su *suite) {
+	member := su.needMember(t)
+	c := su.admin.create(t, su.s3(label("explained")))
+	su.admin.put(t, c.path+"/accessors", object{"accessors": []object{
+		{"type": "USER", "id": member.user, "access_role": "operator"}, {"type": "ORG", "id": member.org, "access_role": "collaborator"},
+	}}).ok(t)
+	member.get(t, c.path+"/access").refused(t, http.StatusForbidden, "forbidden")
+	for _, item := range su.admin.get(t, c.path+"/access").ok(t).items() {
+		o, _ := item.(object)
+		because, _ := o["because"].([]any)
+		permissions, _ := o["permissions"].([]any)
+		switch toInt(o["id"]) {
+		case su.admin.user:
+			if o["access_role"] != "owner" || len(because) != 3 || !slices.Contains(permissions, any("reveal")) {
+				t.Errorf("the owner is explained as %v", o)
+			}
+		case member.user:
+			if o["access_role"] != "operator" || len(because) != 2 || slices.Contains(permissions, any("update")) || !slices.Contains(permissions, any("probe")) {
+				t.Errorf("the member is explained as %v", o)
+			}
+		}
+	}
+	su.admin.delete(t, c.path, nil).ok(t)
+}
+
+func sharingCopy(t *testing.T, su *suite) {
+	member := su.needMember(t)
+	c := su.admin.create(t, su.s3(label("copied with accessors")))
+	su.admin.put(t, c.path+"/accessors", object{"accessors": []object{{"type": "USER", "id": member.user, "access_role": "operator"}}}).ok(t)
+	for asked, want := range map[bool][]string{false: nil, true: {"USER operator"}} {
+		twin := "/data_credentials/" + decimal(su.admin.post(t, c.path+"/copy", object{"copy_access_controls": asked}).ok(t).int("id"))
+		accessors(t, su.admin.get(t, twin+"/accessors"), want...)
+		if r := member.get(t, twin); (r.code == http.StatusOK) != asked {
+			t.Errorf("copied with accessors %v: a read is answered %d", asked, r.code)
+		}
+		su.admin.delete(t, twin, nil).ok(t)
+	}
+	su.admin.delete(t, c.path, nil).ok(t)
+}
+
+func sharingLeaver(t *testing.T, su *suite) {
+	member := su.needMember(t)
+	leaver := su.admin.post(t, "/users", object{"email": random() + "@example.com", "full_name": "Leaver"}).ok(t).int("id")
+	c := su.admin.create(t, su.s3(label("left behind")))
+	source := su.admin.post(t, "/data_sources", object{"name": label("left behind"), "data_credentials_id": c.id}).ok(t)
+	su.admin.put(t, c.path, object{"owner_id": leaver}).ok(t)
+	path := "/users/" + decimal(leaver) + "/transfer"
+	member.put(t, path, object{"to": member.user}).refused(t, http.StatusForbidden, "forbidden")
+	su.admin.put(t, path, object{"to": leaver}).refused(t, http.StatusBadRequest, "", "/to")
+	su.admin.put(t, path, object{}).refused(t, http.StatusBadRequest, "", "/delegate_owner_id")
+	su.admin.put(t, "/users/7/transfer", object{"to": member.user}).refused(t, http.StatusNotFound, "not_found")
+	su.admin.put(t, "/users/"+decimal(leaver), object{"status": "DEACTIVATED"}).ok(t)
+	r := su.admin.put(t, path, object{"org_id": member.org, "delegate_owner_id": member.user}).ok(t)
+	if r.int("transferred", "data_credentials") != 1 || r.at("done") != true {
+		t.Errorf("the transfer answers %v", r.value)
+	}
+	if r := su.admin.post(t, path, object{"to": member.user}).ok(t); r.int("transferred", "data_credentials") != 0 || r.at("done") != true {
+		t.Errorf("the second transfer answers %v", r.value)
+	}
+	if owner := member.get(t, c.path).ok(t).int("owner", "id"); owner != member.user {
+		t.Errorf("the owner is %d, want %d", owner, member.user)
+	}
+	su.admin.delete(t, "/data_sources/"+decimal(source.int("id")), nil).ok(t)
 	member.delete(t, c.path, nil).ok(t)
 }

@@ -104,7 +104,7 @@ var tasks = []task{
 		return second(w.UpdateTeam(ctx, s.admin, s.team.ID, identity.TeamDraft{Members: members(identity.ReplaceMembers, w.admin)}))
 	}},
 	{name: "team delete", routes: []string{"DELETE /teams/{id}"}, event: identity.EventTeamDeleted, again: []fault.Code{fault.CodeNotFound}, do: func(ctx context.Context, w *world, s subject) error {
-		return w.DeleteTeam(ctx, s.admin, s.team.ID, false, nil)
+		return w.DeleteTeam(ctx, s.admin, s.team.ID, false, &granted{})
 	}},
 	{name: "org add", event: identity.EventUserCreated, again: []fault.Code{fault.CodeConflict}, do: func(ctx context.Context, w *world, _ subject) error {
 		return second(w.CreateOrg(ctx, identity.Org{Name: "Made", EmailDomain: "made.example"}, identity.User{Email: "a@made.example"}, false))

@@ -32,13 +32,16 @@ func FindTeams(ctx context.Context, s store.Store, org int64, refs []Ref) ([]sto
 	})
 }
 
+// UsersOf asks for the rows of all users of an organisation.
+func UsersOf(org int64) store.Range { return store.Under(store.Meta, OrgPartition(org), userPrefix) }
+
 // ExistingKeys returns those of the ids that are service keys of the organisation. It
 // reads one row for each user and id.
 func ExistingKeys(ctx context.Context, s store.Store, org int64, ids []int64) ([]int64, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	page, err := s.Range(ctx, store.Under(store.Meta, OrgPartition(org), userPrefix))
+	page, err := s.Range(ctx, UsersOf(org))
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,6 @@ type Team struct {
 	Description string
 	OwnerID     int64    // may change the team; not necessarily a member
 	Members     []Member // by user id
-	Grants      int      // credentials that the team was granted
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 	Rev         int64 // of the stored row: the precondition of its next write
@@ -94,14 +93,14 @@ func DecodeTeam(i store.Item) (Team, error) {
 	}
 	return Team{
 		ID: id, OrgID: org, Name: a.Text("name"), Description: a.Text("description"), OwnerID: a.Int("owner"),
-		Members: members, Grants: int(a.Int("grants")),
+		Members:   members,
 		CreatedAt: a.Time("created"), UpdatedAt: a.Time("updated"), Rev: a.Int("rev"),
 	}, nil
 }
 
 func encodeTeam(t Team) store.Item {
 	a := store.Attributes{
-		"name": t.Name, "owner": t.OwnerID, "members": encodeMembers(t.Members), "grants": int64(t.Grants), "rev": t.Rev,
+		"name": t.Name, "owner": t.OwnerID, "members": encodeMembers(t.Members), "rev": t.Rev,
 	}
 	a.SetText("description", t.Description)
 	a.SetTime("created", t.CreatedAt)
@@ -140,17 +139,6 @@ func decodeMembers(b []byte) ([]Member, bool) {
 		members = append(members, m)
 	}
 	return members, true
-}
-
-// CountGrants makes the write that belongs into the commit of a grant to a team,
-// or of its end: by more grants in the team's row, which must not have changed
-// since it was read. So a team with grants is not deleted by mistake, and a team
-// that is being deleted gets none.
-func CountGrants(team store.Item, by int64) store.Write {
-	rev := team.Attributes.Int("rev")
-	team.Attributes["grants"] = team.Attributes.Int("grants") + by
-	team.Attributes["rev"] = rev + 1
-	return store.Write{Verb: store.Put, Item: team, If: store.Equal("rev", rev)}
 }
 
 // decodeTeams reads the ids of the teams of a user, in ascending order, from the

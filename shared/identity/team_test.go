@@ -84,7 +84,7 @@ func TestTeamRights(t *testing.T) {
 				return second(w.EmptyTeam(t.Context(), who, team))
 			}},
 			"delete": {k.change, func(w *world, who identity.Caller, team int64) error {
-				return w.DeleteTeam(t.Context(), who, team, false, nil)
+				return w.DeleteTeam(t.Context(), who, team, false, &granted{})
 			}},
 		} {
 			t.Run(kind+" "+do, func(t *testing.T) {
@@ -257,29 +257,20 @@ func TestTeamBounds(t *testing.T) {
 
 // granted is the other domain's part: so many grants, of which each call ends two.
 type granted struct {
-	w     *world
-	calls int
-	fail  error
+	grants, calls int
+	fail          error
 }
 
-func (g *granted) EndTeamGrants(ctx context.Context, who identity.Caller, team int64) error {
+func (g *granted) TeamGrants(_ context.Context, _, _ int64, limit int) (int, error) {
+	return min(g.grants, limit), nil
+}
+
+func (g *granted) EndTeamGrants(context.Context, identity.Caller, int64) error {
 	g.calls++
-	if g.fail != nil {
-		return g.fail
+	if g.fail == nil {
+		g.grants -= 2
 	}
-	g.w.grant(ctx, who.Org.ID, team, -2)
-	return nil
-}
-
-func (w *world) grant(ctx context.Context, org, team, by int64) {
-	w.t.Helper()
-	items, err := w.faulty.Get(ctx, identity.TeamKey(org, team))
-	if err == nil {
-		err = w.faulty.Commit(ctx, identity.CountGrants(items[0], by))
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	return g.fail
 }
 
 // TestDeleteTeam deletes a team that has grants and more members than one commit
@@ -295,16 +286,15 @@ func TestDeleteTeam(t *testing.T) {
 	for some := range slices.Chunk(users[40:], 40) {
 		must(w.UpdateTeam(t.Context(), who, team.ID, identity.TeamDraft{Members: members(identity.AddMembers, some...)}))(t)
 	}
-	w.grant(t.Context(), w.org.ID, team.ID, 4)
-	if err := w.DeleteTeam(t.Context(), who, team.ID, false, nil); !fault.Is(err, fault.CodeInUse) {
+	g := &granted{grants: 4, fail: store.ErrUnavailable}
+	if err := w.DeleteTeam(t.Context(), who, team.ID, false, g); !fault.Is(err, fault.CodeInUse) {
 		t.Errorf("without force: %v", err)
 	}
-	g := &granted{w: w, fail: store.ErrUnavailable}
 	if err := w.DeleteTeam(t.Context(), who, team.ID, true, g); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("the grants do not end: %v", err)
 	}
 	g.fail = nil
-	w.store.before = func() { w.grant(t.Context(), w.org.ID, team.ID, 2) } // overtakes the removal of members
+	w.store.before = func() { g.grants += 2 } // overtakes the removal of members
 	if err := w.DeleteTeam(t.Context(), who, team.ID, true, g); err != nil || g.calls != 4 {
 		t.Errorf("with force: %v after %d calls", err, g.calls)
 	}

@@ -8,13 +8,18 @@ import (
 	"credence/shared/store"
 )
 
-// Grants is the part of the credential domain that ends what a team was granted.
+// Grants is the part of the credential domain that knows and ends what a team was
+// granted. A grant that is made while its team is deleted stays behind without effect:
+// a team counts through the rows of its members.
 type Grants interface {
-	// EndTeamGrants ends some of the grants of a team, each in a commit that also
-	// lowers the team's count with CountGrants. It returns nil once it has made
-	// progress or nothing is left, and may be called again at will.
+	// TeamGrants returns the number of credentials that a team was granted, limit at most.
+	TeamGrants(ctx context.Context, org, team int64, limit int) (int, error)
+	// EndTeamGrants ends some of the grants of a team. It may be called again at will.
 	EndTeamGrants(ctx context.Context, who Caller, team int64) error
 }
+
+// maxCounted is how far the grants of a team are counted for a message.
+const maxCounted = 100
 
 // endingSteps bounds the batches of one call that ends a team.
 const endingSteps = 200
@@ -64,13 +69,17 @@ func (s *Service) DeleteTeam(ctx context.Context, who Caller, team int64, force 
 func (s *Service) endStep(ctx context.Context, who Caller, team int64, force bool, g Grants) (ended bool, err error) {
 	err = s.retry(ctx, func() error {
 		t, row, err := s.changeable(ctx, who, team)
+		if err != nil {
+			return err
+		}
+		grants, err := g.TeamGrants(ctx, t.OrgID, team, maxCounted)
 		switch {
 		case err != nil:
 			return err
-		case t.Grants > 0 && !force:
+		case grants > 0 && !force:
 			return fault.New(fault.CodeInUse, fmt.Sprintf(
-				"The team holds a role on %d credentials. Remove it from them, or repeat the request with force=1, which does.", t.Grants)).On(TeamResource, team)
-		case t.Grants > 0:
+				"The team holds a role on %d credentials or more. Remove it from them, or repeat the request with force=1, which does.", grants)).On(TeamResource, team)
+		case grants > 0:
 			return g.EndTeamGrants(ctx, who, team)
 		case len(t.Members) > MaxMemberChanges:
 			_, err = s.UpdateTeam(ctx, who, team, TeamDraft{Members: firstMembers(t)})

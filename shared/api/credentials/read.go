@@ -36,9 +36,16 @@ func (a Reading) Routes() []httpapi.Route {
 		paged(httpapi.On("GET "+path+"/probe/history", access.Read, a.history)),
 		paged(httpapi.On("GET "+path+"/referenced_by", access.Read, a.referencedBy)),
 		httpapi.On("GET "+path+"/accessors", access.Read, a.accessors),
+		heavy(paged(httpapi.On("GET "+path+"/access", access.Read, a.access))),
 		httpapi.On("GET "+path+"/usage", access.Read, a.usage),
 		log,
 	}
+}
+
+// heavy is a route that reads many rows.
+func heavy(route httpapi.Route) httpapi.Route {
+	route.Heavy = true
+	return route
 }
 
 // paged is a route that answers a list in pages.

@@ -42,24 +42,24 @@ func (a Revealing) reveal(ctx context.Context, r *httpapi.Request, l *credential
 	return httpapi.Answer{Header: h, Body: jsontext.Value(v.Object.Expose()), Secret: true}, nil
 }
 
-// copy reads the option of the published API and does not use it: who else may use
-// the copy is its owner's decision.
+// copy reads the options of the published API; the owner of the copy is the caller.
 func (a Revealing) copy(ctx context.Context, r *httpapi.Request, l *credential.ForRead) (httpapi.Answer, error) {
 	idem, err := r.Idempotency()
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
+	options := credential.CopyOptions{Idem: idem}
 	if r.HasBody() {
 		o, err := r.BodyOf(httpapi.Names{Known: []string{"copy_access_controls"}, Ignored: []string{"owner_id", "org_id"}})
 		if err != nil {
 			return httpapi.Answer{}, err
 		}
-		o.Bool("copy_access_controls")
+		options.Accessors, _ = o.Bool("copy_access_controls")
 		if err := o.Err(); err != nil {
 			return httpapi.Answer{}, err
 		}
 	}
-	v, err := a.Copier.Copy(ctx, r.Caller, l, idem)
+	v, err := a.Copier.Copy(ctx, r.Caller, l, options)
 	if err != nil {
 		return httpapi.Answer{}, err
 	}

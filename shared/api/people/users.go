@@ -9,12 +9,14 @@ import (
 	"credence/shared/httpapi"
 	"credence/shared/id"
 	"credence/shared/identity"
+	"credence/shared/resource"
 )
 
 // API serves the family.
 type API struct {
 	Identity *identity.Service
-	Grants   identity.Grants // ends what a deleted team was granted
+	Grants   identity.Grants  // ends what a deleted team was granted
+	Owned    resource.Service // what users own, for its transfer
 }
 
 // Parameters that released clients send and that have no meaning here.
@@ -32,6 +34,8 @@ func (a API) Routes() []httpapi.Route {
 		httpapi.Route{Pattern: "POST /users", Needs: access.ManageKeys, Handle: a.invite},
 		httpapi.Route{Pattern: "GET /users/{id}", Needs: access.Read, Resource: user, Query: expand, Handle: a.user},
 		httpapi.Route{Pattern: "PUT /users/{id}", Needs: access.ManageKeys, Resource: user, Handle: a.updateUser},
+		httpapi.Route{Pattern: "PUT /users/{id}/transfer", Needs: access.Transfer, Resource: user, Handle: a.transfer},
+		httpapi.Route{Pattern: "POST /users/{id}/transfer", Needs: access.Transfer, Resource: user, Handle: a.transfer},
 		httpapi.Route{Pattern: "GET /orgs", Needs: access.Read, Query: pages, Handle: a.orgs},
 		httpapi.Route{Pattern: "GET /orgs/{id}", Needs: access.Read, Resource: org, Query: expand, Handle: a.org},
 		httpapi.Route{Pattern: "GET /orgs/{id}/members", Needs: access.Read, Heavy: true, Resource: org, Query: httpapi.PageQuery, Handle: a.orgMembers},

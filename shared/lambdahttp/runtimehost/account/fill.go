@@ -29,6 +29,7 @@ import (
 //	${SOURCE}       the id of a new data source of that admin with a new credential
 //	${SINK}         the same of a data sink
 //	${SERVICE_KEY}  the id of a new service key of that admin
+//	${ADMIN}        the id of that admin
 //	${USER}         the id of a new user of that organisation
 //	${TEAM}         the id of a new team of that organisation, without members
 //
@@ -62,6 +63,7 @@ func (f *Filler) Fill(ctx context.Context, event []byte) ([]byte, error) {
 		{"${SOURCE}", func(ctx context.Context) (string, error) { return f.resource(ctx, "/data_sources") }},
 		{"${SINK}", func(ctx context.Context) (string, error) { return f.resource(ctx, "/data_sinks") }},
 		{"${SERVICE_KEY}", f.serviceKey},
+		{"${ADMIN}", f.adminID},
 		{"${USER}", f.user},
 		{"${TEAM}", f.team},
 	} {
@@ -115,6 +117,21 @@ func (f *Filler) user(ctx context.Context) (string, error) {
 	}
 	_, id, err := f.admin(ctx, fmt.Sprintf(`{"action":"user add","org":%s,"email":"user%d@org0.example"}`, org, f.users.Add(1)))
 	return strconv.FormatInt(id, 10), err
+}
+
+// adminID is the id of the admin of the first organisation.
+func (f *Filler) adminID(ctx context.Context) (string, error) {
+	token, err := f.token(ctx, 0)
+	if err != nil {
+		return "", err
+	}
+	var out struct {
+		User struct {
+			ID int64 `json:"id"`
+		} `json:"user"`
+	}
+	err = f.ask(ctx, "GET /users/current", "/users/current", "Bearer "+token, "", &out)
+	return strconv.FormatInt(out.User.ID, 10), err
 }
 
 // org is the id of the first organisation, also while it is suspended.

@@ -31,6 +31,7 @@ var needs = [][4]string{
 	{"TeamsFunction", "MetaTable", "PutItem", "make a team"},
 	{"TeamsFunction", "MetaTable", "DeleteItem", "delete a team"},
 	{"TeamsFunction", "MetaTable", "ConditionCheckItem", "rename another user"},
+	{"TeamsFunction", "AuditTable", "BatchGetItem", "transfer what a user owns"},
 	{"TeamsFunction", "AuditTable", "PutItem", "make a team"},
 
 	{"CreateFunction", "MetaTable", "BatchGetItem", "create"},
@@ -129,6 +130,7 @@ var operations = map[string]operation{
 	"list data sources":              {request: "GET /data_sources"},
 	"delete a data source":           {request: "DELETE /data_sources/${SOURCE}"},
 	"read the log of a data source":  {request: "GET /data_sources/${SOURCE}/audit_log"},
+	"transfer what a user owns":      {before: "${CREDENTIAL}", request: "PUT /users/${ADMIN}/transfer", body: `{"delegate_owner_id":${USER}}`},
 	"reveal":                         {request: "GET /data_credentials/${CREDENTIAL}/credentials"},
 	"copy":                           {request: "POST /data_credentials/${CREDENTIAL}/copy"},
 	// This machine itself, which no probe may reach, but for which all is done
@@ -145,6 +147,7 @@ var operations = map[string]operation{
 
 // operation is what somebody does, and what comes of it.
 type operation struct {
+	before        string // placeholders of what must exist, besides those of the others
 	request, body string
 	key           bool   // signed in with the service key
 	scope         string // with a key of this scope alone, "" = all
@@ -264,6 +267,7 @@ func (w *world) prepare(t *testing.T, o operation) func() string {
 	case o.scope != "":
 		sign = "Bearer " + w.narrow(t, sign, o.scope)
 	}
+	w.fill(t, o.before)
 	method, path, _ := strings.Cut(w.fill(t, o.request), " ")
 	body := w.fill(t, o.body)
 	return func() string { return coded(sendAs(t, method, w.api+path, sign, body)) }
