@@ -209,6 +209,8 @@ log: {level: error}
 	judged(t, "header, wrong", client("basic", "header", wrong), probe.CodeAuthRejected, "oauth2.client.secret")
 	judged(t, "form", client("form", "form", secret), probe.CodeOK, "")
 	judged(t, "form, wrong", client("form", "form", wrong), probe.CodeAuthRejected, "oauth2.client.secret")
+	judged(t, "form, a client for the header", client("basic", "form", secret), probe.CodeSecretNotTested, "oauth2.client.auth.scheme")
+	judged(t, "header, a client for the form", client("form", "header", secret), probe.CodeSecretNotTested, "oauth2.client.auth.scheme")
 	judged(t, "form, unknown client", client("nobody", "form", secret), probe.CodeAuthRejected, "oauth2.client.secret")
 	judged(t, "the audience", client("basic", "header", secret.and(settings{"oauth2.audience": "api"})), probe.CodeOK, "")
 	judged(t, "another audience", client("basic", "header", secret.and(settings{"oauth2.audience": "other"})), probe.CodeSecretNotTested, "oauth2.audience")
