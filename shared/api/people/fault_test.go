@@ -52,6 +52,9 @@ func TestAnswersOfTeamsAreTrue(t *testing.T) {
 		h.ServeHTTP(w, r)
 		return w.Code, w.Body.String()
 	}
+	if code, text := send("POST", "/teams", `{"name":"t","members":[{"id":1,"admn":true}]}`); code != http.StatusBadRequest || !strings.Contains(text, `"/members/0/admn"`) || !strings.Contains(text, "Did you mean admin?") {
+		t.Errorf("a misspelled field of a member: %d %s", code, text)
+	}
 	member := fmt.Sprintf(`[{"id":%d}]`, other.User.ID)
 	for n, row := range []struct{ method, path, body string }{
 		{"POST", "/teams", `{"name":"made %d","members":` + member + `}`},

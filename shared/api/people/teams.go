@@ -232,6 +232,7 @@ func readMembers(o *httpapi.Object, change identity.MembersChange) *identity.Mem
 	}
 	d := &identity.MembersDraft{Change: change}
 	for _, m := range list {
+		m.Only(httpapi.Names{Known: []string{"id", "email", "admin"}})
 		var ref identity.Ref
 		if _, state := m.Node("id"); state == httpapi.Present {
 			ref.ID, _ = m.Int("id", 1, id.Max)
