@@ -171,6 +171,13 @@ func TestUsagePage(t *testing.T) {
 		`"api_key":"correct-horse-2"`, `"last_read_by":[{"principal"`, `"last_read_by":[]`, `[]`)
 }
 
+func TestSharingPage(t *testing.T) {
+	t.Parallel()
+	wants(t, runDocument(t, "../../docs/sharing.md", served),
+		`"name":"Data Ops"`, `"type":"TEAM"`, `"email":"loader@example.com"`, `"type":"USER"`, `"because":[{"type":"OWNER"`, `"type":"TEAM"`, `[{"id":`,
+		`"access_roles":["reveal"]`, `"status":"DEACTIVATED"`, `"done":true`, `"type":"TEAM"`)
+}
+
 func TestKeysPage(t *testing.T) {
 	t.Parallel()
 	wants(t, runDocument(t, "../../docs/keys.md", ""),

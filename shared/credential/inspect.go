@@ -49,8 +49,20 @@ func (i Inspector) Org(ctx context.Context, org int64, cursor string, limit int)
 			return r.done, err
 		}
 		r.done.Users, r.done.Findings = len(users), findings
+		partitions := []string{allPartition(org)}
 		for _, u := range users {
-			if err := r.ownedBy(ctx, u.ID); err != nil {
+			partitions = append(partitions, identity.UserPartition(org, u.ID))
+		}
+		teams, err := r.all(ctx, identity.TeamsOf(org), "~")
+		if err != nil {
+			return Inspected{}, err
+		}
+		for _, row := range teams {
+			t, _ := identity.DecodeTeam(row) // identity reports one that does not decode
+			partitions = append(partitions, identity.TeamPartition(org, t.ID))
+		}
+		for _, partition := range partitions {
+			if err := r.listedIn(ctx, partition); err != nil {
 				return Inspected{}, err
 			}
 		}
@@ -204,26 +216,26 @@ func (r *inspection) all(ctx context.Context, q store.Range, to string) ([]store
 	}
 }
 
-// ownedBy inspects a user's list: each of its credentials exists and is the
-// user's.
-func (r *inspection) ownedBy(ctx context.Context, user int64) error {
-	rows, err := r.all(ctx, store.Under(store.Meta, identity.UserPartition(r.org, user), rowPrefix), "~")
+// listedIn inspects a list of credentials: each row belongs to a credential that is
+// there, and to its owner or one of its accessors.
+func (r *inspection) listedIn(ctx context.Context, partition string) error {
+	rows, err := r.all(ctx, store.Under(store.Meta, partition, rowPrefix), "~")
 	if err != nil {
 		return err
 	}
-	for chunk := range slices.Chunk(rows, store.MaxKeysPerGet/2) {
-		keys := make([]store.Key, 0, 2*len(chunk))
-		for _, row := range chunk {
-			keys = append(keys, meta(identity.OrgPartition(r.org), row.Key.Sort), row.Key)
-		}
-		items, err := r.Store.Get(ctx, keys...)
+	for _, row := range rows {
+		id, ok := rowID(row.Key.Sort)
+		items, err := r.Store.Get(ctx, RowKey(r.org, id), accessorsKey(r.org, id), row.Key)
 		if err != nil {
 			return err
 		}
-		for n := 0; n < len(items); n += 2 {
-			if items[n+1].Found() && items[n].Attributes.Int("owner") != user {
-				r.found(keys[n+1], identity.RemedyHarmless, "The list of user %d names a credential that is not the user's or does not exist.", user)
-			}
+		c, _, err := decode(r.org, id, items[0])
+		if err == nil {
+			err = c.takeAccessors(items[1])
+		}
+		belongs := slices.ContainsFunc(index(c), func(i store.Item) bool { return i.Key == row.Key })
+		if items[2].Found() && (!ok || err != nil || !belongs) {
+			r.found(row.Key, identity.RemedyHarmless, "A list names credential %d, which does not exist or does not belong into it.", id)
 		}
 	}
 	return nil
@@ -274,25 +286,53 @@ func (r *inspection) one(ctx context.Context, id int64, row, listed store.Item, 
 	if listed.Attributes.Int("owner") != c.Owner {
 		r.found(orgIndexKey(r.org, id), identity.RemedyRestore, "The organisation's list does not name credential %d with its owner.", id)
 	}
-	keys := []store.Key{userIndexKey(r.org, c.Owner, id), identity.UserKey(r.org, c.Owner)}
-	if due, ok := dueKey(r.org, id, c.Interval); ok {
-		keys = append(keys, due)
-	}
-	items, err := r.Store.Get(ctx, keys...)
-	if err != nil {
+	if err := r.lists(ctx, c, row.Key); err != nil {
 		return err
-	}
-	for n, problem := range []string{
-		"The list of its owner does not name credential %d.", "The owner of credential %d does not exist.", "Credential %d is not in the schedule of its probes.",
-	} {
-		if n < len(items) && !items[n].Found() {
-			r.found(keys[n], identity.RemedyRestore, problem, id)
-		}
 	}
 	if err := r.own(ctx, c, vault); err != nil {
 		return err
 	}
 	return r.log(ctx, c)
+}
+
+// lists inspects the owner, the accessors and the index rows of a credential.
+func (r *inspection) lists(ctx context.Context, c Credential, row store.Key) error {
+	items, err := r.Store.Get(ctx, identity.UserKey(c.Org, c.Owner), accessorsKey(c.Org, c.ID))
+	if err != nil {
+		return err
+	}
+	if !items[0].Found() {
+		r.found(identity.UserKey(c.Org, c.Owner), identity.RemedyRestore, "The owner of credential %d does not exist.", c.ID)
+	}
+	if err := c.takeAccessors(items[1]); err != nil || c.torn {
+		r.found(row, identity.RemedyRestore, "The accessors of credential %d are not those of its row.", c.ID)
+		return nil
+	}
+	indexed := index(c)
+	keys := make([]store.Key, len(indexed))
+	for n, i := range indexed {
+		keys[n] = i.Key
+	}
+	if items, err = r.Store.Get(ctx, keys...); err != nil {
+		return err
+	}
+	for n, item := range items {
+		if a := item.Attributes; !item.Found() || a.Text("role") != indexed[n].Attributes.Text("role") {
+			r.found(keys[n], identity.RemedyRestore, unlisted(c, keys[n]), c.ID)
+		}
+	}
+	return nil
+}
+
+// unlisted describes an index row that is missing or wrong.
+func unlisted(c Credential, k store.Key) string {
+	switch {
+	case k == userIndexKey(c.Org, c.Owner, c.ID):
+		return "The list of its owner does not name credential %d."
+	case strings.HasPrefix(k.Partition, "DUE#"):
+		return "Credential %d is not in the schedule of its probes."
+	}
+	return "A list of what is shared does not name credential %d."
 }
 
 // own inspects the rows that belong to one credential alone, and its secrets.

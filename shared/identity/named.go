@@ -35,6 +35,9 @@ func FindTeams(ctx context.Context, s store.Store, org int64, refs []Ref) ([]sto
 // UsersOf asks for the rows of all users of an organisation.
 func UsersOf(org int64) store.Range { return store.Under(store.Meta, OrgPartition(org), userPrefix) }
 
+// TeamsOf asks for the rows of all teams of an organisation.
+func TeamsOf(org int64) store.Range { return store.Under(store.Meta, OrgPartition(org), teamPrefix) }
+
 // ExistingKeys returns those of the ids that are service keys of the organisation. It
 // reads one row for each user and id.
 func ExistingKeys(ctx context.Context, s store.Store, org int64, ids []int64) ([]int64, error) {
