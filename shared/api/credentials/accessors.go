@@ -133,8 +133,10 @@ func grantee(o *httpapi.Object, g *credential.Grant) {
 		return
 	}
 	g.ID, _ = o.Int("id", 1, id.Max)
-	if name != "" && g.ID == 0 {
-		g.Name, _ = o.Text(name, httpapi.TextRule{})
+	for _, other := range []string{"email", "name", "email_domain"} { // those of other kinds have no effect
+		if v, _ := o.Text(other, httpapi.TextRule{}); other == name && g.ID == 0 {
+			g.Name = v
+		}
 	}
 	switch {
 	case g.ID != 0 || g.Name != "" || o.Has("id"):

@@ -130,16 +130,19 @@ func readUser(r *httpapi.Request, create bool) (identity.UserDraft, error) {
 	if email, state := o.Text("email", httpapi.TextRule{Required: create || o.Has("email")}); state == httpapi.Present {
 		d.Email = &email
 	}
-	name := o.Name("full_name", "name")
-	if text, state := o.Text(name, httpapi.TextRule{Required: o.Has(name)}); state == httpapi.Present {
-		d.FullName = &text
+	for _, name := range []string{"name", "full_name"} { // the second one counts
+		if text, state := o.Text(name, httpapi.TextRule{Required: o.Has(name)}); state == httpapi.Present {
+			d.FullName = &text
+		}
 	}
 	if status, state := o.Text("status", httpapi.TextRule{OneOf: []string{active, deactivated}}); state == httpapi.Present {
 		on := status == active
 		d.Active = &on
 	}
-	if admin, state := o.Bool(o.Name("is_admin", "admin")); state == httpapi.Present {
-		d.Admin = &admin
+	for _, name := range []string{"admin", "is_admin"} {
+		if admin, state := o.Bool(name); state == httpapi.Present {
+			d.Admin = &admin
+		}
 	}
 	for _, field := range []string{"org_id", "default_org_id"} {
 		if org, state := o.Int(field, 1, id.Max); state == httpapi.Present && org != r.Caller.Org.ID {
