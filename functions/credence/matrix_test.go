@@ -226,7 +226,7 @@ func (m *matrix) row(t *testing.T, pattern string, row matrixRow) {
 			if grant != "" {
 				m.ok(t, "owner", "PUT", "/data_credentials/"+id+"/accessors", `{"accessors":[`+grant+`]}`)
 			}
-			m.cell(t, pattern, who, id, row.body, row.want[n], grant)
+			m.wants(t, cell{pattern, who, id, row.body, grant}, row.want[n])
 			if strings.Contains(pattern, " /service_keys/{id}") { // a user has at most 20
 				m.send(t, m.sign["owner"], "DELETE", "/service_keys/"+id, "")
 			}
@@ -241,26 +241,33 @@ func (m *matrix) row(t *testing.T, pattern string, row matrixRow) {
 			if strings.HasSuffix(pattern, "/audit_log") && (who == "owner" || who == "org-admin") {
 				want = "200" // a log outlives its credential
 			}
-			m.cell(t, pattern, who, id, row.body, want, "a deleted credential")
+			m.wants(t, cell{pattern, who, id, row.body, "a deleted credential"}, want)
 		}
 	}
 }
 
-// cell sends the request of one cell, with a session of its own.
-func (m *matrix) cell(t *testing.T, pattern, who, id, body, want, grant string) {
+// cell is one request by one principal.
+type cell struct {
+	pattern, who string
+	id, body     string
+	why          string // the principal gets the answer
+}
+
+// wants sends the request and compares the status.
+func (m *matrix) wants(t *testing.T, c cell, want string) {
 	t.Helper()
-	method, path, _ := strings.Cut(pattern, " ")
-	path = regexp.MustCompile(`\{[a-z_]+\}`).ReplaceAllString(path, id)
+	method, path, _ := strings.Cut(c.pattern, " ")
+	path = regexp.MustCompile(`\{[a-z_]+\}`).ReplaceAllString(path, c.id)
 	fill := strings.NewReplacer("OWNER", m.id["owner"], "MEMBER", m.id["member"], "ORG", m.org)
-	sign := m.sign[who]
+	sign := m.sign[c.who]
 	switch path {
 	case "/token":
-		sign = "Basic " + m.key[who]
+		sign = "Basic " + m.key[c.who]
 	case "/token/logout", "/token/refresh":
-		sign = m.session(t, m.key[who])
+		sign = m.session(t, m.key[c.who])
 	}
-	if code, answer := m.send(t, sign, method, path, fill.Replace(body)); fmt.Sprint(code) != want {
-		t.Errorf("%s by %s (%s) is answered %d, want %s: %.300s", pattern, who, grant, code, want, answer)
+	if code, answer := m.send(t, sign, method, path, fill.Replace(c.body)); fmt.Sprint(code) != want {
+		t.Errorf("%s by %s (%s) is answered %d, want %s: %.300s", c.pattern, c.who, c.why, code, want, answer)
 	}
 }
 
@@ -284,6 +291,6 @@ func (m *matrix) expired(t *testing.T, rows map[string]matrixRow) {
 	}
 	time.Sleep(time.Until(end) + 10*time.Millisecond)
 	for _, p := range list {
-		m.cell(t, p.pattern, "admin", p.id, rows[p.pattern].body, "404", "an expired grant")
+		m.wants(t, cell{p.pattern, "admin", p.id, rows[p.pattern].body, "an expired grant"}, "404")
 	}
 }

@@ -54,7 +54,7 @@ func TestSharingAgainstModel(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			w, r := newWorld(t), rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test
+			w, r := newWorld(t), rand.New(rand.NewPCG(seed, 7))
 			people := []*identity.Caller{&w.owner, &w.member, &w.heir, &w.admin}
 			var teams []identity.Team
 			for _, name := range []string{"one", "two"} {
