@@ -60,8 +60,8 @@ func printEntries(io streams, entries []auditlog.Entry, first bool) error {
 	rows := make([][]string, 0, len(entries))
 	for _, e := range entries {
 		user, key := "-", "-"
-		if e.User != nil {
-			user = e.User.Email
+		if e.User.Email != nil {
+			user = *e.User.Email
 		}
 		if e.Key != nil {
 			key = strconv.FormatInt(e.Key.ID, 10)

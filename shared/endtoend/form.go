@@ -147,6 +147,6 @@ var auditForm = auditFields.shape()
 // orgAuditForm is an entry of an organisation's log.
 var orgAuditForm = auditFields.and(fields{
 	"item_type": oneOf("ServiceKey", "User", "Org", "DataCredentials", ""), "item_id": integer, "event": nonempty,
-	"user": fields{"id": id, "email": nonempty}.shape().or(null), "key": fields{"id": id, "name": nonempty}.shape().or(null),
+	"user": fields{"id": id.or(null), "email": nonempty.or(null)}.shape(), "key": fields{"id": id, "name": nonempty}.shape().or(null),
 	"owner_id": integer,
 })

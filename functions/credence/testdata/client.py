@@ -17,6 +17,11 @@ from nexla_sdk.models.credentials.requests import (
     ProbeTreeRequest,
 )
 from nexla_sdk.models.credentials.responses import Credential
+from nexla_sdk.models.organizations.responses import Organization, OrgMember
+from nexla_sdk.models.teams.requests import TeamCreate, TeamMemberList, TeamMemberRequest, TeamUpdate
+from nexla_sdk.models.teams.responses import Team, TeamMember
+from nexla_sdk.models.users.requests import UserCreate, UserUpdate
+from nexla_sdk.models.users.responses import User, UserExpanded
 
 api, store = sys.argv[1:]
 client = NexlaClient(service_key=os.environ["CREDENCE_KEY"], base_url=api)
@@ -117,8 +122,58 @@ def faults():
     raises(NexlaError, lambda: credentials.create({"name": "x", "credentials_type": "invalid_type_12345", "credentials": {"a": "b"}}))
 
 
+def people():
+    users, orgs = client.users, client.organizations
+    me = users.get_current()["user"]["id"]
+    made = users.create(UserCreate(full_name="Ada Lovelace", email="ada@example.com", admin=False))
+    assert isinstance(made, User) and made.email == "ada@example.com" and made.status == "ACTIVE", made
+    e = raises(NexlaError, lambda: users.create(UserCreate(full_name="Another", email="ADA@example.com")))
+    assert e.status_code == 400, e
+    assert users.get(made.id).full_name == "Ada Lovelace" and isinstance(users.get(made.id, expand=True), UserExpanded)
+    assert {u.id for u in users.list()} >= {me, made.id} and {u.id for u in users.list(expand=True)} >= {me, made.id}
+    assert len(users.list(page=1, per_page=1)) == 1 and {u.id for u in users.paginate(per_page=1)} >= {me, made.id}
+    assert users.update(made.id, UserUpdate(name="Ada King")).full_name == "Ada King"
+    assert users.update(made.id, UserUpdate(email="king@example.com")).email == "king@example.com"
+    assert users.update(made.id, UserUpdate(status="DEACTIVATED")).status == "DEACTIVATED"
+    assert users.update(made.id, UserUpdate(status="ACTIVE")).status == "ACTIVE"
+    raises(NotFoundError, lambda: users.get(999999999))
+    org = orgs.list()[0]
+    assert isinstance(org, Organization) and org.access_roles == ["admin"] and orgs.get(org.id).name == org.name
+    assert {m.id for m in orgs.get_members(org.id)} >= {me, made.id}
+    member = next(m for m in orgs.get_members(org.id) if m.id == made.id)
+    assert isinstance(member, OrgMember) and not member.is_admin and member.access_role == ["member"], member
+    assert "user_created" in [e.event for e in orgs.get_audit_log(org.id)]
+    raises(NotFoundError, lambda: orgs.get(999999999))
+
+
+def teams():
+    teams = client.teams
+    me = client.users.get_current()["user"]["id"]
+    ada = client.users.create(UserCreate(full_name="Ada Lovelace", email="team@example.com")).id
+    made = teams.create(TeamCreate(name="Data Ops", members=[TeamMemberRequest(email="team@example.com", admin=True)]))
+    assert isinstance(made, Team) and made.owner.id == me and made.access_roles == ["owner"] and made.member is False, made
+    assert [(m.id, m.email, m.admin) for m in made.members] == [(ada, "team@example.com", True)]
+    assert made.description == "" and made.tags == [] and made.org.name and made.created_at and made.updated_at
+    assert teams.get(made.id).name == "Data Ops" and teams.get(made.id, expand=True).id == made.id
+    assert made.id in [t.id for t in teams.list()] and made.id in [t.id for t in teams.list(access_role="owner", page=1, per_page=5)]
+    changed = teams.update(made.id, TeamUpdate(name="Data Platform", description="for tests"))
+    assert (changed.name, changed.description, len(changed.members)) == ("Data Platform", "for tests", 1)
+    assert teams.update(made.id, TeamUpdate(members=[TeamMemberRequest(id=ada)])).members[0].admin is False
+    both = TeamMemberList(members=[TeamMemberRequest(id=me), TeamMemberRequest(id=ada, admin=True)])
+    one = TeamMemberList(members=[TeamMemberRequest(id=ada)])
+    assert {(m.id, m.admin) for m in teams.add_members(made.id, both)} == {(me, False), (ada, True)}
+    assert all(isinstance(m, TeamMember) for m in teams.get_members(made.id)) and teams.get(made.id).member is True
+    assert [m.id for m in teams.remove_members(made.id, one)] == [me]
+    assert [m.id for m in teams.replace_members(made.id, one)] == [ada]
+    assert teams.remove_members(made.id) == [] and teams.get_members(made.id) == []
+    e = raises(NexlaError, lambda: teams.create(TeamCreate(name="data platform")))
+    assert e.status_code == 400, e
+    assert teams.delete(made.id)["code"] == "200"
+    raises(NotFoundError, lambda: teams.get(made.id))
+
+
 if __name__ == "__main__":
-    for step in (signing_in, life, lists, probes, faults):
+    for step in (signing_in, life, lists, probes, faults, people, teams):
         began = time.monotonic()
         step()
         print(f"{step.__name__}: passed, {time.monotonic() - began:.1f} s")

@@ -22,7 +22,7 @@ type Entry struct {
 	IP          string                  `json:"request_ip"`
 	UserAgent   string                  `json:"request_user_agent"`
 	URL         string                  `json:"request_url"`
-	User        *User                   `json:"user"`
+	User        User                    `json:"user"`
 	Key         *Key                    `json:"key"`
 	OrgID       int64                   `json:"org_id"`
 	OwnerID     int64                   `json:"owner_id"`
@@ -30,11 +30,11 @@ type Entry struct {
 	CreatedAt   httpapi.Timestamp       `json:"created_at"`
 }
 
-// User is the actor; an entry has none where the request was not authenticated
-// or came from the operator.
+// User is the actor. Both fields are null where the request was not authenticated
+// or came from the operator: released clients reject an entry without the object.
 type User struct {
-	ID    int64  `json:"id"`
-	Email string `json:"email"`
+	ID    *int64  `json:"id"`
+	Email *string `json:"email"`
 }
 
 // Key is the service key that the actor used.
@@ -57,7 +57,7 @@ func Of(e audit.Entry) Entry {
 		w.Changes = map[string]audit.Change{}
 	}
 	if e.UserID != 0 {
-		w.User = &User{ID: e.UserID, Email: e.UserEmail}
+		w.User = User{ID: &e.UserID, Email: &e.UserEmail}
 	}
 	if e.KeyID != 0 {
 		w.Key = &Key{ID: e.KeyID}
