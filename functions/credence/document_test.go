@@ -178,6 +178,14 @@ func TestSharingPage(t *testing.T) {
 		`"access_roles":["reveal"]`, `"status":"DEACTIVATED"`, `"done":true`, `"type":"TEAM"`)
 }
 
+func TestPeoplePage(t *testing.T) {
+	t.Parallel()
+	wants(t, runDocument(t, "../../docs/people.md", served),
+		`"full_name":"Ada Lovelace"`, `"pointer":"/email","code":"duplicate"`, `"name":"Data engineering"`, `"description":"Loads the warehouse"`,
+		`"email":"ada@example.com"`, `"email":"admin@example.com"`, `"error_code":"not_found"`, `"status":"DEACTIVATED"`, "401", `"name":"first key"`,
+		`"event":"user_suspended"`, `"message":"Ok"`)
+}
+
 func TestKeysPage(t *testing.T) {
 	t.Parallel()
 	wants(t, runDocument(t, "../../docs/keys.md", ""),
