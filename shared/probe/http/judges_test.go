@@ -220,7 +220,7 @@ func TestMiniStack(t *testing.T) {
 	program, port := installed(t, "judges-venv/bin/ministack"), freePort(t)
 	judge(t, port, []string{
 		"AUTH=true", "BIND_HOST=127.0.0.1", "GATEWAY_PORT=" + port, "IOT_MTLS_ENABLED=0",
-		"AWS_ACCESS_KEY_ID=AKIAROOT", "AWS_SECRET_ACCESS_KEY=root-1",
+		"AWS_ACCESS_KEY_ID=AKIAROOT", "AWS_SECRET_ACCESS_KEY=root-1", "TMPDIR=" + t.TempDir(), // of its pid file
 	}, program)
 	url := "http://127.0.0.1:" + port
 	id, secret := makeUser(t, url)
