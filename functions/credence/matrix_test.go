@@ -92,7 +92,7 @@ var (
 	tokenField = regexp.MustCompile(`"access_token":"([^"]+)"`)
 )
 
-func newMatrix(t *testing.T) *matrix {
+func newMatrix(t testing.TB) *matrix {
 	t.Helper()
 	p, first := newBench(t)
 	m := &matrix{handler: p.handler, sign: map[string]string{}, key: map[string]string{}, id: map[string]string{}, teams: map[string]string{}}
@@ -120,7 +120,7 @@ func newMatrix(t *testing.T) *matrix {
 
 // everyScope makes a key that holds every scope, so that roles alone decide. Only the
 // operator makes one with reveal for somebody else.
-func (m *matrix) everyScope(t *testing.T, p *program, user string) string {
+func (m *matrix) everyScope(t testing.TB, p *program, user string) string {
 	t.Helper()
 	id := func(text string) int64 {
 		n, err := strconv.ParseInt(text, 10, 64)
@@ -138,7 +138,7 @@ func (m *matrix) everyScope(t *testing.T, p *program, user string) string {
 }
 
 // session signs in anew.
-func (m *matrix) session(t *testing.T, key string) string {
+func (m *matrix) session(t testing.TB, key string) string {
 	t.Helper()
 	code, body := m.send(t, "Basic "+key, "POST", "/token", "")
 	if code != http.StatusOK {
@@ -147,7 +147,7 @@ func (m *matrix) session(t *testing.T, key string) string {
 	return "Bearer " + tokenField.FindStringSubmatch(body)[1]
 }
 
-func (m *matrix) send(t *testing.T, sign, method, target, body string) (int, string) {
+func (m *matrix) send(t testing.TB, sign, method, target, body string) (int, string) {
 	t.Helper()
 	path, query, _ := strings.Cut(target, "?")
 	r := &http.Request{
@@ -161,7 +161,7 @@ func (m *matrix) send(t *testing.T, sign, method, target, body string) (int, str
 }
 
 // ok sends a request that must succeed.
-func (m *matrix) ok(t *testing.T, who, method, target, body string) string {
+func (m *matrix) ok(t testing.TB, who, method, target, body string) string {
 	t.Helper()
 	code, answer := m.send(t, m.sign[who], method, target, body)
 	if code != http.StatusOK {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"credence/shared/access"
 	"credence/shared/audit"
 	"credence/shared/connector/builtin"
 	"credence/shared/credential"
@@ -201,6 +202,27 @@ func (a *account) create(token, name string) credential.View {
 	return v
 }
 
+// teamsOf makes 20 teams of one user.
+func (a *account) teamsOf(token, user string) []identity.Team {
+	a.Helper()
+	who := a.signIn(token)
+	var teams []identity.Team
+	for n := range 20 {
+		name := fmt.Sprint("team ", n)
+		members := identity.MembersDraft{Change: identity.AddMembers, Named: []identity.MemberDraft{{Ref: identity.Ref{Name: user + "@example.com"}}}}
+		team, err := a.people.CreateTeam(a.Context(), who, identity.TeamDraft{Name: &name, Members: &members})
+		a.must(err)
+		teams = append(teams, team)
+	}
+	return teams
+}
+
+func (a *account) share(token string, id int64, team identity.Team) error {
+	who, read := enter[credential.ForChange](a, token, id)
+	_, err := a.service.Share(a.Context(), who, read, credential.Add, []credential.Grant{{Kind: credential.ToTeam, ID: team.ID, Role: access.Operator}})
+	return err
+}
+
 // operation is one line of the table, with the calls it may take at most; fewer
 // would be news for the documentation too, which the table then differs from.
 type operation struct {
@@ -218,6 +240,8 @@ func (a *account) operations() []operation {
 		a.create(owner, fmt.Sprintf("Test S3 Credentials %d", n))
 	}
 	id := a.create(owner, "Test S3 Credentials").ID
+	reader := a.session(a.user("reader", false))
+	teams := a.teamsOf(owner, "reader")
 	reveal := func(token string) error {
 		who, read := enter[credential.ForRead](a, token, id)
 		r, err := a.revealer.Reveal(ctx, who, read, func(int64) bool { return false })
@@ -248,6 +272,16 @@ func (a *account) operations() []operation {
 			who := a.signIn(owner)
 			views, total, err := a.service.List(ctx, who, credential.Query{Order: credential.ByCreation, Window: window(1, 10)})
 			if err == nil && (len(views) != 10 || total != 101) {
+				return fmt.Errorf("listed %d of %d", len(views), total)
+			}
+			return err
+		}},
+		{"share with a team", spent{reads: 4, commits: 1}, func() error { return a.share(owner, id, teams[len(teams)-1]) }},
+		{"get through the last of 20 teams", spent{reads: 2}, func() error { return get(reader) }},
+		{"list of what 20 teams share, 10 of 1", spent{reads: 24}, func() error {
+			who := a.signIn(reader)
+			views, total, err := a.service.List(ctx, who, credential.Query{Order: credential.ByCreation, Window: window(1, 10), Filter: credential.Filter{Least: access.Collaborator}})
+			if err == nil && (len(views) != 1 || total != 1) {
 				return fmt.Errorf("listed %d of %d", len(views), total)
 			}
 			return err
