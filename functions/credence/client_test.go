@@ -15,7 +15,8 @@ import (
 
 // TestReleasedClient has the released Python client of the published API
 // (testdata/client.py) store, prove, browse and delete credentials of an S3 store
-// that keeps its objects as files, and keep users and teams. The client is found where .ci/install-nexla-sdk
+// that keeps its objects as files, and keep users, teams and
+// accessors. The client is found where .ci/install-nexla-sdk
 // puts it, the store where .ci/install-versitygw does. Without them the test is
 // skipped; where CI is set it fails.
 func TestReleasedClient(t *testing.T) {
@@ -31,7 +32,7 @@ func TestReleasedClient(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if n := strings.Count(string(out), ": passed"); n < 7 {
+	if n := strings.Count(string(out), ": passed"); n < 8 {
 		t.Errorf("%d steps passed:\n%s", n, out)
 	}
 }
