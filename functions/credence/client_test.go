@@ -32,7 +32,7 @@ func TestReleasedClient(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if n := strings.Count(string(out), ": passed"); n < 8 {
+	if n := strings.Count(string(out), ": passed"); n < 9 {
 		t.Errorf("%d steps passed:\n%s", n, out)
 	}
 }

@@ -20,7 +20,11 @@ from nexla_sdk.models.credentials.requests import (
     ProbeTreeRequest,
 )
 from nexla_sdk.models.credentials.responses import Credential
+from nexla_sdk.models.destinations.requests import DestinationCreate, DestinationUpdate
+from nexla_sdk.models.destinations.responses import Destination
 from nexla_sdk.models.organizations.responses import Organization, OrgMember
+from nexla_sdk.models.sources.requests import SourceCreate, SourceUpdate
+from nexla_sdk.models.sources.responses import Source
 from nexla_sdk.models.teams.requests import TeamCreate, TeamMemberList, TeamMemberRequest, TeamUpdate
 from nexla_sdk.models.teams.responses import Team, TeamMember
 from nexla_sdk.models.users.requests import UserCreate, UserUpdate
@@ -200,8 +204,36 @@ def accessors():
     assert client.teams.delete(team.id)["code"] == "200" and credentials.delete(made.id)["code"] == "200"
 
 
+def sources_and_sinks():
+    made = create("used", bucket="orders")
+    for resource, model, create_model, update_model, kind in (
+        (client.sources, Source, SourceCreate, SourceUpdate, "source"),
+        (client.destinations, Destination, DestinationCreate, DestinationUpdate, "sink"),
+    ):
+        more = {} if kind == "source" else {"data_set_id": 7}
+        one = resource.create(create_model(name="orders", data_credentials_id=made.id, **{f"{kind}_type": "s3", f"{kind}_config": {"path": "in/"}}, **more))
+        assert isinstance(one, model) and one.status == "INIT" and one.data_credentials.id == made.id and one.data_credentials_id == made.id, one
+        assert getattr(one, f"{kind}_config") == {"path": "in/"} and one.access_roles == ["owner"] and one.owner.email and one.org.id
+        assert kind == "source" or one.data_set_id == 7
+        assert resource.get(one.id).name == "orders" and resource.get(one.id, expand=True).id == one.id
+        assert one.id in [r.id for r in resource.list()] and one.id in [r.id for r in resource.paginate(per_page=1)]
+        assert resource.update(one.id, update_model(name="renamed")).name == "renamed"
+        assert resource.activate(one.id).status == "ACTIVE" and resource.pause(one.id).status == "PAUSED"
+        twin = resource.copy(one.id)
+        assert twin.copied_from_id == one.id and twin.status == "INIT" and twin.data_credentials_id == made.id
+        e = raises(NexlaError, lambda: credentials.delete(made.id))
+        assert e.status_code == 405, e
+        assert [e["event"] for e in resource.get_audit_log(one.id)] == ["update", "update", "update", "create"]
+        e = raises(NexlaError, lambda: resource.create(create_model(name="x", data_credentials_id=made.id, **{f"{kind}_type": "postgres"}, **more)))
+        assert e.status_code == 400, e
+        for r in (twin, one):
+            assert resource.delete(r.id)["code"] == "200"
+            raises(NotFoundError, lambda: resource.get(r.id))
+    assert credentials.delete(made.id)["code"] == "200"
+
+
 if __name__ == "__main__":
-    for step in (signing_in, life, lists, probes, faults, people, teams, accessors):
+    for step in (signing_in, life, lists, probes, faults, people, teams, accessors, sources_and_sinks):
         began = time.monotonic()
         step()
         print(f"{step.__name__}: passed, {time.monotonic() - began:.1f} s")

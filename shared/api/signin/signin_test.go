@@ -19,6 +19,7 @@ import (
 	"credence/shared/api/people"
 	"credence/shared/api/signin"
 	"credence/shared/audit"
+	"credence/shared/credential"
 	"credence/shared/fault"
 	"credence/shared/httpapi"
 	"credence/shared/identity"
@@ -63,7 +64,7 @@ func newService(t *testing.T) *service {
 	at = at.Add(time.Minute)
 	s.Handler, err = httpapi.Stack(httpapi.Config{
 		SignIn: s.id, Denials: audit.Refusals{Store: store, Now: now}, Logger: slog.New(slog.NewJSONHandler(s.log, nil)), Clock: now,
-	}, signin.API{Identity: s.id}.Routes(), people.API{Identity: s.id}.Routes())
+	}, signin.API{Identity: s.id}.Routes(), people.API{Identity: s.id, Grants: credential.Service{Store: store, Now: now}}.Routes())
 	check(t, err)
 	s.name(fmt.Sprint(s.org.ID), "<org>")
 	s.name(fmt.Sprint(s.admin.ID), "<admin>")

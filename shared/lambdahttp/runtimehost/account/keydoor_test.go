@@ -57,8 +57,8 @@ func TestKeyConditions(t *testing.T) {
 			}
 		}
 	}
-	if granted != 8 {
-		t.Errorf("%d uses of the key are granted, want 8: four may seal, two open, one rewraps from and to", granted)
+	if granted != 9 {
+		t.Errorf("%d uses of the key are granted, want 9: five may seal, two open, one rewraps from and to", granted)
 	}
 }
 
