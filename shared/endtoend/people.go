@@ -68,6 +68,9 @@ func usersAreListed(t *testing.T, su *suite) {
 }
 
 func orgIsListed(t *testing.T, su *suite) {
+	if list := su.admin.get(t, "/user_settings").ok(t).items(); len(list) != 0 {
+		t.Errorf("the settings of a user are %v", list)
+	}
 	member := su.needMember(t)
 	r := member.get(t, "/orgs").ok(t).form(t, list(orgForm))
 	if ids := idsIn(r); len(ids) != 1 || ids[0] != member.org {

@@ -36,10 +36,22 @@ func (a API) Routes() []httpapi.Route {
 		httpapi.Route{Pattern: "PUT /users/{id}", Needs: access.ManageKeys, Resource: user, Handle: a.updateUser},
 		httpapi.Route{Pattern: "PUT /users/{id}/transfer", Needs: access.Transfer, Resource: user, Handle: a.transfer},
 		httpapi.Route{Pattern: "POST /users/{id}/transfer", Needs: access.Transfer, Resource: user, Handle: a.transfer},
+		httpapi.Route{Pattern: "GET /user_settings", Needs: access.Read, Query: pages, Handle: a.settings},
 		httpapi.Route{Pattern: "GET /orgs", Needs: access.Read, Query: pages, Handle: a.orgs},
 		httpapi.Route{Pattern: "GET /orgs/{id}", Needs: access.Read, Resource: org, Query: expand, Handle: a.org},
 		httpapi.Route{Pattern: "GET /orgs/{id}/members", Needs: access.Read, Heavy: true, Resource: org, Query: httpapi.PageQuery, Handle: a.orgMembers},
 	)
+}
+
+// settings answers that there are none: released clients ask.
+func (a API) settings(_ context.Context, r *httpapi.Request) (httpapi.Answer, error) {
+	q := r.Query()
+	q.Bool("expand")
+	paging := q.Paging()
+	if err := q.Err(); err != nil {
+		return httpapi.Answer{}, err
+	}
+	return httpapi.SortedList(r, paging, []struct{}{}, true, func(struct{}) httpapi.Mark { return httpapi.Mark{} })
 }
 
 // expanded reads the parameter expand, which changes nothing.
