@@ -161,7 +161,7 @@ func decodeAccessor(f []string) (Accessor, bool) {
 func (a Accessor) index(c Credential) (store.Key, bool) {
 	switch a.Kind {
 	case ToUser:
-		return userIndexKey(c.Org, a.ID, c.ID), a.ID != c.Owner // whose row is there already
+		return userGrantKey(c.Org, a.ID, c.ID), true
 	case ToTeam:
 		return meta(identity.TeamPartition(c.Org, a.ID), rowSort(c.ID)), true
 	case ToOrg:

@@ -49,9 +49,10 @@ func (i Inspector) Org(ctx context.Context, org int64, cursor string, limit int)
 			return r.done, err
 		}
 		r.done.Users, r.done.Findings = len(users), findings
-		partitions := []string{allPartition(org)}
+		lists := []store.Range{store.Under(store.Meta, allPartition(org), rowPrefix)}
 		for _, u := range users {
-			partitions = append(partitions, identity.UserPartition(org, u.ID))
+			own := identity.UserPartition(org, u.ID)
+			lists = append(lists, store.Under(store.Meta, own, rowPrefix), store.Under(store.Meta, own, grantPrefix))
 		}
 		teams, err := r.all(ctx, identity.TeamsOf(org), "~")
 		if err != nil {
@@ -59,10 +60,10 @@ func (i Inspector) Org(ctx context.Context, org int64, cursor string, limit int)
 		}
 		for _, row := range teams {
 			t, _ := identity.DecodeTeam(row) // identity reports one that does not decode
-			partitions = append(partitions, identity.TeamPartition(org, t.ID))
+			lists = append(lists, store.Under(store.Meta, identity.TeamPartition(org, t.ID), rowPrefix))
 		}
-		for _, partition := range partitions {
-			if err := r.listedIn(ctx, partition); err != nil {
+		for _, list := range lists {
+			if err := r.listedIn(ctx, list); err != nil {
 				return Inspected{}, err
 			}
 		}
@@ -218,13 +219,14 @@ func (r *inspection) all(ctx context.Context, q store.Range, to string) ([]store
 
 // listedIn inspects a list of credentials: each row belongs to a credential that is
 // there, and to its owner or one of its accessors.
-func (r *inspection) listedIn(ctx context.Context, partition string) error {
-	rows, err := r.all(ctx, store.Under(store.Meta, partition, rowPrefix), "~")
+func (r *inspection) listedIn(ctx context.Context, list store.Range) error {
+	rows, err := r.all(ctx, list, "~")
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		id, ok := rowID(row.Key.Sort)
+		_, number, _ := strings.Cut(row.Key.Sort, "#")
+		id, ok := store.Numbered(number, "")
 		items, err := r.Store.Get(ctx, RowKey(r.org, id), accessorsKey(r.org, id), row.Key)
 		if err != nil {
 			return err

@@ -19,6 +19,7 @@ const (
 	resultPrefix    = "RES#"
 	referencePrefix = "REF#"
 	lastReadPrefix  = "USE#"
+	grantPrefix     = "GRANT#"
 )
 
 func meta(partition, sort string) store.Key {
@@ -48,6 +49,12 @@ func accessorsKey(org, id int64) store.Key { return meta(ownPartition(org, id), 
 func usedPartition(org int64) string { return identity.OrgPartition(org) + "#USED" }
 
 func usedKey(org, id int64) store.Key { return meta(usedPartition(org), rowSort(id)) }
+
+// userGrantKey is the row of a credential that a user was granted. It is not among the
+// rows of what the user owns, so that their keys alone are a list.
+func userGrantKey(org, user, id int64) store.Key {
+	return meta(identity.UserPartition(org, user), store.NewKeyText().Padded(grantPrefix, id).String())
+}
 
 func userIndexKey(org, user, id int64) store.Key {
 	return meta(identity.UserPartition(org, user), rowSort(id))

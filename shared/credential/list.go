@@ -176,30 +176,33 @@ func (s Service) index(ctx context.Context, who identity.Caller, least access.Ro
 	if least == access.None {
 		least = access.Owner
 	}
-	partitions := []string{identity.UserPartition(who.Org.ID, who.User.ID)}
+	org := who.Org.ID
+	owned := store.Under(store.Meta, identity.UserPartition(org, who.User.ID), rowPrefix)
+	owned.KeysOnly = true
+	sources := []store.Range{owned}
 	switch {
 	case least == access.Owner:
 	case who.User.Admin:
-		partitions = []string{orgIndexPartition(who.Org.ID)}
+		sources = []store.Range{store.Under(store.Meta, orgIndexPartition(org), rowPrefix)}
 	default:
-		partitions = append(partitions, allPartition(who.Org.ID))
+		sources = append(sources, store.Under(store.Meta, owned.Partition, grantPrefix), store.Under(store.Meta, allPartition(org), rowPrefix))
 		for _, team := range who.Teams {
-			partitions = append(partitions, identity.TeamPartition(who.Org.ID, team))
+			sources = append(sources, store.Under(store.Meta, identity.TeamPartition(org, team), rowPrefix))
 		}
 	}
-	lists, err := s.ranges(ctx, partitions)
+	lists, err := s.ranges(ctx, sources)
 	if err != nil {
 		return nil, err
 	}
-	var rows []indexed
 	now := s.now()
-	for _, items := range lists {
+	rows := make([]indexed, 0, len(lists[0]))
+	for n, items := range lists {
 		for _, item := range items {
-			r, expires, err := decodeIndex(who, item)
+			r, err := decodeIndex(item, sources[n].KeysOnly, who.User.ID)
 			if err != nil {
 				return nil, err
 			}
-			if r.role >= least && (expires.IsZero() || now.Before(expires)) {
+			if expires := item.Attributes.Time("expires"); r.role >= least && (expires.IsZero() || now.Before(expires)) {
 				rows = append(rows, r)
 			}
 		}
@@ -211,31 +214,34 @@ func (s Service) index(ctx context.Context, who identity.Caller, least access.Ro
 	return slices.CompactFunc(rows, func(a, b indexed) bool { return a.id == b.id }), nil
 }
 
-// decodeIndex reads an index row. That of the organisation has no role: the caller is
-// an admin then. Older rows of an owner have no owner.
-func decodeIndex(who identity.Caller, item store.Item) (indexed, time.Time, error) {
-	id, ok := rowID(item.Key.Sort)
+// decodeIndex reads an index row: of what the caller owns, else of what was granted or,
+// without a role, of all credentials of the organisation, which only an admin lists.
+func decodeIndex(item store.Item, owned bool, caller int64) (indexed, error) {
+	_, number, _ := strings.Cut(item.Key.Sort, "#")
+	id, ok := store.Numbered(number, "")
 	if !ok {
-		return indexed{}, time.Time{}, errors.New("reading an index row: its key is malformed")
+		return indexed{}, errors.New("reading an index row: its key is malformed")
 	}
-	a := item.Attributes
-	r := indexed{id: id, owner: cmp.Or(a.Int("owner"), who.User.ID), role: access.Admin}
-	if name := a.Text("role"); name != "" {
+	if owned {
+		return indexed{id, caller, access.Owner}, nil
+	}
+	r := indexed{id: id, owner: item.Attributes.Int("owner"), role: access.Admin}
+	if name := item.Attributes.Text("role"); name != "" {
 		r.role, _ = access.ParseRole(name)
 	}
-	return r, a.Time("expires"), nil
+	return r, nil
 }
 
-// ranges reads the index rows of partitions, some of them at once.
-func (s Service) ranges(ctx context.Context, partitions []string) ([][]store.Item, error) {
-	lists, errs := make([][]store.Item, len(partitions)), make([]error, len(partitions))
+// ranges reads index rows, of some sources at once.
+func (s Service) ranges(ctx context.Context, sources []store.Range) ([][]store.Item, error) {
+	lists, errs := make([][]store.Item, len(sources)), make([]error, len(sources))
 	slots := make(chan struct{}, indexReaders)
 	var wg sync.WaitGroup
-	for n, partition := range partitions {
+	for n, source := range sources {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			page, err := s.Store.Range(ctx, store.Under(store.Meta, partition, rowPrefix))
+			page, err := s.Store.Range(ctx, source)
 			lists[n], errs[n] = page.Items, err
 		})
 	}

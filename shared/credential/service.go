@@ -158,19 +158,12 @@ func (s Service) changing(ctx context.Context, who identity.Caller, l *ForChange
 	}
 }
 
-// startOver reports whether a change that failed with err starts over, after a wait;
-// else it returns the error to answer. See store.StartOver for its bounds.
+// startOver is store.Again for a change of a credential.
 func startOver(ctx context.Context, err error, attempt int) (bool, error) {
-	if !store.Overtaken(err) {
-		return false, err
-	}
-	if store.StartOver(ctx, err, attempt) {
-		return true, nil
-	}
-	// If the time is up, it went into losing to others and not into the store.
-	const busy = "Others kept changing this credential at the same moment. Nothing was changed; try again."
-	return false, fault.New(fault.CodeConflict, busy).Because(errors.Join(err, ctx.Err()))
+	return store.Again(ctx, err, attempt, busy)
 }
+
+var busy = fault.New(fault.CodeConflict, "Others kept changing this credential at the same moment. Nothing was changed; try again.")
 
 // now is the clock to the millisecond, which is what the wire and the store
 // keep.

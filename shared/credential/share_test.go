@@ -182,7 +182,7 @@ func TestInspectSharing(t *testing.T) {
 	}
 	removed := 0
 	for k, item := range w.store.Everything(t) {
-		if lists := strings.HasSuffix(k.Partition, "#ALL") || strings.Contains(k.Partition, "#T#") || strings.Contains(k.Partition, "#U#") && strings.HasPrefix(k.Sort, "CRED#"); !lists && k.Sort != "ACL" {
+		if lists := strings.HasSuffix(k.Partition, "#ALL") || strings.Contains(k.Partition, "#T#") || strings.Contains(k.Partition, "#U#") && (strings.HasPrefix(k.Sort, "CRED#") || strings.HasPrefix(k.Sort, "GRANT#")); !lists && k.Sort != "ACL" {
 			continue
 		}
 		removed++

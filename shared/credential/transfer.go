@@ -10,11 +10,13 @@ import (
 	"credence/shared/store"
 )
 
-// TransferOwned gives up to limit credentials of a user to another user, each in its own
+// TransferOwned gives up to limit, at least one, credentials of a user to another user, each in its own
 // commit, and returns how many. Fewer than limit means that none is left. The caller is
 // an admin of the organisation. The heir must be active when each change commits.
 func (s Service) TransferOwned(ctx context.Context, who identity.Caller, from int64, heir identity.User, limit int) (int, error) {
-	page, err := s.Store.Range(ctx, store.Under(store.Meta, identity.UserPartition(who.Org.ID, from), rowPrefix))
+	owned := store.Under(store.Meta, identity.UserPartition(who.Org.ID, from), rowPrefix)
+	owned.KeysOnly, owned.Limit = true, limit
+	page, err := s.Store.Range(ctx, owned)
 	if err != nil {
 		return 0, err
 	}
@@ -23,12 +25,6 @@ func (s Service) TransferOwned(ctx context.Context, who identity.Caller, from in
 		id, ok := rowID(row.Key.Sort)
 		if !ok {
 			return moved, errors.New("transferring what a user owns: a key is malformed")
-		}
-		if row.Attributes.Text("role") != access.Owner.String() {
-			continue // a grant
-		}
-		if moved == limit {
-			break
 		}
 		if err := s.transferOne(ctx, who, id, from, heir); err != nil {
 			return moved, err

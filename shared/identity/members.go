@@ -150,7 +150,7 @@ func (s *Service) readUsers(ctx context.Context, org int64, wanted []int64, user
 			keys = append(keys, UserKey(org, user))
 		}
 	}
-	rows, err := getAll(ctx, s.store, keys)
+	rows, err := store.GetAll(ctx, s.store, keys)
 	if err != nil {
 		return err
 	}

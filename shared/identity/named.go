@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"credence/shared/store"
@@ -57,7 +56,7 @@ func ExistingKeys(ctx context.Context, s store.Store, org int64, ids []int64) ([
 			}
 		}
 	}
-	rows, err := getAll(ctx, s, keys)
+	rows, err := store.GetAll(ctx, s, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +90,7 @@ func find(ctx context.Context, s store.Store, refs []Ref, d directory) ([]store.
 			names, named = append(names, d.byName(r.Name)), append(named, n)
 		}
 	}
-	rows, err := getAll(ctx, s, names)
+	rows, err := store.GetAll(ctx, s, names)
 	if err != nil {
 		return nil, err
 	}
@@ -102,18 +101,5 @@ func find(ctx context.Context, s store.Store, refs []Ref, d directory) ([]store.
 	for n, id := range ids {
 		keys[n] = d.byID(id)
 	}
-	return getAll(ctx, s, keys)
-}
-
-// getAll is Get for any number of keys.
-func getAll(ctx context.Context, s store.Store, keys []store.Key) ([]store.Item, error) {
-	items := make([]store.Item, 0, len(keys))
-	for some := range slices.Chunk(keys, store.MaxKeysPerGet) {
-		got, err := s.Get(ctx, some...)
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, got...)
-	}
-	return items, nil
+	return store.GetAll(ctx, s, keys)
 }

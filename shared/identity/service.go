@@ -74,15 +74,16 @@ func CheckAddress(text string) error {
 func (s *Service) retry(ctx context.Context, do func() error) error {
 	for n := 0; ; n++ {
 		err := do()
-		if !store.Overtaken(err) {
-			return err
+		if err == nil {
+			return nil
 		}
-		if !store.StartOver(ctx, err, n) {
-			return fault.New(fault.CodeConflict,
-				"Others changed the same thing at the same time, again and again. Read it and repeat your change.").Because(err)
+		if again, err := store.Again(ctx, err, n, busy); !again {
+			return err
 		}
 	}
 }
+
+var busy = fault.New(fault.CodeConflict, "Others changed the same thing at the same time, again and again. Read it and repeat your change.")
 
 // inTurn does what changes the sessions of a key. If it was overtaken, it starts
 // over, one caller of this process at a time for the key: programs that start

@@ -83,7 +83,7 @@ func (s *Service) Named(ctx context.Context, who Caller, teams ...Team) (map[int
 			add(m.User)
 		}
 	}
-	rows, err := getAll(ctx, s.store, keys)
+	rows, err := store.GetAll(ctx, s.store, keys)
 	if err != nil {
 		return nil, fmt.Errorf("reading the members of teams: %w", err)
 	}

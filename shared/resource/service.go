@@ -2,7 +2,6 @@ package resource
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -162,14 +161,9 @@ func (s Service) Log(ctx context.Context, who identity.Caller, l *Load, q audit.
 	return audit.Read(ctx, s.store(), q)
 }
 
-// startOver reports whether a change that failed with err starts over, after a wait;
-// else it returns the error to answer.
+// startOver is store.Again for a change of a resource.
 func startOver(ctx context.Context, err error, attempt int) (bool, error) {
-	if !store.Overtaken(err) {
-		return false, err
-	}
-	if store.StartOver(ctx, err, attempt) {
-		return true, nil
-	}
-	return false, fault.New(fault.CodeConflict, "Others kept changing this at the same moment. Nothing was changed; try again.").Because(errors.Join(err, ctx.Err()))
+	return store.Again(ctx, err, attempt, busy)
 }
+
+var busy = fault.New(fault.CodeConflict, "Others kept changing this at the same moment. Nothing was changed; try again.")

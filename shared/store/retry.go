@@ -59,3 +59,17 @@ func StartOver(ctx context.Context, err error, attempt int) bool {
 		return true
 	}
 }
+
+// Again reports whether a change that failed with err starts over, after a wait; else
+// it returns the error to answer: busy, with the cause, if the change lost to others
+// until the bounds of StartOver, and err otherwise.
+func Again(ctx context.Context, err error, attempt int, busy *fault.Error) (bool, error) {
+	switch {
+	case !Overtaken(err):
+		return false, err
+	case StartOver(ctx, err, attempt):
+		return true, nil
+	}
+	// If the time is up, it went into losing to others and not into the store.
+	return false, busy.Because(errors.Join(err, ctx.Err()))
+}

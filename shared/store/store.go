@@ -74,6 +74,7 @@ type Range struct {
 	After      string // continue behind this sort key, exclusive, in the direction asked; it need not exist
 	Limit      int    // at most so many items; 0 = all
 	Descending bool
+	KeysOnly   bool // the items have their keys alone, neither attributes nor an expiry
 }
 
 // Page is the answer to a Range. More is false only if nothing follows; it may

@@ -166,7 +166,7 @@ func (s *Store) Range(ctx context.Context, r store.Range) (store.Page, error) {
 		if out.ConsumedCapacity != nil {
 			s.observe("Query", true, *out.ConsumedCapacity)
 		}
-		if err := s.collect(&page, r.Table, out.Items); err != nil {
+		if err := s.collect(&page, r, out.Items); err != nil {
 			return store.Page{}, err
 		}
 		if r.Limit > 0 && len(page.Items) > r.Limit {
@@ -180,16 +180,20 @@ func (s *Store) Range(ctx context.Context, r store.Range) (store.Page, error) {
 	}
 }
 
-func (s *Store) collect(page *store.Page, t store.Table, raw []attributes) error {
+func (s *Store) collect(page *store.Page, r store.Range, raw []attributes) error {
 	now := s.now()
 	for _, in := range raw {
-		item, err := decodeItem(t, in)
+		item, err := decodeItem(r.Table, in)
 		if err != nil {
 			return err
 		}
-		if !item.Expired(now) {
-			page.Items = append(page.Items, item)
+		if item.Expired(now) {
+			continue
 		}
+		if r.KeysOnly {
+			item = store.Item{Key: item.Key}
+		}
+		page.Items = append(page.Items, item)
 	}
 	return nil
 }
@@ -225,6 +229,10 @@ func (s *Store) query(r store.Range) (*dynamodb.QueryInput, error) {
 		ScanIndexForward:          aws.Bool(!r.Descending),
 		Limit:                     atMost(r.Limit, r.Limit+1),
 		ReturnConsumedCapacity:    s.capacity(),
+	}
+	if r.KeysOnly { // and what tells whether the item has expired
+		in.ProjectionExpression = aws.String(partitionName + ", " + sortName + ", #ttl")
+		in.ExpressionAttributeNames = map[string]string{"#ttl": expiryName}
 	}
 	if r.After != "" {
 		in.ExclusiveStartKey = encodeKey(store.Key{Table: r.Table, Partition: r.Partition, Sort: r.After})

@@ -151,7 +151,12 @@ func (s *Store) add(p *store.Page, r store.Range, key, record []byte, now time.T
 		p.More = true
 		return nil
 	}
-	item, err := parser.item(store.Key{Table: r.Table, Partition: r.Partition, Sort: string(key[2+len(r.Partition):])}, key, expires)
+	k := store.Key{Table: r.Table, Partition: r.Partition, Sort: string(key[2+len(r.Partition):])}
+	if r.KeysOnly {
+		p.Items = append(p.Items, store.Item{Key: k})
+		return nil
+	}
+	item, err := parser.item(k, key, expires)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ var faults = map[string]struct {
 	"items are shared with the writer":         {plantShared, false, "Items/what_is_written"},
 	"after is inclusive":                       {plantInclusive, false, "Ranges/every_bound"},
 	"the end comes too early":                  {plantNoMore, false, "Ranges/pages_join"},
+	"keys come with attributes":                {plantWhole, false, "Ranges/keys_alone"},
 	"a page is cut short":                      {plantCut, false, "Ranges/pages_beyond"},
 	"the wrong write is blamed":                {plantBlame, false, "Conditions/every_failed"},
 	"an ended context is not looked at":        {plantDeaf, false, "Ends/an_ended"},
@@ -307,6 +308,13 @@ func plantNoMore(s store.Store, _ func() time.Time) store.Store {
 		p, err := s.Range(ctx, r)
 		p.More = p.More && len(p.Items) > 1
 		return p, err
+	}}
+}
+
+func plantWhole(s store.Store, _ func() time.Time) store.Store {
+	return &wrapped{Store: s, ranged: func(ctx context.Context, r store.Range) (store.Page, error) {
+		r.KeysOnly = false
+		return s.Range(ctx, r)
 	}}
 }
 

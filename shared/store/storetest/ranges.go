@@ -16,6 +16,7 @@ var rangeCases = []testCase{
 	{"pages beyond a megabyte", testRangeLarge},
 	{"a megabyte of expired items ahead", testRangeManyExpired},
 	{"an empty partition", testRangeEmpty},
+	{"keys alone", testRangeKeys},
 	{"a deleted item can be continued from", testRangeContinueDeleted},
 }
 
@@ -36,6 +37,31 @@ func wantRange(sorts []string, r store.Range) (want []string, more bool) {
 		return want[:r.Limit], true
 	}
 	return want, false
+}
+
+// testRangeKeys reads a range with keys only: the same keys as otherwise, without
+// attributes, and without what has expired.
+func testRangeKeys(e *env) {
+	e.mustPut(e.item("a", store.Attributes{"s": "text", "n": int64(7), "b": []byte("bytes")}))
+	e.mustPut(e.item("b", store.Attributes{}))
+	passing := e.item("c", store.Attributes{"s": "gone"})
+	passing.Expires = e.clock.now().Add(time.Hour)
+	e.mustPut(passing)
+	for _, expired := range []bool{false, true} {
+		if expired {
+			e.clock.set(e.clock.now().Add(2 * time.Hour))
+		}
+		whole := e.mustRange(store.Range{Table: store.Meta, Partition: e.partition})
+		keys := e.mustRange(store.Range{Table: store.Meta, Partition: e.partition, KeysOnly: true})
+		if len(keys.Items) != len(whole.Items) || keys.More != whole.More {
+			e.Fatalf("%d keys, want %d", len(keys.Items), len(whole.Items))
+		}
+		for n, i := range keys.Items {
+			if i.Key != whole.Items[n].Key || len(i.Attributes) > 0 || !i.Expires.IsZero() {
+				e.Errorf("item %d is %+v, want only the key %v", n, i, whole.Items[n].Key)
+			}
+		}
+	}
 }
 
 func testRangeTable(e *env) {
