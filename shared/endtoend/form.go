@@ -146,7 +146,7 @@ var auditForm = auditFields.shape()
 
 // orgAuditForm is an entry of an organisation's log.
 var orgAuditForm = auditFields.and(fields{
-	"item_type": oneOf("ServiceKey", "User", "Org", "DataCredentials", ""), "item_id": integer, "event": nonempty,
+	"item_type": oneOf("ServiceKey", "User", "Team", "Org", "DataCredentials", "DataSource", "DataSink", ""), "item_id": integer, "event": nonempty,
 	"user": fields{"id": id.or(null), "email": nonempty.or(null)}.shape(), "key": fields{"id": id, "name": nonempty}.shape().or(null),
 	"owner_id": integer,
 })
