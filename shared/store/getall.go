@@ -12,6 +12,12 @@ const readers = 8
 // GetAll is Get for any number of keys, in as many calls as that takes, some of
 // them at once. Any error is that of all.
 func GetAll(ctx context.Context, s Store, keys []Key) ([]Item, error) {
+	switch {
+	case len(keys) == 0:
+		return nil, nil
+	case len(keys) <= MaxKeysPerGet:
+		return s.Get(ctx, keys...)
+	}
 	items := make([]Item, len(keys))
 	errs := make([]error, (len(keys)+MaxKeysPerGet-1)/MaxKeysPerGet)
 	slots := make(chan struct{}, readers)
