@@ -25,7 +25,7 @@ var (
 	probers  = but(below("shared/probe"), anyOf("shared/probe/netguard"))
 	adapters = either(below("shared/store"), below("shared/envelope"), probers, below("shared/connector"),
 		below("shared/queue"), anyOf("shared/httpapi", "shared/api", "shared/lambdahttp", "shared/runtimehost", "shared/boot"))
-	kits = anyOf("shared/store/storetest", "shared/connector/conntest", "shared/envelope/kmstest", "shared/secret/secrettest",
+	kits = anyOf("shared/store/storetest", "shared/store/dynamo/dynamotest", "shared/connector/conntest", "shared/envelope/kmstest", "shared/secret/secrettest",
 		"shared/probe/probetest", "shared/lambdahttp/internal/rows", "shared/lambdahttp/runtimehost/internal", "shared/endtoend",
 		"shared/lambdahttp/runtimehost/account", "shared/lambdahttp/runtimehost/cmd")
 	builtins = exactly("shared/connector/builtin", "shared/probe/builtin")

@@ -4,9 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,6 +21,7 @@ import (
 	"credence/shared/probe"
 	"credence/shared/store"
 	"credence/shared/store/dynamo"
+	"credence/shared/store/dynamo/dynamotest"
 )
 
 var update = flag.Bool("update", false, "write the table of docs/cost.md anew")
@@ -96,7 +95,7 @@ type account struct {
 
 func newAccount(t *testing.T) *account {
 	t.Helper()
-	client, tables := dynamo.LocalClient(engine(t)), dynamo.Tables{Meta: "cost-meta", Vault: "cost-vault", Audit: "cost-audit"}
+	client, tables := dynamo.LocalClient(dynamotest.Engine(t)), dynamo.Tables{Meta: "cost-meta", Vault: "cost-vault", Audit: "cost-audit"}
 	a := &account{T: t, meter: &metered{}, kms: kmstest.New("mrk-0123456789abcdef0123456789abcdef"), clock: &clock{at: time.Now()}}
 	a.target = &target{now: a.clock.Now, code: probe.CodeOK}
 	a.must(dynamo.CreateTables(t.Context(), client, tables))
@@ -423,61 +422,4 @@ func TestExampleTakesOneUnit(t *testing.T) {
 	if a.meter.writeUnits != 1 {
 		t.Errorf("writing the row takes %g units, want 1", a.meter.writeUnits)
 	}
-}
-
-// engine starts a DynamoDB engine for one test and returns its endpoint. It is
-// found under the name in CREDENCE_DYNOXIDE or where .ci/install-dynoxide puts
-// it; without it the test is skipped, and fails where CI is set.
-func engine(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("CREDENCE_DYNOXIDE")
-	if path == "" {
-		path = filepath.Join("..", "..", ".bin", "dynoxide")
-	}
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skip("no dynoxide: .ci/install-dynoxide installs it")
-		}
-		t.Fatal("no dynoxide: .ci/install-dynoxide installs it")
-	}
-	for range 3 { // a port that was free a moment ago may be taken
-		if endpoint := serve(t, path); endpoint != "" {
-			return endpoint
-		}
-	}
-	t.Fatalf("starting %s: it does not listen", path)
-	return ""
-}
-
-func serve(t *testing.T, path string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_, port, _ := net.SplitHostPort(address)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	// The shell ends the engine, by its id, once its input closes: by us, or
-	// because this process is no more.
-	cmd := exec.Command("sh", "-c", `"$1" serve --host 127.0.0.1 -p "$2" & read -r _; kill $!; wait`, "sh", path, port)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop := func() { _ = in.Close(); _ = cmd.Wait() }
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			_ = conn.Close()
-			t.Cleanup(stop)
-			return "http://" + address
-		}
-	}
-	stop()
-	return ""
 }

@@ -282,10 +282,10 @@ func (o task) run(w *world, id int64) (err error, ended bool) {
 
 // injector makes the nth call from now meet a fault.
 type injector interface {
-	arm(nth int, f string)
-	happened() bool
-	disarm()
-	invisible(f string) bool // whether the operation succeeds all the same
+	Arm(nth int, f string)
+	Happened() bool
+	Disarm()
+	Invisible(f string) bool // whether the operation succeeds all the same
 }
 
 // everyCall has each call of the operation meet a fault, one after the other, and
@@ -305,10 +305,10 @@ func (o task) everyCall(w *world, in injector, f string, usable func(id int64)) 
 		id := o.met(w)
 		done, started := o.left(w)
 		dials := w.prober.count()
-		in.arm(nth, f)
+		in.Arm(nth, f)
 		err, ended := o.run(w, id)
-		met := in.happened()
-		in.disarm()
+		met := in.Happened()
+		in.Disarm()
 		if !met {
 			return nth - 1
 		}
@@ -319,7 +319,7 @@ func (o task) everyCall(w *world, in injector, f string, usable func(id int64)) 
 		switch told := concluded(err); {
 		case now != before && now != after:
 			w.Errorf("%s: half made:\n%s\nbefore:\n%s\nafter:\n%s", at, now, before, after)
-		case ended && in.invisible(f) && err != nil:
+		case ended && in.Invisible(f) && err != nil:
 			w.Errorf("%s: %v", at, err)
 		case ended && (told == made && now != after || told == unchanged && now != before):
 			w.Errorf("%s: answered %v, stored\n%s", at, err, now)
@@ -374,13 +374,13 @@ func (o task) forget(w *world) {
 // mishaps injects those of a store, as its callers see them.
 type mishaps struct{ *storetest.Faulty }
 
-func (m mishaps) arm(nth int, f string) { m.Plan(nth, storetest.Mishaps()[f], nil) }
+func (m mishaps) Arm(nth int, f string) { m.Plan(nth, storetest.Mishaps()[f], nil) }
 
-func (m mishaps) disarm() { m.Reset() }
+func (m mishaps) Disarm() { m.Reset() }
 
-func (m mishaps) happened() bool { return m.Happened() }
+func (m mishaps) Happened() bool { return m.Happened() }
 
-func (m mishaps) invisible(string) bool { return false }
+func (m mishaps) Invisible(string) bool { return false }
 
 // TestEveryCallOfEveryOperation breaks each call that an operation makes of the
 // store, in every way that the contract knows.

@@ -123,7 +123,11 @@ var tasks = []task{
 // met makes a world with the subject of a task.
 func (o task) met(t *testing.T) (*world, subject) {
 	t.Helper()
-	w := newWorld(t)
+	return o.metIn(t, newWorld(t))
+}
+
+func (o task) metIn(t *testing.T, w *world) (*world, subject) {
+	t.Helper()
 	_, text := w.rootKey(w.member)
 	session := w.signIn(text)
 	other, _ := w.rootKey(w.member)

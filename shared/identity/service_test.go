@@ -67,18 +67,26 @@ func (r *recorder) Commit(ctx context.Context, writes ...store.Write) error {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOver(t, func(now func() time.Time) store.Store {
+		s, err := embedded.Open(t.TempDir(), embedded.WithClock(now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	})
+}
+
+// newWorldOver is newWorld over the store that open makes.
+func newWorldOver(t *testing.T, open func(now func() time.Time) store.Store) *world {
+	t.Helper()
 	w := &world{t: t, read: map[string]bool{}, time: time.Date(2026, 3, 4, 5, 6, 7, 891_000_000, time.UTC)}
 	now := func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.time }
-	s, err := embedded.Open(t.TempDir(), embedded.WithClock(now))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	w.faulty = storetest.NewFaulty(s)
+	w.faulty = storetest.NewFaulty(open(now))
 	w.store = &recorder{Store: w.faulty}
 	w.Service = identity.New(w.store, audit.Journal{}, now)
 	first := must(w.CreateOrg(t.Context(), identity.Org{Name: "Acme", EmailDomain: "Acme.example"}, identity.User{Email: "admin@acme.example", FullName: "Ada"}, false))(t)

@@ -42,6 +42,11 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = kept.Close() })
+	return newWorldOver(t, kept)
+}
+
+func newWorldOver(t *testing.T, kept store.Store) *world {
+	t.Helper()
 	w := &world{T: t, store: storetest.NewFaulty(kept)}
 	types, err := builtin.Registry()
 	w.must(err)

@@ -74,7 +74,7 @@ func TestFaults(t *testing.T) {
 	t.Cleanup(func() { _ = a.Close() })
 	filler := account.NewFiller(a)
 	events := map[string][]byte{}
-	for _, name := range []string{"token", "create", "list", "get", "update", "reveal", "probe", "health", "tags-add"} {
+	for _, name := range []string{"token", "create", "list", "get", "update", "reveal", "probe", "health", "tags-add", "accessors-add", "sources-create", "teams-create"} {
 		text, err := os.ReadFile(filepath.Join(top, "events", name+".json"))
 		if err != nil {
 			t.Fatal(err)
@@ -99,7 +99,7 @@ func TestFaults(t *testing.T) {
 		name  string
 		fault kmstest.Fault
 	}{{"hangs", kmstest.Hang}, {"breaks off", kmstest.LostReply}, {"is ill", kmstest.Internal}, {"throttles", kmstest.Throttled}} {
-		for _, name := range []string{"create", "update", "reveal", "probe", "list", "get", "tags-add", "health"} {
+		for _, name := range []string{"create", "update", "reveal", "probe", "list", "get", "tags-add", "health", "sources-create"} {
 			t.Run("the key service "+f.name+"/"+name, func(t *testing.T) {
 				uses := keyUses[name]
 				if uses == 0 { // it works because it does not even ask
@@ -121,7 +121,7 @@ func TestFaults(t *testing.T) {
 }
 
 // keyUses are the events that need the key, and for what.
-var keyUses = map[string]kmstest.Operation{"create": kmstest.GenerateDataKey, "update": kmstest.GenerateDataKey, "reveal": kmstest.Decrypt, "probe": kmstest.Decrypt}
+var keyUses = map[string]kmstest.Operation{"create": kmstest.GenerateDataKey, "sources-create": kmstest.GenerateDataKey, "update": kmstest.GenerateDataKey, "reveal": kmstest.Decrypt, "probe": kmstest.Decrypt}
 
 // answers wants a 503 with a code, or without one a 200.
 func answers(t *testing.T, a *account.Account, event []byte, code string) {
