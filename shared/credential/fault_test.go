@@ -378,8 +378,6 @@ func (m mishaps) Arm(nth int, f string) { m.Plan(nth, storetest.Mishaps()[f], ni
 
 func (m mishaps) Disarm() { m.Reset() }
 
-func (m mishaps) Happened() bool { return m.Happened() }
-
 func (m mishaps) Invisible(string) bool { return false }
 
 // TestEveryCallOfEveryOperation breaks each call that an operation makes of the
